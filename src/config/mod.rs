@@ -1,0 +1,6 @@
+//! config
+mod model;
+mod words;
+
+pub use model::*;
+pub use words::Words;

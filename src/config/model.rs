@@ -1,0 +1,189 @@
+//! What a configuration means: the values that the machines run on. Nothing
+//! here can hold a combination that the reader would refuse.
+//!
+//! Everything borrows from the text it was read from; the caller keeps the
+//! text as long as the [`Config`].
+
+use core::net::IpAddr;
+
+use heapless::Vec;
+
+use super::words::Words;
+use crate::Duration;
+use crate::board;
+use crate::protocol::{Family, Version};
+
+/// A whole configuration file. All-zero when empty, so that a static one costs
+/// no byte in the binary.
+#[derive(Debug)]
+pub struct Config<'a> {
+    /// The `[node]` section.
+    pub node: Node<'a>,
+    /// The `[vrrp NAME]` sections, in the order of the file.
+    pub routers: Vec<Router<'a>, { board::ROUTERS_MAX }>,
+    /// The `[check NAME]` sections, in the order of the file.
+    pub checks: Vec<Check<'a>, { board::CHECKS_MAX }>,
+    /// The lines of `[sysctl]`, in the order of the file.
+    pub sysctls: Vec<Sysctl<'a>, { board::SYSCTLS_MAX }>,
+}
+
+/// The `[node]` section. Absent keys are `None` and have their defaults here.
+#[derive(Debug)]
+pub struct Node<'a> {
+    /// `name`; the host name when absent.
+    pub name: Option<&'a str>,
+    /// `control`: the path of the control socket.
+    pub control: Option<&'a str>,
+    /// `log`: the least important level that is written; info when absent.
+    pub log: Option<log::Level>,
+    /// `log_target`; standard error when absent.
+    pub log_target: Option<LogTarget>,
+    /// `script_user`; root when absent.
+    pub script_user: Option<&'a str>,
+}
+
+impl Node<'_> {
+    /// Where the control socket is when the file does not say.
+    pub const CONTROL: &'static str = "/run/smena.sock";
+}
+
+/// Where log lines go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogTarget {
+    /// Standard error.
+    Stderr,
+    /// The kernel's log, `/dev/kmsg`.
+    Kmsg,
+    /// The local syslog daemon, `/dev/log`.
+    Syslog,
+}
+
+/// A `[vrrp NAME]` section: one virtual router.
+#[derive(Debug)]
+pub struct Router<'a> {
+    /// The section's name.
+    pub name: &'a str,
+    /// `interface`: where adverts are sent and received.
+    pub interface: &'a str,
+    /// `virtual_router_id`, 1..=255.
+    pub virtual_router_id: u8,
+    /// `version`.
+    pub version: Version,
+    /// The family of the addresses; all of them share it.
+    pub family: Family,
+    /// `priority`, 1..=255; 255 is the address owner.
+    pub priority: u8,
+    /// `advert_int`: whole seconds 1..=255 in version 2, 10 ms..=40.95 s in
+    /// steps of 10 ms in version 3.
+    pub advert_int: Duration,
+    /// `address`, at least one, in the order of the file.
+    pub addresses: Vec<Address<'a>, { board::ADDRESSES_MAX }>,
+    /// `preempt`: take over from a master of lower priority.
+    pub preempt: bool,
+    /// `preempt_delay`: how long a master of lower priority is tolerated first.
+    pub preempt_delay: Duration,
+    /// `startup_delay`: how long to stay in Initialize after the start.
+    pub startup_delay: Duration,
+    /// `auth_pass`: the 8 bytes on the wire, zero-padded; version 2 only.
+    pub auth_pass: Option<[u8; 8]>,
+    /// `garp_master_delay`: when the second burst of gratuitous ARP follows; 0 = none.
+    pub garp_master_delay: Duration,
+    /// `garp_master_repeat`: packets of a burst for each address.
+    pub garp_master_repeat: u8,
+    /// `garp_master_refresh`: a further packet for each address this often; 0 = never.
+    pub garp_master_refresh: Duration,
+    /// `lease`: the lifetime the kernel is given for the addresses, in whole
+    /// seconds, `auto` resolved; 0 = off, they stay until removed.
+    pub lease_s: u32,
+    /// `release`: what a planned hand-over waits for.
+    pub release: Release,
+    /// `track`, in the order of the file.
+    pub tracks: Vec<Track, { board::TRACKS_MAX }>,
+    /// `notify`: the command that is run on a change of state.
+    pub notify: Option<Words<'a>>,
+    /// `notify_timeout`: how long it may run.
+    pub notify_timeout: Duration,
+}
+
+/// One `address` line.
+#[derive(Clone, Copy, Debug)]
+pub struct Address<'a> {
+    /// The address itself.
+    pub address: IpAddr,
+    /// 1..=32 or 1..=128.
+    pub prefix_len: u8,
+    /// `dev`: the interface that carries it; the router's own when absent.
+    pub dev: Option<&'a str>,
+    /// `label`: IPv4 only, as `ip addr` shows it (15 bytes at most).
+    pub label: Option<&'a str>,
+}
+
+/// What a planned hand-over waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Release {
+    /// The addresses stay until the successor is heard, or time is up.
+    Overlap,
+    /// The addresses go at once.
+    Immediate,
+}
+
+/// One `track` line, its name resolved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Track {
+    /// Index into [`Config::checks`].
+    pub check: u8,
+    /// -253..=253. Positive: added while the check succeeds. Negative: added
+    /// while it fails. 0: a failing check is FAULT.
+    pub weight: i16,
+    /// `reverse`: the check's result counts the other way round.
+    pub reverse: bool,
+}
+
+/// A `[check NAME]` section.
+#[derive(Debug)]
+pub struct Check<'a> {
+    /// The section's name.
+    pub name: &'a str,
+    /// What is looked at.
+    pub kind: CheckKind<'a>,
+    /// `interval`, from start to start.
+    pub interval: Duration,
+    /// `timeout`; as `interval` when absent.
+    pub timeout: Duration,
+    /// `rise`: successes in a row until up, at least 1.
+    pub rise: u16,
+    /// `fall`: failures in a row until down, at least 1.
+    pub fall: u16,
+    /// `weight`, where a track line gives none.
+    pub weight: i16,
+    /// `reverse`: success counts as failure and the other way round.
+    pub reverse: bool,
+}
+
+/// What a check looks at.
+#[derive(Clone, Copy, Debug)]
+pub enum CheckKind<'a> {
+    /// A process of this name runs, as `killall -0` finds it.
+    Process(Words<'a>),
+    /// This command exits with 0.
+    Exec(Words<'a>),
+}
+
+impl CheckKind<'_> {
+    /// The key that chose the kind, as status shows it.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            CheckKind::Process(_) => "process",
+            CheckKind::Exec(_) => "exec",
+        }
+    }
+}
+
+/// One line of `[sysctl]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sysctl<'a> {
+    /// The name with dots, as `sysctl` takes it.
+    pub name: &'a str,
+    /// What is written.
+    pub value: &'a str,
+}

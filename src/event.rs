@@ -1,0 +1,212 @@
+//! The seam: what can happen to a node, and what it can ask for.
+//!
+//! Whoever drives a node turns the world into [`Event`]s, carries out the
+//! [`Action`]s it gets back, in order, and reports what failed as a further
+//! event. An action names things by id; the bytes of a packet are asked for
+//! when it is sent (`Node::emit_*`), so actions stay small.
+
+use core::fmt;
+use core::net::IpAddr;
+
+use heapless::Vec;
+
+use crate::Duration;
+use crate::board;
+use crate::protocol::Family;
+
+/// Index of a router in the configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RouterId(pub u8);
+
+/// Index of a check in the configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CheckId(pub u8);
+
+/// Index of an interface in `Node::interfaces`, which lists each interface that
+/// a router or an address names once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InterfaceId(pub u8);
+
+/// A MAC address.
+pub type Mac = [u8; 6];
+
+/// What happened.
+#[derive(Clone, Copy, Debug)]
+pub enum Event<'a> {
+    /// The driver has told all links and addresses there are; run from now on.
+    Start,
+    /// The time that `poll_at` asked for has come. Packets that already wait
+    /// are delivered first.
+    Poll,
+    /// An interface appeared or changed; `None`: there is none of this name.
+    Link(InterfaceId, Option<Link>),
+    /// The kernel says that an address is on an interface (added, renewed, or
+    /// found in a dump).
+    AddressAdded(InterfaceId, LocalAddress),
+    /// The kernel says that an address left an interface.
+    AddressRemoved(InterfaceId, LocalAddress),
+    /// The answer to [`Action::RescanAddresses`] is complete: every address of
+    /// the interface was told by `AddressAdded` since.
+    AddressesScanned(InterfaceId),
+    /// An IP packet of protocol 112 came in: the bytes from the IP header on,
+    /// link-layer padding included.
+    Packet(InterfaceId, Family, &'a [u8]),
+    /// A check came to its end.
+    CheckEnded(CheckId, CheckResult<'a>),
+    /// A hook came to its end, or could not be started.
+    HookEnded(RouterId, Exit),
+    /// The system refused to set, renew or remove a router's addresses.
+    AddressesRefused(RouterId, Errno),
+    /// The machine was suspended this long, which the monotonic clock does not show.
+    Suspended(Duration),
+    /// Stop: hand over as `release` says, run the last hooks, finish. A second
+    /// one ends at once.
+    Stop,
+}
+
+/// A network interface as the kernel describes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// The kernel's number; another one means that it was recreated.
+    pub index: u32,
+    /// Administratively up and with carrier (IFF_UP and IFF_RUNNING).
+    pub up: bool,
+    /// Its hardware address; zero when it has none of 6 bytes.
+    pub mac: Mac,
+    /// Its MTU in bytes.
+    pub mtu: u32,
+}
+
+/// An address on an interface as the kernel describes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LocalAddress {
+    /// The address.
+    pub address: IpAddr,
+    /// Its prefix length.
+    pub prefix_len: u8,
+    /// Usable as a source: neither tentative nor a failed duplicate.
+    pub usable: bool,
+    /// A secondary address of its subnet.
+    pub secondary: bool,
+    /// It carries our mark (IFA_PROTO): set by this or an earlier run of smena.
+    pub ours: bool,
+}
+
+/// How a check ended.
+#[derive(Clone, Copy, Debug)]
+pub struct CheckResult<'a> {
+    /// What it found.
+    pub outcome: Outcome,
+    /// What to show for it, such as `2 processes` or `exit 1`.
+    pub detail: &'a str,
+}
+
+/// What a check found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// What was looked for is there.
+    Success,
+    /// It is not.
+    Failure,
+    /// Nothing was learnt: the system could not run the check.
+    Unknown,
+}
+
+/// How a process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// It exited with this code.
+    Code(u8),
+    /// This signal ended it.
+    Signal(u8),
+    /// It was never started; the driver has logged why.
+    NotStarted,
+}
+
+/// An error number of the kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Errno(pub u16);
+
+/// What to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Send an advert with this priority (`Node::emit_advert`).
+    SendAdvert(RouterId, u8),
+    /// Send one gratuitous ARP or neighbour advertisement for each address of
+    /// the router (`Node::emit_announcement`).
+    Announce(RouterId),
+    /// Set all addresses of the router, or renew the lease of those that are
+    /// there. A refusal comes back as [`Event::AddressesRefused`].
+    SetAddresses(RouterId),
+    /// Remove all addresses of the router; one that is not there is no error.
+    RemoveAddresses(RouterId),
+    /// Remove an address that an earlier run left behind.
+    RemoveLeftover(InterfaceId, LocalAddress),
+    /// Tell every address of the interface again.
+    RescanAddresses(InterfaceId),
+    /// Start a check; its end comes back as [`Event::CheckEnded`].
+    StartCheck(CheckId),
+    /// Send a signal to the process group of a running check.
+    KillCheck(CheckId, Kill),
+    /// Start a router's hook with this call; its end comes back as
+    /// [`Event::HookEnded`].
+    StartHook(RouterId, HookCall),
+    /// Send a signal to the process group of a running hook.
+    KillHook(RouterId, Kill),
+    /// Everything is handed over and at rest: end the process.
+    Finish,
+}
+
+/// The two steps of ending a process group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kill {
+    /// SIGTERM.
+    Term,
+    /// SIGKILL.
+    Kill,
+}
+
+/// What a hook is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HookCall {
+    /// The state that the router is in now.
+    pub state: HookState,
+    /// The state of the call before; `None` on the first.
+    pub previous: Option<HookState>,
+    /// The effective priority.
+    pub priority: u8,
+    /// Counts this router's calls from 1; a gap says that states were overtaken.
+    pub sequence: u32,
+}
+
+/// The states that hooks and status know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HookState {
+    /// This node has the addresses.
+    Master,
+    /// Another one has, or will.
+    Backup,
+    /// This node cannot have them.
+    Fault,
+    /// smena ends.
+    Stop,
+}
+
+impl fmt::Display for HookState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            HookState::Master => "MASTER",
+            HookState::Backup => "BACKUP",
+            HookState::Fault => "FAULT",
+            HookState::Stop => "STOP",
+        })
+    }
+}
+
+/// The most actions that one event can lead to: each router changes state
+/// (advert twice, addresses, announcement, hook start and kill, rescan), each
+/// check starts or is killed, and the end.
+pub const ACTIONS_MAX: usize = 12 * board::ROUTERS_MAX + 2 * board::CHECKS_MAX + 8;
+
+/// The actions of one event, in the order in which they are to be done.
+pub type Actions = Vec<Action, ACTIONS_MAX>;

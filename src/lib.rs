@@ -1,0 +1,42 @@
+//! The core of smena: every decision, and no system call.
+//!
+//! ```text
+//!             configuration text                      status, JSON
+//!                     |                                    ^
+//!                  config                               report
+//!                     |                                    | reads
+//!                     v                                    |
+//!   Event  ------> node::Node::process(now, event, actions) ------> Action
+//!                     |            |            |
+//!                 vrrp::Router  check::Check  hook::Hook
+//!                     |
+//!                  wire: bytes <-> meaning
+//! ```
+//!
+//! The seam is two functions: [`node::Node::process`] takes what happened and
+//! says what to do, [`node::Node::poll_at`] says when to call again. Whoever
+//! drives them owns the clock, the sockets and the processes: `linux/` in the
+//! binary, `tests/sim` in the simulator. Nothing here allocates, blocks, reads
+//! a clock or knows an operating system.
+//!
+//! Imports point downwards only:
+//! `board, protocol <- config, wire <- event <- vrrp, check, hook <- node <- report`.
+#![no_std]
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+#[cfg(test)]
+extern crate std;
+
+pub mod board;
+pub mod check;
+pub mod config;
+pub mod event;
+pub mod hook;
+pub mod node;
+pub mod protocol;
+pub mod report;
+pub mod vrrp;
+pub mod wire;
+
+pub use smoltcp::time::{Duration, Instant};

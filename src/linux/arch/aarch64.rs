@@ -1,0 +1,81 @@
+//! aarch64: AAPCS64, `svc 0`.
+//!
+//! # Safety
+//!
+//! `_start` is entered by the kernel with `argc` at the stack pointer and never
+//! by Rust code. `syscall6` clobbers x0 and memory, as the kernel does.
+
+use core::arch::{asm, naked_asm};
+
+/// The entry of the process.
+///
+/// # Safety
+/// Only the kernel calls it.
+#[unsafe(naked)]
+#[unsafe(no_mangle)]
+unsafe extern "C" fn _start() -> ! {
+    naked_asm!(
+        "mov x29, #0",
+        "mov x30, #0",
+        "mov x0, sp",
+        "and sp, x0, #-16",
+        "bl {main}",
+        "brk #1",
+        main = sym crate::linux::start::main,
+    )
+}
+
+/// A system call; a negative result is an error number.
+///
+/// # Safety
+/// The arguments must be what the kernel's documentation of call `number` asks.
+#[inline]
+pub unsafe fn syscall6(
+    number: usize,
+    a: usize,
+    b: usize,
+    c: usize,
+    d: usize,
+    e: usize,
+    f: usize,
+) -> isize {
+    let result;
+    // SAFETY: the kernel preserves every register but x0, which is declared;
+    // memory is not declared untouched.
+    unsafe {
+        asm!(
+            "svc 0",
+            in("x8") number,
+            inlateout("x0") a as isize => result,
+            in("x1") b, in("x2") c, in("x3") d, in("x4") e, in("x5") f,
+            options(nostack),
+        );
+    }
+    result
+}
+
+/// Numbers of the system calls that rustix does not offer.
+pub mod number {
+    /// clone(2).
+    pub const CLONE: usize = 220;
+    /// execve(2).
+    pub const EXECVE: usize = 221;
+    /// rt_sigaction(2).
+    pub const RT_SIGACTION: usize = 134;
+    /// rt_sigprocmask(2).
+    pub const RT_SIGPROCMASK: usize = 135;
+    /// signalfd4(2).
+    pub const SIGNALFD4: usize = 74;
+    /// exit_group(2).
+    pub const EXIT_GROUP: usize = 94;
+    /// setsockopt(2).
+    pub const SETSOCKOPT: usize = 208;
+    /// bind(2).
+    pub const BIND: usize = 200;
+    /// sendto(2).
+    pub const SENDTO: usize = 206;
+    /// recvfrom(2).
+    pub const RECVFROM: usize = 207;
+    /// sched_setscheduler(2).
+    pub const SCHED_SETSCHEDULER: usize = 119;
+}

@@ -1,0 +1,80 @@
+//! x86_64: System V ABI, `syscall` instruction.
+//!
+//! # Safety
+//!
+//! `_start` is entered by the kernel with `argc` at the stack pointer and never
+//! by Rust code. `syscall6` clobbers rcx, r11 and memory, as the kernel does.
+
+use core::arch::{asm, naked_asm};
+
+/// The entry of the process.
+///
+/// # Safety
+/// Only the kernel calls it.
+#[unsafe(naked)]
+#[unsafe(no_mangle)]
+unsafe extern "C" fn _start() -> ! {
+    naked_asm!(
+        "xor ebp, ebp",
+        "mov rdi, rsp",
+        "and rsp, -16",
+        "call {main}",
+        "ud2",
+        main = sym crate::linux::start::main,
+    )
+}
+
+/// A system call; a negative result is an error number.
+///
+/// # Safety
+/// The arguments must be what the kernel's documentation of call `number` asks.
+#[inline]
+pub unsafe fn syscall6(
+    number: usize,
+    a: usize,
+    b: usize,
+    c: usize,
+    d: usize,
+    e: usize,
+    f: usize,
+) -> isize {
+    let result;
+    // SAFETY: the kernel preserves every register but rax, rcx and r11, which
+    // are declared; memory is not declared untouched.
+    unsafe {
+        asm!(
+            "syscall",
+            inlateout("rax") number as isize => result,
+            in("rdi") a, in("rsi") b, in("rdx") c, in("r10") d, in("r8") e, in("r9") f,
+            lateout("rcx") _, lateout("r11") _,
+            options(nostack),
+        );
+    }
+    result
+}
+
+/// Numbers of the system calls that rustix does not offer.
+pub mod number {
+    /// clone(2).
+    pub const CLONE: usize = 56;
+    /// execve(2).
+    pub const EXECVE: usize = 59;
+    /// rt_sigaction(2).
+    pub const RT_SIGACTION: usize = 13;
+    /// rt_sigprocmask(2).
+    pub const RT_SIGPROCMASK: usize = 14;
+    /// signalfd4(2).
+    pub const SIGNALFD4: usize = 289;
+    /// exit_group(2).
+    pub const EXIT_GROUP: usize = 231;
+    /// setsockopt(2).
+    pub const SETSOCKOPT: usize = 54;
+    /// bind(2).
+    pub const BIND: usize = 49;
+    /// sendto(2).
+    pub const SENDTO: usize = 44;
+    /// recvfrom(2).
+    pub const RECVFROM: usize = 45;
+    /// sched_setscheduler(2).
+    pub const SCHED_SETSCHEDULER: usize = 144;
+}

@@ -1,0 +1,10 @@
+//! The only room that knows Linux, and the only one with `unsafe`.
+//!
+//! Code here does what the core decided: it turns what the kernel says into
+//! events and actions into system calls. It never decides about priority,
+//! health or order.
+
+mod arch;
+mod mem;
+mod start;
+mod syscall;
