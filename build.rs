@@ -15,15 +15,33 @@ fn main() {
             .unwrap()
     };
     let mut out = String::new();
-    for key in ["routers", "addresses", "checks", "tracks", "interfaces", "sysctls", "file"] {
+    for key in [
+        "routers",
+        "addresses",
+        "checks",
+        "tracks",
+        "interfaces",
+        "sysctls",
+        "file",
+    ] {
         out += &format!(
             "/// `{key}` of board.ini.\npub const {}_MAX: usize = {};\n",
             key.to_uppercase(),
             get(key)
         );
     }
-    fs::write(Path::new(&env::var("OUT_DIR").unwrap()).join("board.rs"), out).unwrap();
-    for arg in ["-nostartfiles", "-nostdlib", "-static", "-no-pie", "-Wl,--build-id=none"] {
+    fs::write(
+        Path::new(&env::var("OUT_DIR").unwrap()).join("board.rs"),
+        out,
+    )
+    .unwrap();
+    for arg in [
+        "-nostartfiles",
+        "-nostdlib",
+        "-static",
+        "-no-pie",
+        "-Wl,--build-id=none",
+    ] {
         println!("cargo:rustc-link-arg-bins={arg}");
     }
 }
