@@ -249,7 +249,7 @@ fn interval_field(version: Version, interval: Duration) -> Option<[u8; 2]> {
     };
     let micros = interval.total_micros();
     let units = micros / unit;
-    if micros % unit != 0 || units == 0 || units > max {
+    if !micros.is_multiple_of(unit) || units == 0 || units > max {
         return None;
     }
     Some((units as u16).to_be_bytes())
