@@ -5,6 +5,7 @@
 //! health or order.
 
 mod arch;
+mod failure;
 mod mem;
 mod start;
 mod syscall;

@@ -1,0 +1,124 @@
+//! What the system refused, in words a reader can act on: which call, on what,
+//! the kernel's reason, and the mend. It decides nothing; the caller chooses
+//! between an exit code, a log line and an event.
+
+use core::fmt::{self, Write as _};
+
+use heapless::String;
+use rustix::io::Errno;
+
+/// A system call that failed, with what is needed to say so.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    /// The system call, such as `bind`.
+    pub call: &'static str,
+    /// What it was about: a path, an interface, a kind of socket. Cut at 96 bytes.
+    pub object: String<96>,
+    /// The kernel's answer.
+    pub errno: Errno,
+    /// What the reader can do; empty when nothing is known.
+    pub mend: &'static str,
+}
+
+impl Failure {
+    /// `object` is anything that can be written; what does not fit is cut.
+    pub fn new(
+        call: &'static str,
+        object: fmt::Arguments<'_>,
+        errno: Errno,
+        mend: &'static str,
+    ) -> Failure {
+        let mut text = Cut(String::new());
+        let _ = text.write_fmt(object);
+        Failure {
+            call,
+            object: text.0,
+            errno,
+            mend,
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.call)?;
+        f.write_str(" ")?;
+        f.write_str(&self.object)?;
+        f.write_str(": ")?;
+        Reason(self.errno).fmt(f)?;
+        if !self.mend.is_empty() {
+            f.write_str(": ")?;
+            f.write_str(self.mend)?;
+        }
+        Ok(())
+    }
+}
+
+/// An error number as words, with its name where it is one that we meet.
+#[derive(Clone, Copy, Debug)]
+pub struct Reason(pub Errno);
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match REASONS.iter().find(|(errno, _)| *errno == self.0) {
+            Some((_, text)) => f.write_str(text),
+            None => {
+                f.write_str("error ")?;
+                self.0.raw_os_error().fmt(f)
+            }
+        }
+    }
+}
+
+/// The error numbers that our calls are known to give.
+const REASONS: &[(Errno, &str)] = &[
+    (Errno::PERM, "operation not permitted (EPERM)"),
+    (Errno::NOENT, "no such file (ENOENT)"),
+    (Errno::SRCH, "no such process (ESRCH)"),
+    (Errno::NXIO, "no such device or address (ENXIO)"),
+    (Errno::NOEXEC, "not an executable format (ENOEXEC)"),
+    (Errno::AGAIN, "temporarily no room (EAGAIN)"),
+    (Errno::NOMEM, "out of memory (ENOMEM)"),
+    (Errno::ACCESS, "permission denied (EACCES)"),
+    (Errno::BUSY, "busy (EBUSY)"),
+    (Errno::EXIST, "exists already (EEXIST)"),
+    (Errno::NODEV, "no such device (ENODEV)"),
+    (Errno::NOTDIR, "not a directory (ENOTDIR)"),
+    (Errno::ISDIR, "is a directory (EISDIR)"),
+    (Errno::INVAL, "invalid argument (EINVAL)"),
+    (Errno::MFILE, "too many open files (EMFILE)"),
+    (Errno::NFILE, "too many open files in the system (ENFILE)"),
+    (Errno::NOSPC, "no space left (ENOSPC)"),
+    (Errno::ROFS, "read-only file system (EROFS)"),
+    (Errno::PIPE, "nobody reads (EPIPE)"),
+    (Errno::NAMETOOLONG, "name too long (ENAMETOOLONG)"),
+    (Errno::NOSYS, "not in this kernel (ENOSYS)"),
+    (Errno::LOOP, "too many symbolic links (ELOOP)"),
+    (Errno::OPNOTSUPP, "not supported (EOPNOTSUPP)"),
+    (
+        Errno::AFNOSUPPORT,
+        "address family not supported (EAFNOSUPPORT)",
+    ),
+    (Errno::ADDRINUSE, "address in use (EADDRINUSE)"),
+    (Errno::ADDRNOTAVAIL, "address not available (EADDRNOTAVAIL)"),
+    (Errno::NETDOWN, "network is down (ENETDOWN)"),
+    (Errno::NETUNREACH, "network is unreachable (ENETUNREACH)"),
+    (Errno::NOBUFS, "no buffer space (ENOBUFS)"),
+    (Errno::TIMEDOUT, "timed out (ETIMEDOUT)"),
+    (Errno::CONNREFUSED, "connection refused (ECONNREFUSED)"),
+    (Errno::HOSTUNREACH, "host is unreachable (EHOSTUNREACH)"),
+];
+
+/// Keeps what fits and drops the rest, on a character's border.
+struct Cut<const N: usize>(String<N>);
+
+impl<const N: usize> fmt::Write for Cut<N> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let mut room = (N - self.0.len()).min(text.len());
+        while !text.is_char_boundary(room) {
+            room -= 1;
+        }
+        let _ = self.0.push_str(text.get(..room).unwrap_or_default());
+        Ok(())
+    }
+}
