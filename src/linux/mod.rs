@@ -7,5 +7,7 @@
 mod arch;
 mod failure;
 mod mem;
+mod netlink;
+mod socket;
 mod start;
 mod syscall;

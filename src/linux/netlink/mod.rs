@@ -1,0 +1,344 @@
+//! rtnetlink: links and addresses, asked for, changed and watched.
+//!
+//! The kernel works on a request inside the call that sends it, so its answer
+//! is there at once and nothing waits: every socket is non-blocking. Messages
+//! that another process sent are dropped. Nothing here allocates or decides.
+
+pub mod meaning;
+pub mod message;
+
+use core::net::IpAddr;
+
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
+
+use smena::config::Address;
+use smena::event::{Link, LocalAddress};
+use smena::protocol::Family;
+
+use super::failure::Failure;
+use super::socket;
+use meaning as rt;
+use message::Request;
+
+/// `SOL_NETLINK`.
+const SOL_NETLINK: usize = 270;
+/// `NETLINK_CAP_ACK`: an acknowledgement does not repeat the request.
+const CAP_ACK: usize = 10;
+/// `NETLINK_GET_STRICT_CHK` (Linux 4.20): a dump honours the interface asked for.
+const STRICT_CHECK: usize = 12;
+/// `RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR`.
+const GROUPS: u32 = 0x1 | 0x10 | 0x100;
+/// Room for notifications that wait: some thousand of them.
+const WATCH_ROOM: usize = 1 << 20;
+/// `IFLA_EXT_MASK`, and `RTEXT_FILTER_SKIP_STATS` in it.
+const LINK_EXT_MASK: u16 = 29;
+const SKIP_STATISTICS: u32 = 8;
+/// `IFLA_AF_SPEC`, `IFLA_INET_CONF` and `IPV4_DEVCONF_PROMOTE_SECONDARIES`.
+const LINK_AF_SPEC: u16 = 26;
+const INET_CONF: u16 = 1;
+const PROMOTE_SECONDARIES: u16 = 20;
+
+/// A rtnetlink socket.
+pub struct Socket {
+    fd: OwnedFd,
+    sequence: u32,
+}
+
+/// What waits in a socket.
+pub enum Received {
+    /// So many bytes of messages from the kernel.
+    Messages(usize),
+    /// Something that is not from the kernel, or was cut.
+    Nothing,
+    /// Messages were lost.
+    Overrun,
+    /// Nothing waits.
+    Empty,
+}
+
+impl Socket {
+    /// A socket for requests and dumps.
+    pub fn open() -> Result<Socket, Failure> {
+        let socket = Socket::with_groups(0)?;
+        // Both only save work: without them answers are longer, and our own
+        // filters see more.
+        let _ = socket::setsockopt(socket.fd(), SOL_NETLINK, CAP_ACK, &1u32.to_ne_bytes());
+        let _ = socket::setsockopt(socket.fd(), SOL_NETLINK, STRICT_CHECK, &1u32.to_ne_bytes());
+        Ok(socket)
+    }
+
+    /// A socket that is told every change of a link or an address.
+    pub fn watch() -> Result<Socket, Failure> {
+        let socket = Socket::with_groups(GROUPS)?;
+        // Less room means more overruns, and each of those is made good.
+        let _ = rustix::net::sockopt::set_socket_recv_buffer_size_force(&socket.fd, WATCH_ROOM);
+        Ok(socket)
+    }
+
+    fn with_groups(groups: u32) -> Result<Socket, Failure> {
+        let refused = |call, errno| {
+            let mend = "the kernel needs CONFIG_NETLINK and the sandbox must allow AF_NETLINK";
+            Failure::new(call, format_args!("AF_NETLINK"), errno, mend)
+        };
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let fd = socket_with(AddressFamily::NETLINK, SocketType::RAW, flags, None)
+            .map_err(|errno| refused("socket", errno))?;
+        socket::bind(fd.as_fd(), &address(groups)).map_err(|errno| refused("bind", errno))?;
+        Ok(Socket { fd, sequence: 0 })
+    }
+
+    /// The descriptor.
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+
+    /// Takes one datagram.
+    pub fn receive(&self, buffer: &mut [u8]) -> Received {
+        let mut sender = [0; 20];
+        let room = buffer.len();
+        match socket::recvfrom(self.fd(), buffer, &mut sender) {
+            Ok(length) if length > room => Received::Overrun,
+            Ok(length) if message::u32_at(&sender, 4) == Some(0) => Received::Messages(length),
+            Ok(_) | Err(Errno::INTR) => Received::Nothing,
+            Err(Errno::AGAIN) => Received::Empty,
+            Err(_) => Received::Overrun,
+        }
+    }
+
+    /// Sends a request; the sequence number that its answer carries.
+    pub fn send(&mut self, request: &mut Request) -> Result<u32, Errno> {
+        self.sequence = self.sequence.wrapping_add(1);
+        let bytes = request.finish(self.sequence);
+        socket::sendto(self.fd(), bytes, &address(0))?;
+        Ok(self.sequence)
+    }
+
+    /// Sends a request that changes something and reads whether it did.
+    pub fn change(&mut self, request: &mut Request) -> Result<(), Errno> {
+        let mut buffer = [0; 512];
+        let sequence = self.send(request)?;
+        loop {
+            let length = match self.receive(&mut buffer) {
+                Received::Messages(length) => length,
+                Received::Nothing => continue,
+                Received::Overrun | Received::Empty => return Err(Errno::NOBUFS),
+            };
+            let bytes = buffer.get(..length).unwrap_or_default();
+            // An answer to an earlier request, given up above, may still wait.
+            if let Some((header, body, _)) = message::split(bytes)
+                && header.sequence == sequence
+                && header.kind == message::ERROR
+            {
+                return match message::error(body) {
+                    Some(0) => Ok(()),
+                    Some(errno) => Err(Errno::from_raw_os_error(errno)),
+                    None => Err(Errno::IO),
+                };
+            }
+        }
+    }
+
+    /// Looks a link up by its name; `None`: there is none.
+    pub fn find_link(&mut self, name: &str, buffer: &mut [u8]) -> Result<Option<Link>, Errno> {
+        let mut request = Request::new(rt::GET_LINK, 0, &[0; 16]);
+        request.attribute(rt::LINK_NAME, terminated(name).as_slice());
+        request.attribute(LINK_EXT_MASK, &SKIP_STATISTICS.to_ne_bytes());
+        let sequence = self.send(&mut request)?;
+        loop {
+            let length = match self.receive(buffer) {
+                Received::Messages(length) => length,
+                Received::Nothing => continue,
+                Received::Overrun | Received::Empty => return Err(Errno::NOBUFS),
+            };
+            let bytes = buffer.get(..length).unwrap_or_default();
+            match message::split(bytes) {
+                Some((header, _, _)) if header.sequence != sequence => {}
+                Some((header, body, _)) if header.kind == rt::NEW_LINK => {
+                    return Ok(rt::link(body).map(|(_, link)| link));
+                }
+                Some((header, body, _)) if header.kind == message::ERROR => {
+                    return match message::error(body).map(Errno::from_raw_os_error) {
+                        Some(Errno::NODEV) => Ok(None),
+                        Some(errno) => Err(errno),
+                        None => Err(Errno::IO),
+                    };
+                }
+                _ => return Err(Errno::IO),
+            }
+        }
+    }
+
+    /// Asks for every address of a family on an interface. The answers are
+    /// messages with this sequence number, up to [`message::DONE`]; a kernel
+    /// before 4.20 tells those of other interfaces as well.
+    pub fn dump_addresses(&mut self, family: Family, index: u32) -> Result<u32, Errno> {
+        let body = address_body(family_number(family), 0, index);
+        self.send(&mut Request::new(rt::GET_ADDRESS, message::DUMP, &body))
+    }
+
+    /// Sets an address, or renews it when it is there. `lease_s` is its
+    /// lifetime in seconds; 0: it stays until it is removed.
+    pub fn set_address(
+        &mut self,
+        index: u32,
+        address: &Address<'_>,
+        lease_s: u32,
+    ) -> Result<(), Errno> {
+        let flags = message::ACK | message::CREATE | message::REPLACE;
+        let prefix_len = address.prefix_len;
+        let mut request =
+            address_request(rt::NEW_ADDRESS, flags, index, address.address, prefix_len);
+        let mut mark = 0;
+        let valid = if lease_s == 0 { u32::MAX } else { lease_s };
+        let mut preferred = valid;
+        match address.address {
+            IpAddr::V4(ip) => {
+                if prefix_len == 32 {
+                    mark |= rt::NO_PREFIX_ROUTE;
+                }
+                if prefix_len < 31 {
+                    let hosts = u32::MAX.checked_shr(prefix_len.into()).unwrap_or(0);
+                    request.attribute(rt::BROADCAST, &(ip.to_bits() | hosts).to_be_bytes());
+                }
+                if let Some(label) = address.label {
+                    request.attribute(rt::LABEL, terminated(label).as_slice());
+                }
+            }
+            IpAddr::V6(_) => {
+                mark |= rt::NO_DAD;
+                if prefix_len == 128 {
+                    // Without a preferred time the kernel does not choose it as
+                    // the source of new connections.
+                    mark |= rt::NO_PREFIX_ROUTE;
+                    preferred = 0;
+                }
+            }
+        }
+        request.attribute(rt::FLAGS, &mark.to_ne_bytes());
+        // struct ifa_cacheinfo: preferred, valid, created, updated.
+        let mut lifetime = [0; 16];
+        lifetime[..4].copy_from_slice(&preferred.to_ne_bytes());
+        lifetime[4..8].copy_from_slice(&valid.to_ne_bytes());
+        request.attribute(rt::CACHEINFO, &lifetime);
+        // Kernels before 5.18 ignore it, and with it leftovers stay unknown.
+        request.attribute(rt::PROTOCOL, &[rt::OURS]);
+        self.change(&mut request)
+    }
+
+    /// Removes an address; one that is not there is no error.
+    pub fn remove_address(
+        &mut self,
+        index: u32,
+        address: IpAddr,
+        prefix_len: u8,
+    ) -> Result<(), Errno> {
+        let mut request =
+            address_request(rt::DELETE_ADDRESS, message::ACK, index, address, prefix_len);
+        match self.change(&mut request) {
+            Err(Errno::ADDRNOTAVAIL | Errno::NODEV) => Ok(()),
+            result => result,
+        }
+    }
+
+    /// Sets promote_secondaries, so that the end of one address does not take
+    /// the others of its subnet along.
+    pub fn promote_secondaries(&mut self, index: u32) -> Result<(), Errno> {
+        let mut request = Request::new(rt::SET_LINK, message::ACK, &link_body(index, 0, 0));
+        let families = request.nest(LINK_AF_SPEC);
+        let inet = request.nest(rt::INET.into());
+        let settings = request.nest(INET_CONF);
+        request.attribute(PROMOTE_SECONDARIES, &1u32.to_ne_bytes());
+        request.end(settings);
+        request.end(inet);
+        request.end(families);
+        self.change(&mut request)
+    }
+
+    /// Whether we may change addresses: the kernel asks for CAP_NET_ADMIN
+    /// before it looks at what is asked, and interface 0 does not exist.
+    pub fn may_change(&mut self) -> Result<(), Failure> {
+        match self.remove_address(0, IpAddr::V4(core::net::Ipv4Addr::UNSPECIFIED), 32) {
+            Err(errno @ (Errno::PERM | Errno::ACCESS)) => Err(Failure::new(
+                "sendto",
+                format_args!("rtnetlink, to remove an address"),
+                errno,
+                "run as root, or with CAP_NET_ADMIN and CAP_NET_RAW",
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A `struct sockaddr_nl`: the kernel, or these groups.
+fn address(groups: u32) -> [u8; 12] {
+    let mut address = [0; 12];
+    address[..2].copy_from_slice(&AddressFamily::NETLINK.as_raw().to_ne_bytes());
+    address[8..].copy_from_slice(&groups.to_ne_bytes());
+    address
+}
+
+/// The number of a family in messages.
+fn family_number(family: Family) -> u8 {
+    match family {
+        Family::Ipv4 => rt::INET,
+        Family::Ipv6 => rt::INET6,
+    }
+}
+
+/// A `struct ifaddrmsg`.
+fn address_body(family: u8, prefix_len: u8, index: u32) -> [u8; 8] {
+    let [a, b, c, d] = index.to_ne_bytes();
+    [family, prefix_len, 0, 0, a, b, c, d]
+}
+
+/// A `struct ifinfomsg`: the flags to set, and which of them to touch.
+pub fn link_body(index: u32, flags: u32, change: u32) -> [u8; 16] {
+    let mut body = [0; 16];
+    body[4..8].copy_from_slice(&index.to_ne_bytes());
+    body[8..12].copy_from_slice(&flags.to_ne_bytes());
+    body[12..].copy_from_slice(&change.to_ne_bytes());
+    body
+}
+
+/// A request about one address.
+fn address_request(kind: u16, flags: u16, index: u32, address: IpAddr, prefix_len: u8) -> Request {
+    let family = family_number(Family::of(&address));
+    let mut request = Request::new(kind, flags, &address_body(family, prefix_len, index));
+    let (mut v4, mut v6) = ([0; 4], [0; 16]);
+    let octets: &[u8] = match address {
+        IpAddr::V4(ip) => {
+            v4 = ip.octets();
+            &v4
+        }
+        IpAddr::V6(ip) => {
+            v6 = ip.octets();
+            &v6
+        }
+    };
+    request.attribute(rt::LOCAL, octets);
+    request.attribute(rt::ADDRESS, octets);
+    request
+}
+
+/// A name as the kernel takes it: at most 15 bytes and a zero.
+pub fn terminated(name: &str) -> Terminated {
+    let mut bytes = [0; 16];
+    let length = name.len().min(15);
+    bytes[..length].copy_from_slice(name.as_bytes().get(..length).unwrap_or_default());
+    Terminated { bytes, length }
+}
+
+/// See [`terminated`].
+pub struct Terminated {
+    bytes: [u8; 16],
+    length: usize,
+}
+
+impl Terminated {
+    /// The name with its zero.
+    pub fn as_slice(&self) -> &[u8] {
+        self.bytes.get(..=self.length).unwrap_or_default()
+    }
+}

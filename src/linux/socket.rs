@@ -1,0 +1,134 @@
+//! System calls on sockets that rustix does not offer: addresses and options of
+//! families it does not know. One function each, without policy, none of which
+//! waits.
+//!
+//! # Safety
+//!
+//! Each function makes its pointers from references and borrowed descriptors,
+//! so what the kernel is handed lives through the call.
+#![allow(unsafe_code)]
+
+use rustix::fd::{AsRawFd, BorrowedFd};
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendFlags};
+
+use super::arch::{number, syscall6};
+
+/// setsockopt(2).
+pub fn setsockopt(
+    fd: BorrowedFd<'_>,
+    level: usize,
+    name: usize,
+    value: &[u8],
+) -> Result<(), Errno> {
+    let fd = fd.as_raw_fd() as usize;
+    let pointer = value.as_ptr() as usize;
+    // SAFETY: the kernel reads `value.len()` bytes of `value`; options whose
+    // value holds a pointer have their own function.
+    result(unsafe { syscall6(number::SETSOCKOPT, fd, level, name, pointer, value.len(), 0) })?;
+    Ok(())
+}
+
+/// One instruction of a classic BPF program (`struct sock_filter`).
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Instruction {
+    /// What it does.
+    pub code: u16,
+    /// Instructions to skip when a test holds.
+    pub jump_true: u8,
+    /// Instructions to skip when it does not.
+    pub jump_false: u8,
+    /// Its operand.
+    pub operand: u32,
+}
+
+/// setsockopt(SO_ATTACH_FILTER): the kernel checks the program.
+pub fn attach_filter(fd: BorrowedFd<'_>, program: &[Instruction]) -> Result<(), Errno> {
+    const SOL_SOCKET: usize = 1;
+    const SO_ATTACH_FILTER: usize = 26;
+    /// `struct sock_fprog`.
+    #[repr(C)]
+    struct Program {
+        length: u16,
+        instructions: *const Instruction,
+    }
+    let program = Program {
+        length: program.len() as u16,
+        instructions: program.as_ptr(),
+    };
+    let fd = fd.as_raw_fd() as usize;
+    let pointer = &raw const program as usize;
+    let length = size_of::<Program>();
+    // SAFETY: `program` and the instructions it points to live through the
+    // call, and its length is theirs.
+    let answer = unsafe {
+        syscall6(
+            number::SETSOCKOPT,
+            fd,
+            SOL_SOCKET,
+            SO_ATTACH_FILTER,
+            pointer,
+            length,
+            0,
+        )
+    };
+    result(answer)?;
+    Ok(())
+}
+
+/// bind(2) to an address that rustix does not know.
+pub fn bind(fd: BorrowedFd<'_>, address: &[u8]) -> Result<(), Errno> {
+    let fd = fd.as_raw_fd() as usize;
+    let pointer = address.as_ptr() as usize;
+    // SAFETY: the kernel reads `address.len()` bytes of `address`.
+    result(unsafe { syscall6(number::BIND, fd, pointer, address.len(), 0, 0, 0) })?;
+    Ok(())
+}
+
+/// sendto(2) to an address that rustix does not know; never waits.
+pub fn sendto(fd: BorrowedFd<'_>, bytes: &[u8], address: &[u8]) -> Result<usize, Errno> {
+    let flags = (SendFlags::DONTWAIT | SendFlags::NOSIGNAL).bits() as usize;
+    let (pointer, length) = (bytes.as_ptr() as usize, bytes.len());
+    let (to, to_length) = (address.as_ptr() as usize, address.len());
+    let fd = fd.as_raw_fd() as usize;
+    // SAFETY: the kernel reads `length` bytes of `bytes` and `to_length` of
+    // `address`, which is what those have.
+    result(unsafe { syscall6(number::SENDTO, fd, pointer, length, flags, to, to_length) })
+}
+
+/// recvfrom(2) with the sender's address as bytes; never waits. The length is
+/// that of the datagram, more than the buffer's when it was cut.
+pub fn recvfrom(
+    fd: BorrowedFd<'_>,
+    buffer: &mut [u8],
+    sender: &mut [u8; 20],
+) -> Result<usize, Errno> {
+    let flags = (RecvFlags::DONTWAIT | RecvFlags::TRUNC).bits() as usize;
+    let mut sender_length = sender.len() as u32;
+    let (pointer, length) = (buffer.as_mut_ptr() as usize, buffer.len());
+    let from = sender.as_mut_ptr() as usize;
+    let from_length = &raw mut sender_length as usize;
+    let fd = fd.as_raw_fd() as usize;
+    // SAFETY: the kernel writes at most `length` bytes to `buffer`, at most
+    // `sender_length` to `sender`, and the address's length to `sender_length`.
+    result(unsafe {
+        syscall6(
+            number::RECVFROM,
+            fd,
+            pointer,
+            length,
+            flags,
+            from,
+            from_length,
+        )
+    })
+}
+
+/// A system call's answer as a result.
+fn result(answer: isize) -> Result<usize, Errno> {
+    match usize::try_from(answer) {
+        Ok(value) => Ok(value),
+        Err(_) => Err(Errno::from_raw_os_error(answer.unsigned_abs() as i32)),
+    }
+}
