@@ -7,6 +7,7 @@
 
 use core::fmt;
 use core::net::IpAddr;
+use core::ops::Deref;
 
 use heapless::Vec;
 
@@ -209,4 +210,34 @@ impl fmt::Display for HookState {
 pub const ACTIONS_MAX: usize = 12 * board::ROUTERS_MAX + 2 * board::CHECKS_MAX + 8;
 
 /// The actions of one event, in the order in which they are to be done.
-pub type Actions = Vec<Action, ACTIONS_MAX>;
+#[derive(Debug, Default)]
+pub struct Actions {
+    list: Vec<Action, ACTIONS_MAX>,
+}
+
+impl Actions {
+    /// No actions.
+    pub const fn new() -> Actions {
+        Actions { list: Vec::new() }
+    }
+
+    /// Adds an action. The capacity covers what one event can lead to, so a
+    /// full list is a bug of ours.
+    pub fn push(&mut self, action: Action) {
+        let pushed = self.list.push(action).is_ok();
+        assert!(pushed, "more actions than one event can lead to");
+    }
+
+    /// Forgets them, for the next event.
+    pub fn clear(&mut self) {
+        self.list.clear();
+    }
+}
+
+impl Deref for Actions {
+    type Target = [Action];
+
+    fn deref(&self) -> &[Action] {
+        &self.list
+    }
+}

@@ -33,6 +33,7 @@ pub mod check;
 pub mod config;
 pub mod event;
 pub mod hook;
+pub mod mutation;
 pub mod node;
 pub mod protocol;
 pub mod report;

@@ -1,0 +1,53 @@
+//! Switches that break one rule each on purpose, so that the simulator can
+//! show that it would notice. They exist in builds with debug assertions only;
+//! a release build has no way to set them and no code that asks.
+
+/// A rule to break.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mutation {
+    /// Every priority waits the same skew, so backups take over together.
+    NoSkew,
+    /// Two masters of equal priority both stay.
+    NoTieBreak,
+    /// A master that slept past the others' patience goes on as if nothing was.
+    NoStallRule,
+    /// A state that waits behind a running hook is forgotten.
+    DropLastHook,
+    /// The lease of the addresses is never renewed.
+    NoRenewal,
+    /// Addresses stay when the state MASTER is left.
+    KeepAddresses,
+}
+
+/// Whether a part is broken, and how. Zero-sized in release builds.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Broken {
+    #[cfg(debug_assertions)]
+    rule: Option<Mutation>,
+}
+
+impl Broken {
+    /// Nothing is broken.
+    pub const NOTHING: Broken = Broken {
+        #[cfg(debug_assertions)]
+        rule: None,
+    };
+
+    /// Breaks one rule.
+    #[cfg(debug_assertions)]
+    pub const fn rule(rule: Mutation) -> Broken {
+        Broken { rule: Some(rule) }
+    }
+
+    /// Whether this rule is broken; never in release builds.
+    #[cfg(debug_assertions)]
+    pub fn is(self, rule: Mutation) -> bool {
+        self.rule == Some(rule)
+    }
+
+    /// Whether this rule is broken; never in release builds.
+    #[cfg(not(debug_assertions))]
+    pub const fn is(self, _: Mutation) -> bool {
+        false
+    }
+}
