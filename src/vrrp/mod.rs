@@ -1,0 +1,775 @@
+//! One virtual router: Initialize, Backup, Master, Fault (RFC 9568 section 6.4,
+//! RFC 3768 section 6.4).
+//!
+//! ```text
+//!                     ready                   silence, or the master left
+//!   Initialize ----------------> Backup ---------------------------> Master
+//!     |   ^  \                    |  ^                              |  |  |
+//!     |   |   `-- ready, owner ---|--|------------------------------'  |  |
+//!     |   |                       |  `-- a better master, or stalled --'  |
+//!     |   | waits again           | unable                                |
+//!     |   `------- Fault <--------'<--------------- unable ---------------'
+//!     `-- unable --'   `-- ready --> Backup or Master
+//! ```
+//!
+//! A router knows nothing of checks, interfaces or packets' bytes: the node
+//! tells it what they mean, as [`Readiness`], a priority and [`Heard`]. It never
+//! sends while it is not Master, but for the priority 0 of leaving.
+
+mod announce;
+mod reason;
+mod timing;
+#[cfg(test)]
+mod trace;
+
+pub use announce::Announcing;
+pub use reason::{Names, Reason, Sentence};
+pub use timing::{down_interval, patience, release_limit, skew};
+
+use core::net::IpAddr;
+
+use crate::config::{self, Release};
+use crate::event::{Action, Actions, Errno, HookState, RouterId};
+use crate::mutation::{Broken, Mutation};
+use crate::protocol::Version;
+use crate::{Duration, Instant};
+
+/// What a router is told about a valid advert.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Heard {
+    /// Who sent it.
+    pub source: IpAddr,
+    /// Its priority; 0 says that the master leaves.
+    pub priority: u8,
+    /// Its interval, which version 3 follows.
+    pub interval: Duration,
+}
+
+/// Whether a router may run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Readiness {
+    /// It may be Backup or Master.
+    Ready,
+    /// Something is not known yet: Initialize.
+    Waiting(Reason),
+    /// Something is broken: Fault.
+    Unable(Reason),
+}
+
+/// The state of a router, with the deadlines that it has in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Not taking part.
+    Initialize,
+    /// Listening.
+    Backup(Backup),
+    /// Holding the addresses.
+    Master(Master),
+    /// Unable to take part.
+    Fault,
+}
+
+/// What a listening router waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Backup {
+    /// When it takes over unless an advert comes first.
+    down_at: Instant,
+    /// Until when a master of lower priority is tolerated (`preempt_delay`).
+    tolerate_until: Option<Instant>,
+    /// What will have been the cause when `down_at` passes.
+    expecting: Expecting,
+}
+
+/// Why a backup's timer runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Expecting {
+    /// The master's next advert.
+    Advert,
+    /// Nobody: the master sent priority 0.
+    Vacancy(IpAddr),
+    /// To take over from a master of this lower priority.
+    Preemption(IpAddr, u8),
+}
+
+/// What a master has to do, and when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Master {
+    /// When the next advert is due.
+    advert_at: Instant,
+    /// When the last one was sent; the stall rule counts from it.
+    sent_at: Instant,
+    /// When the addresses' lease was last renewed.
+    renewed_at: Instant,
+    /// Before then no further advert answers a losing master.
+    answer_at: Instant,
+    /// Gratuitous ARP and neighbour advertisements.
+    announcing: Announcing,
+    /// A planned hand-over waits for its successor, until then.
+    release_until: Option<Instant>,
+}
+
+/// The four states without their data, as people name them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// `INIT`
+    Initialize,
+    /// `BACKUP`
+    Backup,
+    /// `MASTER`
+    Master,
+    /// `FAULT`
+    Fault,
+}
+
+impl Role {
+    /// As status and the log name it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Role::Initialize => "INIT",
+            Role::Backup => "BACKUP",
+            Role::Master => "MASTER",
+            Role::Fault => "FAULT",
+        }
+    }
+}
+
+/// How often somebody else may remove our addresses within
+/// [`REMOVALS_WINDOW`] before the router gives up: a person who tries things
+/// stays below it, two programs in a fight do not.
+const REMOVALS_MAX: u8 = 5;
+/// The window of [`REMOVALS_MAX`], and how long the router then stays in Fault.
+const REMOVALS_WINDOW: Duration = Duration::from_secs(60);
+/// How long a router stays in Fault after the system refused its addresses.
+const REFUSED_PAUSE: Duration = Duration::from_secs(10);
+
+/// One virtual router.
+#[derive(Debug)]
+pub struct Router {
+    id: RouterId,
+    settings: Settings,
+    broken: Broken,
+    state: State,
+    /// What the node last said.
+    readiness: Readiness,
+    /// Until then the router waits in Initialize.
+    hold_until: Option<Instant>,
+    /// A cause of Fault of its own that ends by itself.
+    blocked: Option<(Instant, Reason)>,
+    stopping: bool,
+    priority: u8,
+    source: Option<IpAddr>,
+    /// The master last heard, and when.
+    heard: Option<(IpAddr, Instant)>,
+    /// Active_Adver_Interval: the master's in version 3, our own otherwise.
+    master_interval: Duration,
+    removals: u8,
+    removals_since: Instant,
+    since: Instant,
+    reason: Reason,
+    transitions: u32,
+    adverts_sent: u64,
+    adverts_received: u64,
+    news: Option<Role>,
+}
+
+/// What the configuration says, as far as a router needs it at every step.
+#[derive(Clone, Copy, Debug)]
+struct Settings {
+    version: Version,
+    priority: u8,
+    advert_int: Duration,
+    preempt: bool,
+    preempt_delay: Duration,
+    startup_delay: Duration,
+    release: Release,
+    lease: Duration,
+    garp_repeat: u8,
+    garp_delay: Duration,
+    garp_refresh: Duration,
+}
+
+impl Router {
+    /// A router that has not been started.
+    pub fn new(id: RouterId, config: &config::Router<'_>, now: Instant) -> Router {
+        let settings = Settings {
+            version: config.version,
+            priority: config.priority,
+            advert_int: config.advert_int,
+            preempt: config.preempt,
+            preempt_delay: config.preempt_delay,
+            startup_delay: config.startup_delay,
+            release: config.release,
+            lease: Duration::from_secs(u64::from(config.lease_s)),
+            garp_repeat: config.garp_master_repeat,
+            garp_delay: config.garp_master_delay,
+            garp_refresh: config.garp_master_refresh,
+        };
+        Router {
+            id,
+            settings,
+            broken: Broken::NOTHING,
+            state: State::Initialize,
+            readiness: Readiness::Waiting(Reason::NotStarted),
+            hold_until: None,
+            blocked: None,
+            stopping: false,
+            priority: config.priority,
+            source: None,
+            heard: None,
+            master_interval: config.advert_int,
+            removals: 0,
+            removals_since: now,
+            since: now,
+            reason: Reason::NotStarted,
+            transitions: 0,
+            adverts_sent: 0,
+            adverts_received: 0,
+            news: None,
+        }
+    }
+
+    /// Breaks a rule on purpose (tests only).
+    pub fn set_broken(&mut self, broken: Broken) {
+        self.broken = broken;
+    }
+
+    /// The state with its deadlines.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// The state by name.
+    pub fn role(&self) -> Role {
+        match self.state {
+            State::Initialize => Role::Initialize,
+            State::Backup(_) => Role::Backup,
+            State::Master(_) => Role::Master,
+            State::Fault => Role::Fault,
+        }
+    }
+
+    /// A planned hand-over is under way: still Master, priority 0 sent.
+    pub fn releasing(&self) -> bool {
+        matches!(
+            self.state,
+            State::Master(Master {
+                release_until: Some(_),
+                ..
+            })
+        )
+    }
+
+    /// The effective priority.
+    pub fn priority(&self) -> u8 {
+        self.priority
+    }
+
+    /// Where adverts come from.
+    pub fn source(&self) -> Option<IpAddr> {
+        self.source
+    }
+
+    /// The master, as far as this router knows: itself, or the one last heard.
+    pub fn master(&self) -> Option<IpAddr> {
+        match self.state {
+            State::Master(_) => self.source,
+            State::Backup(_) => self.heard.map(|(source, _)| source),
+            State::Initialize | State::Fault => None,
+        }
+    }
+
+    /// When the present state began.
+    pub fn since(&self) -> Instant {
+        self.since
+    }
+
+    /// What led to the present state.
+    pub fn reason(&self) -> Reason {
+        self.reason
+    }
+
+    /// How often the state changed.
+    pub fn transitions(&self) -> u32 {
+        self.transitions
+    }
+
+    /// Adverts sent, priority 0 included.
+    pub fn adverts_sent(&self) -> u64 {
+        self.adverts_sent
+    }
+
+    /// Valid adverts received.
+    pub fn adverts_received(&self) -> u64 {
+        self.adverts_received
+    }
+
+    /// The interval that the down timer is reckoned with.
+    pub fn master_interval(&self) -> Duration {
+        self.master_interval
+    }
+
+    /// The state changed since the last call: the state before it.
+    pub fn take_news(&mut self) -> Option<Role> {
+        self.news.take()
+    }
+
+    /// What a hook would be told now; nothing while the router waits.
+    pub fn hook_state(&self) -> Option<HookState> {
+        match self.state {
+            State::Initialize if self.stopping => Some(HookState::Stop),
+            State::Initialize => None,
+            State::Backup(_) => Some(HookState::Backup),
+            State::Master(_) => Some(HookState::Master),
+            State::Fault => Some(HookState::Fault),
+        }
+    }
+
+    /// When [`Router::on_poll`] wants to be called, if ever.
+    pub fn poll_at(&self) -> Option<Instant> {
+        let blocked = self.blocked.map(|(until, _)| until);
+        let own = match &self.state {
+            State::Initialize => self.hold_until,
+            State::Fault => None,
+            State::Backup(backup) => Some(backup.down_at),
+            State::Master(master) => {
+                let announce = master.announcing.poll_at();
+                earliest(
+                    Some(master.advert_at),
+                    earliest(announce, master.release_until),
+                )
+            }
+        };
+        earliest(blocked, own)
+    }
+
+    /// The node begins to run.
+    pub fn on_start(&mut self, now: Instant, actions: &mut Actions) {
+        if self.settings.startup_delay > Duration::ZERO {
+            self.hold_until = Some(now + self.settings.startup_delay);
+        }
+        self.settle(now, actions);
+    }
+
+    /// The node's view of what surrounds the router has changed.
+    pub fn on_surroundings(
+        &mut self,
+        now: Instant,
+        readiness: Readiness,
+        priority: u8,
+        source: Option<IpAddr>,
+        actions: &mut Actions,
+    ) {
+        self.readiness = readiness;
+        self.priority = priority;
+        self.source = source;
+        self.settle(now, actions);
+    }
+
+    /// A valid advert for this router came in.
+    pub fn on_advert(&mut self, now: Instant, heard: Heard, actions: &mut Actions) {
+        match self.state {
+            // Not taking part: RFC 9568 has no receiving in Initialize.
+            State::Initialize | State::Fault => {}
+            State::Backup(backup) => {
+                self.adverts_received += 1;
+                self.on_advert_as_backup(now, backup, heard);
+            }
+            State::Master(master) => {
+                self.adverts_received += 1;
+                self.on_advert_as_master(now, master, heard, actions);
+            }
+        }
+    }
+
+    /// A deadline of [`Router::poll_at`] may have passed.
+    pub fn on_poll(&mut self, now: Instant, actions: &mut Actions) {
+        if self.blocked.is_some_and(|(until, _)| now >= until) {
+            self.blocked = None;
+            self.settle(now, actions);
+        }
+        if self.hold_until.is_some_and(|until| now >= until) {
+            self.hold_until = None;
+            self.settle(now, actions);
+        }
+        match self.state {
+            State::Initialize | State::Fault => {}
+            State::Backup(backup) => {
+                if now >= backup.down_at {
+                    let reason = self.take_over_reason(now, backup.expecting);
+                    self.become_master(now, reason, actions);
+                }
+            }
+            State::Master(master) => self.on_poll_as_master(now, master, actions),
+        }
+    }
+
+    /// Rule 7: a master that did not advertise for as long as the others wait
+    /// leaves the state before anything else happens. `asleep` is time that the
+    /// clock did not count (suspend).
+    pub fn on_wake(&mut self, now: Instant, asleep: Duration, actions: &mut Actions) {
+        let State::Master(master) = self.state else {
+            return;
+        };
+        if master.release_until.is_some() || self.broken.is(Mutation::NoStallRule) {
+            return;
+        }
+        let silent = since(now, master.sent_at) + asleep;
+        if silent > patience(self.settings.version, self.settings.advert_int) {
+            self.heard = None;
+            self.become_backup(now, Reason::Stalled(silent), actions);
+        }
+    }
+
+    /// Somebody removed an address of ours.
+    pub fn on_address_removed(&mut self, now: Instant, actions: &mut Actions) {
+        let State::Master(ref mut master) = self.state else {
+            return;
+        };
+        if since(now, self.removals_since) > REMOVALS_WINDOW {
+            self.removals = 0;
+            self.removals_since = now;
+        }
+        self.removals = self.removals.saturating_add(1);
+        if self.removals > REMOVALS_MAX {
+            self.removals = 0;
+            self.blocked = Some((now + REMOVALS_WINDOW, Reason::AddressesRemoved));
+            self.settle(now, actions);
+            return;
+        }
+        master.renewed_at = now;
+        master.announcing.burst(now);
+        actions.push(Action::SetAddresses(self.id));
+    }
+
+    /// The system did not set the addresses.
+    pub fn on_addresses_refused(&mut self, now: Instant, errno: Errno, actions: &mut Actions) {
+        if let State::Master(_) = self.state {
+            self.blocked = Some((now + REFUSED_PAUSE, Reason::AddressesRefused(errno)));
+            self.settle(now, actions);
+        }
+    }
+
+    /// A planned stop begins, or must end at once (`now_or_never`).
+    pub fn on_stop(&mut self, now: Instant, now_or_never: bool, actions: &mut Actions) {
+        let first = !self.stopping;
+        self.stopping = true;
+        match self.state {
+            State::Master(ref mut master) if first && !now_or_never => {
+                if self.settings.release == Release::Overlap {
+                    let limit = release_limit(self.settings.version, self.settings.advert_int);
+                    master.release_until = Some(now + limit);
+                    self.send_resignation(actions);
+                } else {
+                    self.transition(now, State::Initialize, Reason::Stopped, actions);
+                }
+            }
+            State::Master(_) if now_or_never => {
+                self.transition(now, State::Initialize, Reason::Stopped, actions);
+            }
+            // The hand-over is under way already.
+            State::Master(_) => {}
+            // RFC 9568 section 6.4.2: a backup leaves without a word.
+            State::Backup(_) | State::Fault | State::Initialize if first => {
+                self.transition(now, State::Initialize, Reason::Stopped, actions);
+            }
+            State::Backup(_) | State::Fault | State::Initialize => {}
+        }
+    }
+
+    /// A stop is complete: nothing is held any more.
+    pub fn stopped(&self) -> bool {
+        self.stopping && self.state == State::Initialize
+    }
+
+    /// PROTOCOL 31 to 37 (RFC 9568 section 6.4.2).
+    fn on_advert_as_backup(&mut self, now: Instant, mut backup: Backup, heard: Heard) {
+        let Settings {
+            version,
+            preempt,
+            preempt_delay,
+            ..
+        } = self.settings;
+        let preempts = preempt || self.settings.priority == 255;
+        if heard.priority == 0 {
+            backup.down_at = now + self.skew(self.master_interval);
+            backup.expecting = Expecting::Vacancy(heard.source);
+            self.heard = Some((heard.source, now));
+        } else {
+            let lower = heard.priority < self.priority;
+            let tolerated = if !lower {
+                backup.tolerate_until = None;
+                true
+            } else if !preempts {
+                true
+            } else {
+                let until = *backup.tolerate_until.get_or_insert(now + preempt_delay);
+                now < until
+            };
+            if tolerated {
+                if version == Version::V3 {
+                    self.master_interval = heard.interval;
+                }
+                backup.down_at = now + self.down_interval();
+                backup.expecting = Expecting::Advert;
+                self.heard = Some((heard.source, now));
+            } else {
+                // Discarded, the timer runs on: we take over when it ends.
+                backup.expecting = Expecting::Preemption(heard.source, heard.priority);
+            }
+        }
+        self.state = State::Backup(backup);
+    }
+
+    /// PROTOCOL 44 to 48 (RFC 9568 section 6.4.3).
+    fn on_advert_as_master(
+        &mut self,
+        now: Instant,
+        mut master: Master,
+        heard: Heard,
+        actions: &mut Actions,
+    ) {
+        let own = self.priority;
+        if master.release_until.is_some() {
+            if heard.priority > 0 {
+                self.transition(now, State::Initialize, Reason::Stopped, actions);
+            }
+            return;
+        }
+        if heard.priority == 0 {
+            master.advert_at = now + self.settings.advert_int;
+            master.sent_at = now;
+            self.state = State::Master(master);
+            self.send_advert(actions);
+            return;
+        }
+        let ties = !self.broken.is(Mutation::NoTieBreak);
+        let higher_address = ties && self.source.is_some_and(|source| heard.source > source);
+        if heard.priority > own || (heard.priority == own && higher_address) {
+            self.heard = Some((heard.source, now));
+            if self.settings.version == Version::V3 {
+                self.master_interval = heard.interval;
+            }
+            let reason = if heard.priority > own {
+                Reason::HigherPriority(heard.source, heard.priority)
+            } else {
+                Reason::HigherAddress(heard.source, heard.priority)
+            };
+            self.become_backup(now, reason, actions);
+            return;
+        }
+        // RFC 9568 section 6.4.3: tell the losing master at once. The regular
+        // timer is left alone, and one answer a skew is enough.
+        if now >= master.answer_at {
+            master.answer_at = now + self.skew(self.settings.advert_int);
+            master.sent_at = now;
+            self.send_advert(actions);
+        }
+        // Rule 6: our announcement follows the other's.
+        master.announcing.last_word(now, self.settings.advert_int);
+        self.state = State::Master(master);
+    }
+
+    fn on_poll_as_master(&mut self, now: Instant, mut master: Master, actions: &mut Actions) {
+        if master.release_until.is_some_and(|until| now >= until) {
+            self.transition(now, State::Initialize, Reason::NoSuccessor, actions);
+            return;
+        }
+        if now >= master.advert_at {
+            let interval = self.settings.advert_int;
+            // From the last due time, so that it does not drift; a time that
+            // was missed is not made up for.
+            master.advert_at += interval;
+            if master.advert_at <= now {
+                master.advert_at = now + interval;
+            }
+            if self.renewal_is_due(now, &master) {
+                master.renewed_at = now;
+                actions.push(Action::SetAddresses(self.id));
+            }
+            if master.release_until.is_none() {
+                master.sent_at = now;
+                self.send_advert(actions);
+            }
+        }
+        if master.announcing.due(now) {
+            actions.push(Action::Announce(self.id));
+        }
+        self.state = State::Master(master);
+    }
+
+    /// The lease is renewed where adverts are sent, at most four times a lease.
+    fn renewal_is_due(&self, now: Instant, master: &Master) -> bool {
+        self.settings.lease > Duration::ZERO
+            && since(now, master.renewed_at) >= self.settings.lease / 4
+            && !self.broken.is(Mutation::NoRenewal)
+    }
+
+    /// Brings the state in line with what is wanted: the only place where
+    /// Initialize and Fault are entered or left, but for a planned stop.
+    fn settle(&mut self, now: Instant, actions: &mut Actions) {
+        let wanted = match (self.blocked, self.readiness) {
+            _ if self.hold_until.is_some() => Readiness::Waiting(Reason::StartupDelay),
+            (_, Readiness::Unable(reason)) => Readiness::Unable(reason),
+            (Some((_, reason)), _) => Readiness::Unable(reason),
+            (None, readiness) => readiness,
+        };
+        match (wanted, self.state) {
+            // A stop is never taken back; trouble only ends it sooner.
+            (Readiness::Unable(_), State::Master(_)) if self.stopping => {
+                self.transition(now, State::Initialize, Reason::Stopped, actions);
+            }
+            _ if self.stopping => {}
+            (Readiness::Ready, State::Initialize | State::Fault) => {
+                if self.settings.priority == 255 {
+                    self.become_master(now, Reason::Owner, actions);
+                } else {
+                    self.heard = None;
+                    self.master_interval = self.settings.advert_int;
+                    self.become_backup(now, Reason::Ready, actions);
+                }
+            }
+            (Readiness::Ready, State::Backup(_) | State::Master(_)) => {}
+            (Readiness::Waiting(reason), State::Initialize) => self.reason = reason,
+            (Readiness::Waiting(reason), State::Backup(_) | State::Master(_) | State::Fault) => {
+                self.transition(now, State::Initialize, reason, actions);
+            }
+            (Readiness::Unable(reason), State::Fault) => self.reason = reason,
+            (Readiness::Unable(reason), _) => {
+                self.transition(now, State::Fault, reason, actions);
+            }
+        }
+    }
+
+    fn become_backup(&mut self, now: Instant, reason: Reason, actions: &mut Actions) {
+        let backup = Backup {
+            down_at: now + self.down_interval(),
+            tolerate_until: None,
+            expecting: Expecting::Advert,
+        };
+        self.transition(now, State::Backup(backup), reason, actions);
+    }
+
+    fn become_master(&mut self, now: Instant, reason: Reason, actions: &mut Actions) {
+        let Settings {
+            advert_int,
+            garp_repeat,
+            garp_delay,
+            garp_refresh,
+            ..
+        } = self.settings;
+        let master = Master {
+            advert_at: now + advert_int,
+            sent_at: now,
+            renewed_at: now,
+            answer_at: now,
+            announcing: Announcing::new(now, garp_repeat, garp_delay, garp_refresh),
+            release_until: None,
+        };
+        self.transition(now, State::Master(master), reason, actions);
+    }
+
+    /// The one place where the state changes. What leaving and entering do
+    /// stands here for each pair of states.
+    fn transition(&mut self, now: Instant, to: State, reason: Reason, actions: &mut Actions) {
+        let from = self.role();
+        let resigned = self.releasing();
+        self.state = to;
+        let to = self.role();
+        match (from, to) {
+            (Role::Initialize | Role::Backup | Role::Fault, Role::Master) => {
+                // Addresses first: with an overlapping hand-over the leaving
+                // master lets go as soon as it hears the advert.
+                self.master_interval = self.settings.advert_int;
+                actions.push(Action::SetAddresses(self.id));
+                self.send_advert(actions);
+                if let State::Master(master) = &mut self.state
+                    && master.announcing.due(now)
+                {
+                    actions.push(Action::Announce(self.id));
+                }
+            }
+            (Role::Master, Role::Backup) => self.remove_addresses(actions),
+            (Role::Master, Role::Initialize | Role::Fault) => {
+                self.remove_addresses(actions);
+                if !resigned {
+                    self.send_resignation(actions);
+                }
+            }
+            (Role::Initialize | Role::Fault, Role::Backup)
+            | (Role::Backup, Role::Initialize | Role::Fault)
+            | (Role::Initialize, Role::Fault)
+            | (Role::Fault, Role::Initialize)
+            | (Role::Initialize, Role::Initialize) => {}
+            (Role::Backup, Role::Backup)
+            | (Role::Master, Role::Master)
+            | (Role::Fault, Role::Fault) => unreachable!("no transition leads to its own state"),
+        }
+        self.reason = reason;
+        self.since = now;
+        if from != to {
+            self.transitions += 1;
+        }
+        self.news = Some(from);
+    }
+
+    fn take_over_reason(&self, now: Instant, expecting: Expecting) -> Reason {
+        match expecting {
+            Expecting::Vacancy(from) => Reason::MasterLeft(from),
+            Expecting::Preemption(from, priority) => Reason::Preemption(from, priority),
+            Expecting::Advert => match self.heard {
+                Some((from, at)) => Reason::NoAdvert(since(now, at), Some(from)),
+                None => Reason::NoAdvert(since(now, self.since), None),
+            },
+        }
+    }
+
+    fn send_advert(&mut self, actions: &mut Actions) {
+        self.adverts_sent += 1;
+        actions.push(Action::SendAdvert(self.id, self.priority));
+    }
+
+    /// Priority 0, twice: a single packet that is lost would cost the others
+    /// their whole patience.
+    fn send_resignation(&mut self, actions: &mut Actions) {
+        for _ in 0..2 {
+            self.adverts_sent += 1;
+            actions.push(Action::SendAdvert(self.id, 0));
+        }
+    }
+
+    fn remove_addresses(&self, actions: &mut Actions) {
+        if !self.broken.is(Mutation::KeepAddresses) {
+            actions.push(Action::RemoveAddresses(self.id));
+        }
+    }
+
+    fn skew(&self, interval: Duration) -> Duration {
+        let priority = if self.broken.is(Mutation::NoSkew) {
+            128
+        } else {
+            self.priority
+        };
+        skew(self.settings.version, interval, priority)
+    }
+
+    fn down_interval(&self) -> Duration {
+        self.master_interval * 3 + self.skew(self.master_interval)
+    }
+}
+
+/// Time from `then` to `now`; zero if it lies ahead.
+fn since(now: Instant, then: Instant) -> Duration {
+    if now > then {
+        now - then
+    } else {
+        Duration::ZERO
+    }
+}
+
+/// The earlier of two deadlines.
+pub(crate) fn earliest(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    }
+}

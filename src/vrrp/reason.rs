@@ -1,0 +1,139 @@
+//! Why a router is in the state it is in: one name for each cause, with the
+//! facts that it had. Status, hooks and the log show the same sentence.
+
+use core::fmt;
+use core::net::IpAddr;
+
+use crate::Duration;
+use crate::config::Config;
+use crate::event::{CheckId, Errno, InterfaceId};
+
+/// The cause of a transition, or what keeps a router from running.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// The node has not begun.
+    NotStarted,
+    /// `startup_delay` has not passed.
+    StartupDelay,
+    /// An unweighted check has no result yet.
+    CheckPending(CheckId),
+    /// An unweighted check fails.
+    CheckFailed(CheckId),
+    /// There is no interface of this name.
+    InterfaceMissing(InterfaceId),
+    /// The interface is down or has no carrier.
+    InterfaceDown(InterfaceId),
+    /// The interface has no address that adverts could come from.
+    NoSourceAddress(InterfaceId),
+    /// The system refused to set the addresses.
+    AddressesRefused(Errno),
+    /// Somebody else removes the addresses again and again.
+    AddressesRemoved,
+    /// Nothing keeps the router from running: it listens for a master.
+    Ready,
+    /// It owns the addresses (priority 255), so it does not wait.
+    Owner,
+    /// The master was silent this long; `None`: there never was one.
+    NoAdvert(Duration, Option<IpAddr>),
+    /// The master gave up (priority 0).
+    MasterLeft(IpAddr),
+    /// The master had this lower priority, and we preempt.
+    Preemption(IpAddr, u8),
+    /// Another master has a higher priority.
+    HigherPriority(IpAddr, u8),
+    /// Another master has the same priority and a higher address.
+    HigherAddress(IpAddr, u8),
+    /// This process slept longer than the others wait.
+    Stalled(Duration),
+    /// A planned stop.
+    Stopped,
+    /// A planned stop; nobody was heard to take over in time.
+    NoSuccessor,
+}
+
+impl Reason {
+    /// The sentence for a person, with the configuration's names.
+    pub fn display<'a>(self, config: &'a Config<'a>, interfaces: &'a dyn Names) -> Sentence<'a> {
+        Sentence {
+            reason: self,
+            config,
+            interfaces,
+        }
+    }
+}
+
+/// Who knows the names of interfaces.
+pub trait Names {
+    /// The name of an interface of the node.
+    fn interface_name(&self, id: InterfaceId) -> &str;
+}
+
+/// A [`Reason`] with its names, to be displayed.
+pub struct Sentence<'a> {
+    reason: Reason,
+    config: &'a Config<'a>,
+    interfaces: &'a dyn Names,
+}
+
+impl fmt::Display for Sentence<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let check = |id: CheckId| {
+            self.config
+                .checks
+                .get(usize::from(id.0))
+                .map_or("?", |c| c.name)
+        };
+        let interface = |id: InterfaceId| self.interfaces.interface_name(id);
+        match self.reason {
+            Reason::NotStarted => f.write_str("not started yet"),
+            Reason::StartupDelay => f.write_str("startup_delay has not passed"),
+            Reason::CheckPending(id) => write!(f, "check {} has no result yet", check(id)),
+            Reason::CheckFailed(id) => write!(f, "check {} fails", check(id)),
+            Reason::InterfaceMissing(id) => write!(f, "there is no interface {}", interface(id)),
+            Reason::InterfaceDown(id) => write!(f, "interface {} is down", interface(id)),
+            Reason::NoSourceAddress(id) => {
+                write!(f, "interface {} has no address to send from", interface(id))
+            }
+            Reason::AddressesRefused(Errno(number)) => {
+                write!(f, "the system refused the addresses (error {number})")
+            }
+            Reason::AddressesRemoved => {
+                f.write_str("somebody else removes the addresses again and again")
+            }
+            Reason::Ready => f.write_str("listening for a master"),
+            Reason::Owner => f.write_str("owner of the addresses"),
+            Reason::NoAdvert(silence, Some(from)) => {
+                write!(f, "no advert for {} ms from {from}", silence.total_millis())
+            }
+            Reason::NoAdvert(silence, None) => {
+                write!(
+                    f,
+                    "no advert for {} ms from anybody",
+                    silence.total_millis()
+                )
+            }
+            Reason::MasterLeft(from) => write!(f, "{from} gave up (priority 0)"),
+            Reason::Preemption(from, priority) => {
+                write!(f, "{from} was master with the lower priority {priority}")
+            }
+            Reason::HigherPriority(from, priority) => {
+                write!(f, "{from} has the higher priority {priority}")
+            }
+            Reason::HigherAddress(from, priority) => {
+                write!(
+                    f,
+                    "{from} has the same priority {priority} and the higher address"
+                )
+            }
+            Reason::Stalled(slept) => {
+                write!(
+                    f,
+                    "stalled for {} ms, longer than the others wait",
+                    slept.total_millis()
+                )
+            }
+            Reason::Stopped => f.write_str("stopped"),
+            Reason::NoSuccessor => f.write_str("stopped, although nobody was heard to take over"),
+        }
+    }
+}
