@@ -1,1 +1,400 @@
-//! check
+//! One check: when it runs, how long it may, and what its results add up to.
+//!
+//! It knows nothing of routers, processes or what is looked at: a run has a
+//! start and an end, and the driver says what it found. Runs never overlap.
+
+use core::fmt::Write;
+
+use heapless::String;
+
+use crate::config;
+use crate::event::{Action, Actions, CheckId, CheckResult, Kill, Outcome};
+use crate::{Duration, Instant};
+
+/// Between TERM and KILL for a run that is over its time.
+const KILL_AFTER: Duration = Duration::from_secs(2);
+/// Bytes of a result's detail that are kept; what is longer is cut.
+const DETAIL_MAX: usize = 64;
+
+/// What a check has found out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Health {
+    /// No result yet.
+    Unknown,
+    /// Works.
+    Up,
+    /// Does not.
+    Down,
+}
+
+impl Health {
+    /// As status shows it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Health::Unknown => "unknown",
+            Health::Up => "up",
+            Health::Down => "down",
+        }
+    }
+}
+
+/// Where the present run is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Run {
+    /// None; the next one starts then.
+    Idle { start_at: Instant },
+    /// Started; over its time from then on.
+    Running {
+        started_at: Instant,
+        term_at: Instant,
+    },
+    /// Over its time, TERM sent.
+    Terminating {
+        started_at: Instant,
+        kill_at: Instant,
+    },
+    /// KILL sent; only the end is awaited.
+    Killed { started_at: Instant },
+    /// The node stops: no further run.
+    Stopped,
+}
+
+/// One check.
+#[derive(Debug)]
+pub struct Check {
+    id: CheckId,
+    interval: Duration,
+    timeout: Duration,
+    rise: u16,
+    fall: u16,
+    reverse: bool,
+    health: Health,
+    /// Results in a row that speak against `health`.
+    against: u16,
+    run: Run,
+    since: Instant,
+    detail: String<DETAIL_MAX>,
+    duration: Option<Duration>,
+}
+
+impl Check {
+    /// A check that has not run.
+    pub fn new(id: CheckId, config: &config::Check<'_>, now: Instant) -> Check {
+        Check {
+            id,
+            interval: config.interval,
+            timeout: config.timeout,
+            rise: config.rise,
+            fall: config.fall,
+            reverse: config.reverse,
+            health: Health::Unknown,
+            against: 0,
+            run: Run::Stopped,
+            since: now,
+            detail: String::new(),
+            duration: None,
+        }
+    }
+
+    /// What the results add up to.
+    pub fn health(&self) -> Health {
+        self.health
+    }
+
+    /// Since when.
+    pub fn since(&self) -> Instant {
+        self.since
+    }
+
+    /// What the last result showed; `None` before the first.
+    pub fn detail(&self) -> Option<&str> {
+        (!self.detail.is_empty()).then_some(self.detail.as_str())
+    }
+
+    /// How long the last run took; `None` before the first end.
+    pub fn duration(&self) -> Option<Duration> {
+        self.duration
+    }
+
+    /// No process of this check is left.
+    pub fn at_rest(&self) -> bool {
+        matches!(self.run, Run::Idle { .. } | Run::Stopped)
+    }
+
+    /// When [`Check::on_poll`] wants to be called, if ever.
+    pub fn poll_at(&self) -> Option<Instant> {
+        match self.run {
+            Run::Idle { start_at } => Some(start_at),
+            Run::Running { term_at, .. } => Some(term_at),
+            Run::Terminating { kill_at, .. } => Some(kill_at),
+            Run::Killed { .. } | Run::Stopped => None,
+        }
+    }
+
+    /// The node begins to run: the first run starts then.
+    pub fn on_start(&mut self, start_at: Instant) {
+        self.run = Run::Idle { start_at };
+    }
+
+    /// A deadline may have passed. Returns true when the health changed.
+    pub fn on_poll(&mut self, now: Instant, actions: &mut Actions) -> bool {
+        match self.run {
+            Run::Idle { start_at } if now >= start_at => {
+                self.run = Run::Running {
+                    started_at: now,
+                    term_at: now + self.timeout,
+                };
+                actions.push(Action::StartCheck(self.id));
+                false
+            }
+            Run::Running {
+                started_at,
+                term_at,
+            } if now >= term_at => {
+                self.run = Run::Terminating {
+                    started_at,
+                    kill_at: now + KILL_AFTER,
+                };
+                actions.push(Action::KillCheck(self.id, Kill::Term));
+                self.detail.clear();
+                // The text fits: a number of 20 digits at most.
+                let _ = write!(
+                    self.detail,
+                    "timed out after {} ms",
+                    self.timeout.total_millis()
+                );
+                self.count(now, false)
+            }
+            Run::Terminating {
+                started_at,
+                kill_at,
+            } if now >= kill_at => {
+                self.run = Run::Killed { started_at };
+                actions.push(Action::KillCheck(self.id, Kill::Kill));
+                false
+            }
+            Run::Idle { .. }
+            | Run::Running { .. }
+            | Run::Terminating { .. }
+            | Run::Killed { .. }
+            | Run::Stopped => false,
+        }
+    }
+
+    /// The run came to its end. Returns true when the health changed.
+    pub fn on_ended(&mut self, now: Instant, result: CheckResult<'_>) -> bool {
+        match self.run {
+            Run::Running { started_at, .. } => {
+                self.rest(now, started_at);
+                self.keep_detail(result.detail);
+                match result.outcome {
+                    Outcome::Success => self.count(now, true),
+                    Outcome::Failure => self.count(now, false),
+                    // The check could not be made: that says nothing about
+                    // what it looks at.
+                    Outcome::Unknown => false,
+                }
+            }
+            // Its failure was counted when the time was over.
+            Run::Terminating { started_at, .. } | Run::Killed { started_at } => {
+                self.rest(now, started_at);
+                false
+            }
+            // The end of a run that was given up at the stop.
+            Run::Idle { .. } | Run::Stopped => false,
+        }
+    }
+
+    /// The node stops: no further run, and the present one is ended.
+    pub fn on_stop(&mut self, actions: &mut Actions) {
+        if !self.at_rest() {
+            actions.push(Action::KillCheck(self.id, Kill::Kill));
+        }
+        self.run = Run::Stopped;
+    }
+
+    /// Back to waiting. Starts are `interval` apart; one that was overrun is
+    /// left out, not made up for.
+    fn rest(&mut self, now: Instant, started_at: Instant) {
+        self.duration = Some(now - started_at);
+        let mut start_at = started_at + self.interval;
+        if start_at < now {
+            let interval = self.interval.total_micros().max(1);
+            let over = (now - started_at).total_micros() % interval;
+            start_at = now + Duration::from_micros((interval - over) % interval);
+        }
+        self.run = Run::Idle { start_at };
+    }
+
+    /// Adds one result. The first decides at once; after that `rise` or `fall`
+    /// in a row change the health.
+    fn count(&mut self, now: Instant, success: bool) -> bool {
+        let said = if success != self.reverse {
+            Health::Up
+        } else {
+            Health::Down
+        };
+        let needed = match (self.health, said) {
+            (Health::Unknown, _) => 1,
+            (_, Health::Up) => self.rise,
+            (_, _) => self.fall,
+        };
+        if said == self.health {
+            self.against = 0;
+            return false;
+        }
+        self.against += 1;
+        if self.against < needed {
+            return false;
+        }
+        self.against = 0;
+        self.health = said;
+        self.since = now;
+        true
+    }
+
+    fn keep_detail(&mut self, detail: &str) {
+        self.detail.clear();
+        for c in detail.chars() {
+            if self.detail.push(c).is_err() {
+                break;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Bench {
+        check: Check,
+        actions: Actions,
+    }
+
+    fn ms(at: i64) -> Instant {
+        Instant::from_millis(at)
+    }
+
+    impl Bench {
+        fn new(rise: u16, fall: u16) -> Bench {
+            let mut check = Check {
+                id: CheckId(0),
+                interval: Duration::from_secs(2),
+                timeout: Duration::from_secs(1),
+                rise,
+                fall,
+                reverse: false,
+                health: Health::Unknown,
+                against: 0,
+                run: Run::Stopped,
+                since: ms(0),
+                detail: String::new(),
+                duration: None,
+            };
+            check.on_start(ms(0));
+            Bench {
+                check,
+                actions: Actions::new(),
+            }
+        }
+
+        fn poll(&mut self, at: i64, want: &[Action]) {
+            self.actions.clear();
+            self.check.on_poll(ms(at), &mut self.actions);
+            assert_eq!(*self.actions, *want, "at {at} ms");
+        }
+
+        fn ends(&mut self, at: i64, outcome: Outcome, want: Health) {
+            self.check.on_ended(
+                ms(at),
+                CheckResult {
+                    outcome,
+                    detail: "told",
+                },
+            );
+            assert_eq!(self.check.health(), want, "at {at} ms");
+        }
+    }
+
+    const START: &[Action] = &[Action::StartCheck(CheckId(0))];
+
+    #[test]
+    fn starts_are_an_interval_apart_and_do_not_overlap() {
+        let mut bench = Bench::new(1, 1);
+        bench.poll(0, START);
+        bench.ends(300, Outcome::Success, Health::Up);
+        assert_eq!(bench.check.poll_at(), Some(ms(2000)));
+        bench.poll(1999, &[]);
+        bench.poll(2000, START);
+        bench.poll(2100, &[]);
+    }
+
+    #[test]
+    fn a_hung_run_fails_at_its_time_and_is_killed() {
+        let mut bench = Bench::new(1, 1);
+        bench.poll(0, START);
+        bench.poll(1000, &[Action::KillCheck(CheckId(0), Kill::Term)]);
+        assert_eq!(bench.check.health(), Health::Down);
+        assert_eq!(bench.check.detail(), Some("timed out after 1000 ms"));
+        bench.poll(2000, &[]);
+        bench.poll(3000, &[Action::KillCheck(CheckId(0), Kill::Kill)]);
+        assert_eq!(bench.check.poll_at(), None);
+        // Its late success is no result any more, and the starts that were
+        // overrun are left out.
+        bench.ends(5500, Outcome::Success, Health::Down);
+        assert_eq!(bench.check.poll_at(), Some(ms(6000)));
+    }
+
+    #[test]
+    fn the_first_result_decides_then_rise_and_fall_in_a_row() {
+        let mut bench = Bench::new(2, 3);
+        let script = [
+            (Outcome::Failure, Health::Down),
+            (Outcome::Success, Health::Down),
+            (Outcome::Failure, Health::Down),
+            (Outcome::Success, Health::Down),
+            (Outcome::Success, Health::Up),
+            (Outcome::Failure, Health::Up),
+            (Outcome::Failure, Health::Up),
+            (Outcome::Success, Health::Up),
+            (Outcome::Failure, Health::Up),
+            (Outcome::Failure, Health::Up),
+            (Outcome::Failure, Health::Down),
+        ];
+        for (i, (outcome, want)) in (0..).zip(script) {
+            bench.poll(2000 * i, START);
+            bench.ends(2000 * i + 1, outcome, want);
+        }
+    }
+
+    #[test]
+    fn a_check_that_cannot_run_says_nothing() {
+        let mut bench = Bench::new(1, 1);
+        bench.poll(0, START);
+        bench.ends(1, Outcome::Unknown, Health::Unknown);
+        bench.poll(2000, START);
+        bench.ends(2001, Outcome::Success, Health::Up);
+        bench.poll(4000, START);
+        bench.ends(4001, Outcome::Unknown, Health::Up);
+    }
+
+    #[test]
+    fn reverse_turns_the_result_round() {
+        let mut bench = Bench::new(1, 1);
+        bench.check.reverse = true;
+        bench.poll(0, START);
+        bench.ends(1, Outcome::Success, Health::Down);
+    }
+
+    #[test]
+    fn a_stop_ends_the_run_and_starts_no_other() {
+        let mut bench = Bench::new(1, 1);
+        bench.poll(0, START);
+        bench.actions.clear();
+        bench.check.on_stop(&mut bench.actions);
+        assert_eq!(*bench.actions, [Action::KillCheck(CheckId(0), Kill::Kill)]);
+        assert_eq!(bench.check.poll_at(), None);
+        bench.ends(1, Outcome::Failure, Health::Unknown);
+    }
+}
