@@ -1,0 +1,91 @@
+//! The bytes of what an action asks to send. Asked for when it is sent, so that
+//! an action stays small and a packet tells the latest state.
+
+use core::net::IpAddr;
+
+use super::{Node, receive};
+use crate::event::{InterfaceId, Mac, RouterId};
+use crate::wire::{self, Advert};
+
+/// Where an announcement goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Announcement {
+    /// The interface that carries the address.
+    pub interface: InterfaceId,
+    /// Bytes written.
+    pub length: usize,
+    /// 0x0806 for ARP, 0x86dd for IPv6.
+    pub ethertype: u16,
+    /// The link-layer destination.
+    pub destination: Mac,
+}
+
+impl Node<'_> {
+    /// Writes an advert with this priority as a whole IP packet and returns its
+    /// length; `None` when the interface has no address to send from, or the
+    /// buffer is shorter than [`wire::PACKET_MAX`].
+    pub fn emit_advert(
+        &mut self,
+        router: RouterId,
+        priority: u8,
+        buffer: &mut [u8],
+    ) -> Option<usize> {
+        let config = &self.config.routers[usize::from(router.0)];
+        let advert = Advert {
+            version: config.version,
+            source: self.source(router)?,
+            virtual_router_id: config.virtual_router_id,
+            priority,
+            interval: config.advert_int,
+            auth: receive::auth(config),
+            ip_id: self.ip_id,
+        };
+        self.ip_id = self.ip_id.wrapping_add(1);
+        // RFC 9568 section 5.2.9: the link-local address of IPv6 comes first.
+        let all = || config.addresses.iter().map(|address| address.address);
+        let mut addresses = all()
+            .filter(first)
+            .chain(all().filter(|address| !first(address)));
+        wire::emit_advert(&advert, &mut addresses, buffer)
+    }
+
+    /// Writes the announcement of one address: a gratuitous ARP or a neighbour
+    /// advertisement. `forwarding` says whether this host is an IPv6 router,
+    /// which the latter must not deny (RFC 4861 section 7.2.5: hosts would
+    /// drop it as their gateway). `None`: the interface is gone.
+    pub fn emit_announcement(
+        &self,
+        router: RouterId,
+        address: usize,
+        forwarding: bool,
+        buffer: &mut [u8],
+    ) -> Option<Announcement> {
+        let config = &self.config.routers[usize::from(router.0)];
+        let interface = self.carrier_of(router, address);
+        let mac = self.interfaces[usize::from(interface.0)].link?.mac;
+        let (length, ethertype, destination) = match config.addresses[address].address {
+            IpAddr::V4(v4) => (
+                wire::emit_arp(mac, v4, buffer)?,
+                0x0806,
+                wire::BROADCAST_MAC,
+            ),
+            IpAddr::V6(v6) => {
+                let length = wire::emit_neighbor_advertisement(mac, v6, forwarding, buffer)?;
+                (length, 0x86dd, wire::ALL_NODES_MAC)
+            }
+        };
+        Some(Announcement {
+            interface,
+            length,
+            ethertype,
+            destination,
+        })
+    }
+}
+
+fn first(address: &IpAddr) -> bool {
+    match address {
+        IpAddr::V4(_) => true,
+        IpAddr::V6(v6) => v6.is_unicast_link_local(),
+    }
+}

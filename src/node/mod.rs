@@ -1,0 +1,462 @@
+//! The composition of the keeper: the only place where routers, checks, hooks
+//! and interfaces meet. What one must know of another is carried here as a
+//! plain argument.
+//!
+//! A node is driven from outside by [`Node::process`] and [`Node::poll_at`]. It
+//! never reads a clock, sends a packet or starts a process: it says so in
+//! [`Actions`](crate::event::Actions).
+
+mod emit;
+mod interface;
+mod receive;
+mod surroundings;
+#[cfg(test)]
+mod trace;
+
+use heapless::Vec;
+
+pub use emit::Announcement;
+pub use interface::Interface;
+pub use receive::Discarded;
+
+use crate::board;
+use crate::check::Check;
+use crate::config::Config;
+use crate::event::{Action, Actions, CheckId, Event, InterfaceId, Link, LocalAddress, RouterId};
+use crate::hook::Hook;
+use crate::mutation::Broken;
+use crate::vrrp::{Names, Reason, Role, Router};
+use crate::wire::Reject;
+use crate::{Duration, Instant};
+
+/// Between the first starts of two checks, so that not all run at once.
+const CHECK_STAGGER: Duration = Duration::from_millis(1);
+/// The deadline of a node that waits for nothing: a year and a day.
+const NEVER: Duration = Duration::from_secs(366 * 86_400);
+
+/// Who asked to be woken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wake {
+    /// Nobody; the time is far away.
+    Nobody,
+    /// A router: an advert, a silence, an announcement.
+    Router(RouterId),
+    /// A check: a start or a time limit.
+    Check(CheckId),
+    /// A router's hook: a time limit.
+    Hook(RouterId),
+}
+
+/// One node of a pair: everything the keeper decides.
+#[derive(Debug)]
+pub struct Node<'a> {
+    config: &'a Config<'a>,
+    routers: Vec<Router, { board::ROUTERS_MAX }>,
+    hooks: Vec<Hook, { board::ROUTERS_MAX }>,
+    discarded: Vec<Discarded, { board::ROUTERS_MAX }>,
+    /// Where each router's adverts go.
+    router_interfaces: Vec<InterfaceId, { board::ROUTERS_MAX }>,
+    checks: Vec<Check, { board::CHECKS_MAX }>,
+    interfaces: Vec<Interface<'a>, { board::INTERFACES_MAX }>,
+    mentions: receive::Mentions,
+    /// The identification field of the next IPv4 header.
+    ip_id: u16,
+    now: Instant,
+    phase: Phase,
+}
+
+/// Where the node's own life is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Links and addresses are being told.
+    Preparing,
+    Running,
+    /// A stop was asked for; hand-overs and hooks are under way.
+    Stopping,
+    /// All is at rest; nothing more is said.
+    Finished,
+}
+
+impl<'a> Node<'a> {
+    /// A node of this configuration, before any event. `seed` makes what must
+    /// not be alike on two nodes; it decides nothing of the protocol.
+    pub fn new(config: &'a Config<'a>, now: Instant, seed: u64) -> Node<'a> {
+        let mut node = Node {
+            config,
+            routers: Vec::new(),
+            hooks: Vec::new(),
+            discarded: Vec::new(),
+            router_interfaces: Vec::new(),
+            checks: Vec::new(),
+            interfaces: Vec::new(),
+            mentions: receive::Mentions::NONE,
+            ip_id: seed as u16,
+            now,
+            phase: Phase::Preparing,
+        };
+        for (id, router) in (0u8..).map(RouterId).zip(&config.routers) {
+            let interface = node.name_interface(router.interface);
+            for address in &router.addresses {
+                node.name_interface(address.dev.unwrap_or(router.interface));
+            }
+            let listening = &mut node.interfaces[usize::from(interface.0)];
+            match router.family {
+                crate::protocol::Family::Ipv4 => listening.ipv4 = true,
+                crate::protocol::Family::Ipv6 => listening.ipv6 = true,
+            }
+            let timeout = router.notify.is_some().then_some(router.notify_timeout);
+            fits(node.router_interfaces.push(interface).is_ok());
+            fits(node.routers.push(Router::new(id, router, now)).is_ok());
+            fits(node.hooks.push(Hook::new(id, timeout)).is_ok());
+            fits(node.discarded.push([0; Reject::ALL.len()]).is_ok());
+        }
+        for (id, check) in (0u8..).map(CheckId).zip(&config.checks) {
+            fits(node.checks.push(Check::new(id, check, now)).is_ok());
+        }
+        node
+    }
+
+    /// Breaks one rule on purpose, so that a test can see it noticed.
+    #[cfg(debug_assertions)]
+    pub fn break_rule(&mut self, rule: crate::mutation::Mutation) {
+        let broken = Broken::rule(rule);
+        self.routers
+            .iter_mut()
+            .for_each(|router| router.set_broken(broken));
+        self.hooks
+            .iter_mut()
+            .for_each(|hook| hook.set_broken(broken));
+    }
+
+    /// Takes in what happened and says what to do about it. `now` never goes
+    /// back.
+    pub fn process(&mut self, now: Instant, event: Event<'_>, actions: &mut Actions) {
+        let now = now.max(self.now);
+        self.now = now;
+        actions.clear();
+        let asleep = match event {
+            Event::Suspended(asleep) => asleep,
+            _ => Duration::ZERO,
+        };
+        for router in &mut self.routers {
+            router.on_wake(now, asleep, actions);
+        }
+        match event {
+            Event::Start => self.on_start(now, actions),
+            Event::Poll => self.on_poll(now, actions),
+            Event::Link(interface, link) => self.on_link(now, interface, link, actions),
+            Event::AddressAdded(interface, local) => {
+                self.on_address(now, interface, local, actions);
+            }
+            Event::AddressRemoved(interface, local) => {
+                self.on_address_removed(now, interface, local, actions);
+            }
+            Event::AddressesScanned(interface) => {
+                self.interfaces[usize::from(interface.0)].on_scanned();
+                self.look_around(now, actions);
+            }
+            Event::Packet(interface, family, packet) => {
+                self.on_packet(now, interface, family, packet, actions);
+            }
+            Event::CheckEnded(check, result) => {
+                if self.checks[usize::from(check.0)].on_ended(now, result) {
+                    self.on_health(now, check, actions);
+                }
+            }
+            Event::HookEnded(router, exit) => {
+                self.hooks[usize::from(router.0)].on_ended(now, exit, actions);
+            }
+            Event::AddressesRefused(router, errno) => {
+                self.routers[usize::from(router.0)].on_addresses_refused(now, errno, actions);
+            }
+            Event::Suspended(_) => {}
+            Event::Stop => self.on_stop(now, actions),
+        }
+        self.tell_hooks(now, actions);
+        self.finish_if_at_rest(actions);
+    }
+
+    /// When to deliver [`Event::Poll`], and for whom.
+    pub fn poll_at(&self) -> (Instant, Wake) {
+        let mut earliest = (self.now + NEVER, Wake::Nobody);
+        let mut consider = |at: Option<Instant>, wake: Wake| {
+            if let Some(at) = at.filter(|at| *at < earliest.0) {
+                earliest = (at, wake);
+            }
+        };
+        for (id, router) in (0u8..).map(RouterId).zip(&self.routers) {
+            consider(router.poll_at(), Wake::Router(id));
+        }
+        for (id, check) in (0u8..).map(CheckId).zip(&self.checks) {
+            consider(check.poll_at(), Wake::Check(id));
+        }
+        for (id, hook) in (0u8..).map(RouterId).zip(&self.hooks) {
+            consider(hook.poll_at(), Wake::Hook(id));
+        }
+        earliest
+    }
+
+    /// The configuration that the node runs on.
+    pub fn config(&self) -> &'a Config<'a> {
+        self.config
+    }
+
+    /// Each interface that the configuration names, once; indexed by [`InterfaceId`].
+    pub fn interfaces(&self) -> &[Interface<'a>] {
+        &self.interfaces
+    }
+
+    /// The routers, indexed by [`RouterId`].
+    pub fn routers(&self) -> &[Router] {
+        &self.routers
+    }
+
+    /// The checks, indexed by [`CheckId`].
+    pub fn checks(&self) -> &[Check] {
+        &self.checks
+    }
+
+    /// The hooks, indexed by [`RouterId`].
+    pub fn hooks(&self) -> &[Hook] {
+        &self.hooks
+    }
+
+    /// The refused packets of a router, indexed by [`Reject`].
+    pub fn discarded(&self, router: RouterId) -> &Discarded {
+        &self.discarded[usize::from(router.0)]
+    }
+
+    /// Where a router sends and receives.
+    pub fn interface_of(&self, router: RouterId) -> InterfaceId {
+        self.router_interfaces[usize::from(router.0)]
+    }
+
+    /// Where address number `address` of a router is installed.
+    pub fn carrier_of(&self, router: RouterId, address: usize) -> InterfaceId {
+        let config = &self.config.routers[usize::from(router.0)];
+        match config.addresses[address].dev {
+            None => self.interface_of(router),
+            Some(dev) => self
+                .find_interface(dev)
+                .expect("each dev was named at the start"),
+        }
+    }
+
+    fn on_start(&mut self, now: Instant, actions: &mut Actions) {
+        self.phase = Phase::Running;
+        let mut start_at = now;
+        for check in &mut self.checks {
+            check.on_start(start_at);
+            start_at += CHECK_STAGGER;
+        }
+        for index in 0..self.routers.len() {
+            self.routers[index].on_start(now, actions);
+        }
+        self.look_around(now, actions);
+        // The first checks start with this very event, not with the next poll.
+        self.on_poll(now, actions);
+    }
+
+    fn on_poll(&mut self, now: Instant, actions: &mut Actions) {
+        if self.phase == Phase::Preparing {
+            return;
+        }
+        for index in 0..self.checks.len() {
+            if self.checks[index].on_poll(now, actions) {
+                self.on_health(now, CheckId(index as u8), actions);
+            }
+        }
+        for router in &mut self.routers {
+            router.on_poll(now, actions);
+        }
+        for hook in &mut self.hooks {
+            hook.on_poll(now, actions);
+        }
+    }
+
+    fn on_link(
+        &mut self,
+        now: Instant,
+        id: InterfaceId,
+        link: Option<Link>,
+        actions: &mut Actions,
+    ) {
+        if self.interfaces[usize::from(id.0)].on_link(link) {
+            actions.push(Action::RescanAddresses(id));
+        }
+        self.look_around(now, actions);
+    }
+
+    fn on_address(
+        &mut self,
+        now: Instant,
+        id: InterfaceId,
+        local: LocalAddress,
+        actions: &mut Actions,
+    ) {
+        let owner = self.owner_of(id, &local);
+        let held =
+            owner.is_some_and(|owner| self.routers[usize::from(owner.0)].role() == Role::Master);
+        if local.ours && !held {
+            actions.push(Action::RemoveLeftover(id, local));
+        }
+        self.interfaces[usize::from(id.0)].on_address(local, owner.is_some());
+        self.look_around(now, actions);
+    }
+
+    fn on_address_removed(
+        &mut self,
+        now: Instant,
+        id: InterfaceId,
+        local: LocalAddress,
+        actions: &mut Actions,
+    ) {
+        if let Some(owner) = self.owner_of(id, &local) {
+            let router = &mut self.routers[usize::from(owner.0)];
+            let name = self.config.routers[usize::from(owner.0)].name;
+            if router.role() == Role::Master {
+                log::warn!("{name}: somebody else removed {}", local.address);
+            }
+            router.on_address_removed(now, actions);
+        }
+        if self.interfaces[usize::from(id.0)].on_address_removed(&local.address) {
+            actions.push(Action::RescanAddresses(id));
+        }
+        self.look_around(now, actions);
+    }
+
+    fn on_health(&mut self, now: Instant, id: CheckId, actions: &mut Actions) {
+        let check = &self.checks[usize::from(id.0)];
+        let name = self.config.checks[usize::from(id.0)].name;
+        log::info!(
+            "check {name}: {}: {}",
+            check.health().name(),
+            check.detail().unwrap_or("-")
+        );
+        self.look_around(now, actions);
+    }
+
+    /// Asks to stop; asked again, it stops at once.
+    fn on_stop(&mut self, now: Instant, actions: &mut Actions) {
+        let again = self.phase == Phase::Stopping;
+        if !again {
+            self.checks
+                .iter_mut()
+                .for_each(|check| check.on_stop(actions));
+        }
+        self.phase = Phase::Stopping;
+        for router in &mut self.routers {
+            router.on_stop(now, again, actions);
+        }
+        if again {
+            self.hooks
+                .iter_mut()
+                .for_each(|hook| hook.on_abandon(actions));
+            self.finish(actions);
+        }
+    }
+
+    /// Tells each router what surrounds it. While an interface's addresses are
+    /// being told again, what was known stands.
+    fn look_around(&mut self, now: Instant, actions: &mut Actions) {
+        if self.phase == Phase::Preparing {
+            return;
+        }
+        for index in 0..self.routers.len() {
+            let id = RouterId(index as u8);
+            let interface = &self.interfaces[usize::from(self.interface_of(id).0)];
+            if interface.link.is_some() && interface.scanning() {
+                continue;
+            }
+            let readiness = self.readiness(id);
+            let priority = self.effective_priority(id);
+            let source = self.source(id);
+            let router = &mut self.routers[index];
+            if priority != router.priority() {
+                let name = self.config.routers[index].name;
+                log::info!("{name}: priority {}..{priority}", router.priority());
+            }
+            router.on_surroundings(now, readiness, priority, source, actions);
+        }
+    }
+
+    /// Carries each change of state to the router's hook and into the log.
+    fn tell_hooks(&mut self, now: Instant, actions: &mut Actions) {
+        for index in 0..self.routers.len() {
+            let Some(from) = self.routers[index].take_news() else {
+                continue;
+            };
+            let router = &self.routers[index];
+            let (to, reason) = (router.role(), router.reason());
+            let (hook_state, priority) = (router.hook_state(), router.priority());
+            let name = self.config.routers[index].name;
+            let level = match reason {
+                Reason::NoSuccessor | Reason::Stalled(_) => log::Level::Warn,
+                _ => log::Level::Info,
+            };
+            let sentence = reason.display(self.config, self);
+            log::log!(level, "{name}: {}..{}: {sentence}", from.name(), to.name());
+            if let Some(state) = hook_state {
+                self.hooks[index].on_change(now, state, priority, actions);
+            }
+        }
+    }
+
+    fn finish_if_at_rest(&mut self, actions: &mut Actions) {
+        let stopped = self.routers.iter().all(Router::stopped);
+        let quiet = self.hooks.iter().all(Hook::at_rest);
+        if self.phase == Phase::Stopping && stopped && quiet {
+            self.finish(actions);
+        }
+    }
+
+    fn finish(&mut self, actions: &mut Actions) {
+        self.phase = Phase::Finished;
+        actions.push(Action::Finish);
+    }
+
+    /// The router whose address this is, if any.
+    fn owner_of(&self, id: InterfaceId, local: &LocalAddress) -> Option<RouterId> {
+        let routers = (0u8..).map(RouterId).zip(&self.config.routers);
+        for (router, config) in routers {
+            for (number, address) in config.addresses.iter().enumerate() {
+                if address.address == local.address
+                    && address.prefix_len == local.prefix_len
+                    && self.carrier_of(router, number) == id
+                {
+                    return Some(router);
+                }
+            }
+        }
+        None
+    }
+
+    /// The id of an interface of this name, new if it was not named before.
+    fn name_interface(&mut self, name: &'a str) -> InterfaceId {
+        if let Some(id) = self.find_interface(name) {
+            return id;
+        }
+        fits(self.interfaces.push(Interface::new(name)).is_ok());
+        InterfaceId(self.interfaces.len() as u8 - 1)
+    }
+
+    fn find_interface(&self, name: &str) -> Option<InterfaceId> {
+        let index = self
+            .interfaces
+            .iter()
+            .position(|interface| interface.name == name)?;
+        Some(InterfaceId(index as u8))
+    }
+}
+
+impl Names for Node<'_> {
+    fn interface_name(&self, id: InterfaceId) -> &str {
+        self.interfaces[usize::from(id.0)].name
+    }
+}
+
+/// The reader refuses a configuration with more of anything than the board has
+/// room for.
+fn fits(pushed: bool) {
+    assert!(pushed, "a configuration beyond the board's capacities");
+}

@@ -1,0 +1,154 @@
+//! Packets on their way in: the judgement, the counters of what was refused,
+//! and one line a minute about each kind of it.
+
+use core::net::IpAddr;
+
+use super::Node;
+use crate::config;
+use crate::event::{Actions, InterfaceId, RouterId};
+use crate::protocol::Family;
+use crate::vrrp::Heard;
+use crate::wire::{self, Auth, Expectation, Reject, Verdict};
+use crate::{Duration, Instant};
+
+/// How long a kind of refused packet is not mentioned again.
+const QUIET: Duration = Duration::from_secs(60);
+
+/// Counters of refused packets of one router, indexed by [`Reject`].
+pub type Discarded = [u32; Reject::ALL.len()];
+
+/// When each kind of refused packet was last mentioned.
+#[derive(Debug)]
+pub(super) struct Mentions {
+    quiet_until: [Option<Instant>; Reject::ALL.len()],
+    unmentioned: [u32; Reject::ALL.len()],
+}
+
+impl Mentions {
+    pub(super) const NONE: Mentions = Mentions {
+        quiet_until: [None; Reject::ALL.len()],
+        unmentioned: [0; Reject::ALL.len()],
+    };
+
+    /// Whether to write a line now, and how many have been left out before it.
+    fn mention(&mut self, now: Instant, reject: Reject) -> Option<u32> {
+        let kind = reject as usize;
+        if self.quiet_until[kind].is_some_and(|until| now < until) {
+            self.unmentioned[kind] = self.unmentioned[kind].saturating_add(1);
+            return None;
+        }
+        self.quiet_until[kind] = Some(now + QUIET);
+        Some(core::mem::take(&mut self.unmentioned[kind]))
+    }
+}
+
+impl Node<'_> {
+    pub(super) fn on_packet(
+        &mut self,
+        now: Instant,
+        interface: InterfaceId,
+        family: Family,
+        packet: &[u8],
+        actions: &mut Actions,
+    ) {
+        let own = |address: IpAddr| self.owns_source(&address);
+        let find = |id: u8| {
+            let router = self.find_router(interface, family, id)?;
+            Some(expectation(&self.config.routers[usize::from(router.0)]))
+        };
+        match wire::judge(family, packet, &own, &find) {
+            Verdict::NotVrrp => {}
+            Verdict::Discard(reject, id, source) => {
+                self.on_discard(now, interface, family, reject, id, source);
+            }
+            Verdict::Accept(received) => {
+                let id = received.virtual_router_id;
+                let Some(router) = self.find_router(interface, family, id) else {
+                    return;
+                };
+                let heard = Heard {
+                    source: received.source,
+                    priority: received.priority,
+                    interval: received.interval,
+                };
+                self.routers[usize::from(router.0)].on_advert(now, heard, actions);
+            }
+        }
+    }
+
+    /// One counter goes up: of the router that the packet names, or of each
+    /// router that listens here when it names none of them.
+    fn on_discard(
+        &mut self,
+        now: Instant,
+        interface: InterfaceId,
+        family: Family,
+        reject: Reject,
+        id: Option<u8>,
+        source: Option<IpAddr>,
+    ) {
+        let named = id.and_then(|id| self.find_router(interface, family, id));
+        for index in 0..self.routers.len() {
+            let here = self.router_interfaces[index] == interface
+                && self.config.routers[index].family == family;
+            if here && named.is_none_or(|named| usize::from(named.0) == index) {
+                let counter = &mut self.discarded[index][reject as usize];
+                *counter = counter.saturating_add(1);
+            }
+        }
+        let Some(before) = self.mentions.mention(now, reject) else {
+            return;
+        };
+        // Other routers' ids are ordinary on a shared segment, and our own
+        // packets come back on some.
+        let level = match reject {
+            Reject::Vrid | Reject::Own => log::Level::Debug,
+            _ => log::Level::Warn,
+        };
+        let name = self.interfaces[usize::from(interface.0)].name;
+        let reason = reject.name();
+        match (source, id) {
+            (Some(source), Some(id)) => log::log!(
+                level,
+                "{name}: discarded an advert of {source} for id {id}: {reason} ({before} more before)"
+            ),
+            _ => log::log!(
+                level,
+                "{name}: discarded a packet: {reason} ({before} more before)"
+            ),
+        }
+    }
+
+    /// The router of this id on this interface, each family by itself.
+    fn find_router(&self, interface: InterfaceId, family: Family, id: u8) -> Option<RouterId> {
+        let routers = self.config.routers.iter().zip(&self.router_interfaces);
+        let mut routers = routers.zip(0u8..);
+        let ((_, _), index) = routers.find(|((router, at), _)| {
+            router.virtual_router_id == id && router.family == family && **at == interface
+        })?;
+        Some(RouterId(index))
+    }
+
+    /// An address that this node sends adverts from, on whatever interface: a
+    /// bridge or a loop may bring them back elsewhere (PROTOCOL 18).
+    fn owns_source(&self, address: &IpAddr) -> bool {
+        let family = Family::of(address);
+        self.interfaces
+            .iter()
+            .any(|interface| interface.source(family) == Some(*address))
+    }
+}
+
+fn expectation(router: &config::Router<'_>) -> Expectation {
+    Expectation {
+        version: router.version,
+        auth: auth(router),
+        interval: router.advert_int,
+        no_addresses: router.addresses.is_empty(),
+    }
+}
+
+/// The authentication of a router, as sent and as wanted.
+pub(super) fn auth(router: &config::Router<'_>) -> Auth {
+    router.auth_pass.map_or(Auth::None, Auth::Simple)
+}

@@ -1,0 +1,100 @@
+//! What surrounds a router, put together from interfaces and checks: may it
+//! run, with which priority, and where does it send from. Pure reading.
+
+use core::net::IpAddr;
+
+use super::Node;
+use crate::check::Health;
+use crate::config::Track;
+use crate::event::{CheckId, InterfaceId, RouterId};
+use crate::vrrp::{Readiness, Reason};
+
+/// The least and the highest priority that weights can lead to
+/// (RFC 9568 section 5.2.4: 0 and 255 have meanings of their own).
+const PRIORITY_RANGE: (i32, i32) = (1, 254);
+
+impl Node<'_> {
+    /// Whether a router may run. A thing that is broken counts before one that
+    /// is not known yet.
+    pub(super) fn readiness(&self, router: RouterId) -> Readiness {
+        let config = &self.config.routers[usize::from(router.0)];
+        let own = self.interface_of(router);
+        for interface in self.carriers(router) {
+            if let Some(reason) = self.trouble(interface) {
+                return Readiness::Unable(reason);
+            }
+        }
+        if self.source(router).is_none() {
+            return Readiness::Unable(Reason::NoSourceAddress(own));
+        }
+        let mut pending = None;
+        for track in config.tracks.iter().filter(|track| track.weight == 0) {
+            match self.checks[usize::from(track.check)].health() {
+                Health::Unknown => {
+                    pending = pending.or(Some(Reason::CheckPending(CheckId(track.check))));
+                }
+                health if succeeds(track, health) => {}
+                _ => return Readiness::Unable(Reason::CheckFailed(CheckId(track.check))),
+            }
+        }
+        pending.map_or(Readiness::Ready, Readiness::Waiting)
+    }
+
+    /// The effective priority: the configured one and the weights of the checks.
+    /// An owner's is never touched.
+    pub(super) fn effective_priority(&self, router: RouterId) -> u8 {
+        let config = &self.config.routers[usize::from(router.0)];
+        if config.priority == 255 {
+            return 255;
+        }
+        let weights: i32 = config
+            .tracks
+            .iter()
+            .map(|track| weight(track, self.checks[usize::from(track.check)].health()))
+            .sum();
+        let (least, most) = PRIORITY_RANGE;
+        let priority = (i32::from(config.priority) + weights).clamp(least, most);
+        u8::try_from(priority).expect("clamped into 1..=254")
+    }
+
+    /// Where a router's adverts come from.
+    pub(super) fn source(&self, router: RouterId) -> Option<IpAddr> {
+        let family = self.config.routers[usize::from(router.0)].family;
+        self.interfaces[usize::from(self.interface_of(router).0)].source(family)
+    }
+
+    /// The router's own interface, then those of its addresses.
+    fn carriers(&self, router: RouterId) -> impl Iterator<Item = InterfaceId> {
+        let addresses = self.config.routers[usize::from(router.0)].addresses.len();
+        let carriers = (0..addresses).map(move |address| self.carrier_of(router, address));
+        core::iter::once(self.interface_of(router)).chain(carriers)
+    }
+
+    fn trouble(&self, id: InterfaceId) -> Option<Reason> {
+        match self.interfaces[usize::from(id.0)].link {
+            None => Some(Reason::InterfaceMissing(id)),
+            Some(link) if !link.up => Some(Reason::InterfaceDown(id)),
+            Some(_) => None,
+        }
+    }
+}
+
+/// A check without a result counts as succeeding: a weight must not move the
+/// priority before anything is known.
+fn succeeds(track: &Track, health: Health) -> bool {
+    match health {
+        Health::Unknown => true,
+        Health::Up => !track.reverse,
+        Health::Down => track.reverse,
+    }
+}
+
+/// keepalived's meaning: a positive weight is added while the check succeeds, a
+/// negative one while it fails.
+fn weight(track: &Track, health: Health) -> i32 {
+    if succeeds(track, health) == (track.weight > 0) {
+        i32::from(track.weight)
+    } else {
+        0
+    }
+}
