@@ -1,0 +1,12 @@
+//! The lab: the real binary in real network namespaces, beside the programs it
+//! has to live with. Needs root; see `lab/harness/mod.rs` for how it works.
+//!
+//! `SMENA_LAB=required` makes a skipped scenario a failure. A skipped one says
+//! `SKIPPED name: reason` on standard output, past the capture of `cargo test`.
+
+mod lab {
+    mod harness;
+
+    mod instruments;
+    mod pair;
+}

@@ -1,0 +1,110 @@
+//! Adverts built by hand, right and wrong ones, sent from any machine.
+
+use std::io;
+use std::net::Ipv4Addr;
+
+use super::machine::Machine;
+use super::sys;
+
+/// An advert over IPv4 before it becomes bytes. Scenarios start from a right
+/// one and spoil one field.
+#[derive(Clone)]
+pub struct Forged {
+    pub source: Ipv4Addr,
+    pub ttl: u8,
+    pub version: u8,
+    pub kind: u8,
+    pub router: u8,
+    pub priority: u8,
+    pub count: u8,
+    /// Version 2 only.
+    pub auth_type: u8,
+    /// Seconds in version 2, hundredths in version 3.
+    pub interval: u16,
+    pub address: Ipv4Addr,
+    /// Added to the right checksum.
+    pub checksum_error: u16,
+    /// Bytes cut off the end.
+    pub cut: usize,
+}
+
+impl Forged {
+    /// What a version 2 router with this id and priority would send.
+    pub fn version_2(source: Ipv4Addr, router: u8, priority: u8, address: Ipv4Addr) -> Forged {
+        Forged {
+            source,
+            ttl: 255,
+            version: 2,
+            kind: 1,
+            router,
+            priority,
+            count: 1,
+            auth_type: 0,
+            interval: 1,
+            address,
+            checksum_error: 0,
+            cut: 0,
+        }
+    }
+
+    /// The IP packet.
+    pub fn packet(&self) -> Vec<u8> {
+        let [high, low] = self.interval.to_be_bytes();
+        let (word, last) = match self.version {
+            2 => (self.auth_type, low),
+            _ => (high & 15, low),
+        };
+        let mut pdu = vec![self.version << 4 | self.kind, self.router, self.priority];
+        pdu.extend([self.count, word, last, 0, 0]);
+        pdu.extend(self.address.octets());
+        if self.version == 2 {
+            pdu.extend([0; 8]);
+        }
+        let sum = checksum(&pdu).wrapping_add(self.checksum_error);
+        pdu[6..8].copy_from_slice(&sum.to_be_bytes());
+        pdu.truncate(pdu.len() - self.cut);
+
+        let mut packet = vec![0x45, 0xc0, 0, 0, 0, 0, 0, 0, self.ttl, 112, 0, 0];
+        packet[2..4].copy_from_slice(&(20 + pdu.len() as u16).to_be_bytes());
+        packet.extend(self.source.octets());
+        packet.extend([224, 0, 0, 18]);
+        let sum = checksum(&packet);
+        packet[10..12].copy_from_slice(&sum.to_be_bytes());
+        packet.extend(pdu);
+        packet
+    }
+
+    /// Sends it from a machine's network card, past the kernel's own IP.
+    pub fn send(&self, machine: &Machine, card: &str) -> io::Result<()> {
+        let mut frame = vec![
+            0x01, 0x00, 0x5e, 0, 0, 0x12, 0x02, 0, 0, 0, 0xba, 0xad, 8, 0,
+        ];
+        frame.extend(self.packet());
+        let path = format!("/sys/class/net/{card}/ifindex");
+        let links = machine.ip("-o link");
+        let index = links
+            .lines()
+            .find(|line| line.contains(&format!(" {card}@")) || line.contains(&format!(" {card}:")))
+            .and_then(|line| line.split(':').next()?.trim().parse::<u32>().ok())
+            .ok_or_else(|| io::Error::other(path))?;
+        machine.run(move || {
+            let socket = sys::open_socket(sys::AF_PACKET, sys::SOCK_RAW, 0)?;
+            let mut address = [0; 20];
+            address[..2].copy_from_slice(&(sys::AF_PACKET as u16).to_ne_bytes());
+            address[4..8].copy_from_slice(&index.to_ne_bytes());
+            sys::send_to(&socket, &frame, &address)
+        })
+    }
+}
+
+/// The internet checksum (RFC 1071).
+pub fn checksum(bytes: &[u8]) -> u16 {
+    let mut sum: u32 = bytes
+        .chunks(2)
+        .map(|c| u32::from(c[0]) << 8 | u32::from(c.get(1).copied().unwrap_or(0)))
+        .sum();
+    while sum > 0xffff {
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+    !(sum as u16)
+}

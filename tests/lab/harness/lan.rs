@@ -1,0 +1,121 @@
+//! The cable plant: one switch, and a cable from each of its ports to a network
+//! card of a machine. Cables are cut on the switch's side, as a person would.
+
+use std::io;
+use std::process::Command;
+
+use super::machine::Machine;
+
+/// A bridge in a machine of its own.
+pub struct Switch {
+    machine: Machine,
+    ports: Vec<String>,
+}
+
+impl Switch {
+    /// A switch without cables.
+    pub fn new() -> io::Result<Switch> {
+        let machine = Machine::network("switch")?;
+        // Snooping would ask a querier that this network does not have.
+        machine.ip("link add br0 type bridge forward_delay 0 stp_state 0 mcast_snooping 0");
+        machine.ip("link set br0 up");
+        Ok(Switch {
+            machine,
+            ports: Vec::new(),
+        })
+    }
+
+    /// The machine that it is.
+    pub fn machine(&self) -> &Machine {
+        &self.machine
+    }
+
+    /// Lays a cable to a new network card of a machine without processes.
+    pub fn cable_to_network(&mut self, machine: &Machine, card: &str, addresses: &[&str]) {
+        // The new card is made from inside and its other end handed to the
+        // switch, because a machine without a process has no id to name it by.
+        let port = port_name(machine, card);
+        let thread = self.machine.run(thread_id);
+        machine.ip(&format!(
+            "link add {card} type veth peer name {port} netns {thread}"
+        ));
+        self.plug(machine, &port, card, addresses);
+    }
+
+    /// Lays a cable to a new network card of a box.
+    pub fn cable(&mut self, machine: &Machine, card: &str, addresses: &[&str]) {
+        let port = port_name(machine, card);
+        self.machine.ip(&format!(
+            "link add {port} type veth peer name {card} netns {}",
+            machine.pid()
+        ));
+        self.plug(machine, &port, card, addresses);
+    }
+
+    fn plug(&mut self, machine: &Machine, port: &str, card: &str, addresses: &[&str]) {
+        self.machine.ip(&format!("link set {port} master br0 up"));
+        for address in addresses {
+            let nodad = if address.contains(':') { " nodad" } else { "" };
+            machine.ip(&format!("address add {address} dev {card}{nodad}"));
+        }
+        machine.ip(&format!("link set {card} up"));
+        self.ports.push(port.to_owned());
+    }
+
+    /// Takes the network card of a box out of it, cable and all.
+    pub fn remove(&mut self, machine: &Machine, card: &str) {
+        let port = port_name(machine, card);
+        self.machine.ip(&format!("link del {port}"));
+        self.ports.retain(|p| *p != port);
+    }
+
+    /// Cuts the cable: the card loses its carrier.
+    pub fn cut(&self, machine: &Machine, card: &str) {
+        let port = port_name(machine, card);
+        self.machine.ip(&format!("link set {port} down"));
+    }
+
+    /// Mends the cable.
+    pub fn mend(&self, machine: &Machine, card: &str) {
+        let port = port_name(machine, card);
+        self.machine.ip(&format!("link set {port} up"));
+    }
+
+    /// From here on nothing that the card sends arrives anywhere, while it
+    /// still hears all: the one-way fault that no carrier shows.
+    pub fn mute(&self, machine: &Machine, card: &str) {
+        let port = port_name(machine, card);
+        self.nft("add table bridge lab");
+        self.nft("add chain bridge lab forward { type filter hook forward priority 0 ; }");
+        self.nft(&format!("add rule bridge lab forward iifname {port} drop"));
+    }
+
+    /// Takes all one-way faults away.
+    pub fn unmute(&self) {
+        self.nft("delete table bridge lab");
+    }
+
+    fn nft(&self, line: &str) {
+        let mut command = Command::new("nft");
+        command.arg(line);
+        let output = self.machine.output(command).expect("nft starts");
+        assert!(
+            output.status.success(),
+            "nft {line}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+}
+
+/// The port's name says whose card it serves; at most 15 bytes.
+fn port_name(machine: &Machine, card: &str) -> String {
+    format!("{}-{card}", machine.name())
+}
+
+/// The calling thread's id, by which the kernel finds its network.
+fn thread_id() -> u32 {
+    std::fs::read_link("/proc/thread-self")
+        .ok()
+        .and_then(|path| path.file_name()?.to_str()?.parse().ok())
+        .expect("/proc/thread-self names a thread")
+}
