@@ -1,0 +1,521 @@
+//! The links and addresses of the node's interfaces, as events.
+//!
+//! ```text
+//!   notification --> a link or address we know changed --> event
+//!        |
+//!        | another index, a name we wait for, or messages were lost
+//!        v
+//!      look: ask for the link by name --> gone, new --> scan: ask for its addresses
+//! ```
+//!
+//! It keeps a copy of what it told, so that what vanished unseen is told as
+//! removed. It holds no opinion about what an address is for.
+
+use core::mem;
+
+use heapless::Vec;
+use rustix::fd::BorrowedFd;
+use rustix::io::Errno;
+
+use smena::board;
+use smena::event::{Event, InterfaceId, Link, LocalAddress};
+use smena::protocol::Family;
+
+use crate::linux::failure::{Failure, Reason};
+use crate::linux::netlink::{Received, Socket, meaning, message};
+
+/// Addresses that are remembered: all of ours twice over.
+const KNOWN_MAX: usize = 2 * board::ROUTERS_MAX * board::ADDRESSES_MAX;
+/// Datagrams taken after one wake-up, so that packets get their turn.
+const NOTICES_MAX: u8 = 64;
+/// How often an interrupted or failed dump is begun again.
+const TRIES_MAX: u8 = 3;
+
+/// The big tables. All zero when new, so that a static one costs no byte in
+/// the file and no page until it is used.
+pub struct Memory {
+    notices: [u8; 8192],
+    answers: [u8; 16384],
+    known: Vec<Known, KNOWN_MAX>,
+}
+
+impl Memory {
+    /// Empty tables.
+    pub const fn new() -> Memory {
+        Memory {
+            notices: [0; 8192],
+            answers: [0; 16384],
+            known: Vec::new(),
+        }
+    }
+}
+
+/// An address that was told.
+struct Known {
+    interface: InterfaceId,
+    address: LocalAddress,
+    /// Told again since the scan of its interface began.
+    seen: bool,
+}
+
+/// One interface of the node.
+struct Watched<'a> {
+    name: &'a str,
+    /// What was told last.
+    link: Option<Link>,
+    /// At least one event about the link was told.
+    told: bool,
+    /// Ask for the link by name.
+    look: bool,
+    /// Ask for its addresses.
+    scan: bool,
+    /// Say when all of them are told.
+    answer: bool,
+}
+
+/// What is being worked on besides notifications.
+#[derive(Clone, Copy)]
+enum Work {
+    Idle,
+    /// A dump of one interface and family runs.
+    Dump(Dump),
+    /// Known addresses that were not seen are told as removed.
+    Sweep {
+        interface: InterfaceId,
+        /// The interface itself is gone; say so at the end.
+        gone: bool,
+        /// Say that the scan is complete at the end.
+        answer: bool,
+    },
+}
+
+#[derive(Clone, Copy)]
+struct Dump {
+    interface: InterfaceId,
+    index: u32,
+    family: Family,
+    sequence: u32,
+    /// The part of the answers' buffer that is yet to be read.
+    at: usize,
+    end: usize,
+    tries: u8,
+    interrupted: bool,
+    answer: bool,
+}
+
+/// See the module.
+pub struct Watch<'a> {
+    memory: &'a mut Memory,
+    /// Requests that are answered at once.
+    requests: Socket,
+    /// Dumps, which are read bit by bit.
+    dumps: Socket,
+    /// Notifications.
+    notices: Socket,
+    links: Vec<Watched<'a>, { board::INTERFACES_MAX }>,
+    /// Datagrams of notifications that may still be taken in this turn.
+    waiting: u8,
+    /// The part of the notifications' buffer that is yet to be read.
+    at: usize,
+    end: usize,
+    work: Work,
+}
+
+impl<'a> Watch<'a> {
+    /// Subscribes first and looks at every interface after, so that no change
+    /// falls between.
+    pub fn open(
+        names: impl Iterator<Item = &'a str>,
+        memory: &'a mut Memory,
+    ) -> Result<Watch<'a>, Failure> {
+        let mut requests = Socket::open()?;
+        requests.may_change()?;
+        let mut watch = Watch {
+            memory,
+            requests,
+            dumps: Socket::open()?,
+            notices: Socket::watch()?,
+            links: Vec::new(),
+            waiting: NOTICES_MAX,
+            at: 0,
+            end: 0,
+            work: Work::Idle,
+        };
+        for name in names.take(board::INTERFACES_MAX) {
+            let _ = watch.links.push(Watched {
+                name,
+                link: None,
+                told: false,
+                look: true,
+                scan: false,
+                answer: false,
+            });
+        }
+        Ok(watch)
+    }
+
+    /// The descriptor to poll.
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.notices.fd()
+    }
+
+    /// The socket for requests.
+    pub fn requests(&mut self) -> &mut Socket {
+        &mut self.requests
+    }
+
+    /// The link as it was told last.
+    pub fn link(&self, interface: InterfaceId) -> Option<Link> {
+        self.links.get(usize::from(interface.0))?.link
+    }
+
+    /// Notifications wait, or may.
+    pub fn ready(&mut self) {
+        self.waiting = NOTICES_MAX;
+    }
+
+    /// Tell every address of an interface again, then
+    /// [`Event::AddressesScanned`].
+    pub fn rescan(&mut self, interface: InterfaceId) {
+        if let Some(link) = self.links.get_mut(usize::from(interface.0)) {
+            link.scan = true;
+            link.answer = true;
+        }
+        // What the kernel said before is older than what it will answer.
+        self.ready();
+    }
+
+    /// The next event; `None`: nothing happened that is not told.
+    pub fn next(&mut self) -> Option<Event<'static>> {
+        loop {
+            let event = match self.work {
+                Work::Dump(dump) => self.step_dump(dump),
+                Work::Sweep {
+                    interface,
+                    gone,
+                    answer,
+                } => self.step_sweep(interface, gone, answer),
+                Work::Idle => {
+                    if let Some(event) = self.step_notices() {
+                        return Some(event);
+                    }
+                    let Some(at) = self.links.iter().position(|l| l.look || l.scan) else {
+                        return None;
+                    };
+                    let interface = InterfaceId(at as u8);
+                    if self.links[at].look {
+                        self.look(interface)
+                    } else {
+                        self.start_scan(interface)
+                    }
+                }
+            };
+            if event.is_some() {
+                return event;
+            }
+        }
+    }
+
+    /// Reads notifications up to the next one that is an event.
+    fn step_notices(&mut self) -> Option<Event<'static>> {
+        loop {
+            let rest = self.memory.notices.get(self.at..self.end);
+            if let Some((header, body, length)) = message::split(rest.unwrap_or_default()) {
+                self.at += length;
+                let event = match header.kind {
+                    meaning::NEW_LINK | meaning::DELETE_LINK => {
+                        let deleted = header.kind == meaning::DELETE_LINK;
+                        on_link(&mut self.links, body, deleted)
+                    }
+                    meaning::NEW_ADDRESS => on_address(&self.links, body).map(|(id, address)| {
+                        remember(&mut self.memory.known, id, address);
+                        Event::AddressAdded(id, address)
+                    }),
+                    meaning::DELETE_ADDRESS => on_address(&self.links, body).map(|(id, address)| {
+                        forget(&mut self.memory.known, id, &address);
+                        Event::AddressRemoved(id, address)
+                    }),
+                    _ => None,
+                };
+                if event.is_some() {
+                    return event;
+                }
+                continue;
+            }
+            (self.at, self.end) = (0, 0);
+            self.waiting = self.waiting.checked_sub(1)?;
+            match self.notices.receive(&mut self.memory.notices) {
+                Received::Messages(length) => self.end = length,
+                Received::Nothing => {}
+                Received::Empty => self.waiting = 0,
+                Received::Overrun => {
+                    log::warn!("the kernel's notifications overran; looking at every interface");
+                    for link in &mut self.links {
+                        link.look = true;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Asks for a link by name and tells how it differs from what was told.
+    fn look(&mut self, interface: InterfaceId) -> Option<Event<'static>> {
+        let watched = &mut self.links[usize::from(interface.0)];
+        let found = match self.requests.find_link(watched.name, &mut self.memory.answers) {
+            Ok(found) => found,
+            Err(errno) => {
+                // The kernel is short of memory; what we know stays right
+                // until it says otherwise.
+                log::error!("cannot look at {}: {}", watched.name, Reason(errno));
+                watched.look = false;
+                return None;
+            }
+        };
+        match (watched.link, found) {
+            (Some(old), Some(new)) if old.index == new.index => {
+                watched.look = false;
+                watched.scan = true;
+                watched.link = found;
+                (old != new).then_some(Event::Link(interface, found))
+            }
+            (Some(_), _) => {
+                // It is told as gone with all its addresses; then the next look
+                // finds what took its place.
+                self.begin_sweep(interface, true, false);
+                None
+            }
+            (None, Some(_)) => {
+                watched.look = false;
+                watched.scan = true;
+                watched.told = true;
+                watched.link = found;
+                Some(Event::Link(interface, found))
+            }
+            (None, None) => {
+                watched.look = false;
+                let told = mem::replace(&mut watched.told, true);
+                (!told).then_some(Event::Link(interface, None))
+            }
+        }
+    }
+
+    /// Begins to ask for an interface's addresses.
+    fn start_scan(&mut self, interface: InterfaceId) -> Option<Event<'static>> {
+        let watched = &mut self.links[usize::from(interface.0)];
+        watched.scan = false;
+        let answer = mem::take(&mut watched.answer);
+        let Some(link) = watched.link else {
+            return answer.then_some(Event::AddressesScanned(interface));
+        };
+        mark_unseen(&mut self.memory.known, interface);
+        self.start_dump(Dump {
+            interface,
+            index: link.index,
+            family: Family::Ipv4,
+            sequence: 0,
+            at: 0,
+            end: 0,
+            tries: 0,
+            interrupted: false,
+            answer,
+        })
+    }
+
+    /// Sends the request of a dump.
+    fn start_dump(&mut self, mut dump: Dump) -> Option<Event<'static>> {
+        (dump.at, dump.end) = (0, 0);
+        match self.dumps.dump_addresses(dump.family, dump.index) {
+            Ok(sequence) => {
+                dump.sequence = sequence;
+                self.work = Work::Dump(dump);
+                None
+            }
+            Err(errno) => self.fail_dump(dump, errno),
+        }
+    }
+
+    /// Reads one message of a dump.
+    fn step_dump(&mut self, mut dump: Dump) -> Option<Event<'static>> {
+        let rest = self.memory.answers.get(dump.at..dump.end);
+        let Some((header, body, length)) = message::split(rest.unwrap_or_default()) else {
+            (dump.at, dump.end) = (0, 0);
+            match self.dumps.receive(&mut self.memory.answers) {
+                Received::Messages(length) => dump.end = length,
+                Received::Nothing => {}
+                Received::Empty | Received::Overrun => return self.fail_dump(dump, Errno::NOBUFS),
+            }
+            self.work = Work::Dump(dump);
+            return None;
+        };
+        dump.at += length;
+        dump.interrupted |= header.flags & message::DUMP_INTERRUPTED != 0;
+        self.work = Work::Dump(dump);
+        if header.sequence != dump.sequence {
+            return None;
+        }
+        match header.kind {
+            meaning::NEW_ADDRESS => {
+                let (index, address) = meaning::address(body)?;
+                if index != dump.index {
+                    return None;
+                }
+                remember(&mut self.memory.known, dump.interface, address);
+                Some(Event::AddressAdded(dump.interface, address))
+            }
+            message::DONE | message::ERROR => {
+                match message::error(body).map(Errno::from_raw_os_error) {
+                    // No such interface any more, or no such family: there is
+                    // nothing to tell, which is an answer too.
+                    None
+                    | Some(Errno::NODEV | Errno::OPNOTSUPP | Errno::AFNOSUPPORT) => {
+                        self.end_dump(dump)
+                    }
+                    Some(errno) if errno.raw_os_error() == 0 => self.end_dump(dump),
+                    Some(errno) => self.fail_dump(dump, errno),
+                }
+            }
+            _ => None,
+        }
+    }
+
+    /// A family's dump is complete: the next family, or the sweep.
+    fn end_dump(&mut self, dump: Dump) -> Option<Event<'static>> {
+        if dump.interrupted && dump.tries < TRIES_MAX {
+            return self.start_dump(Dump {
+                tries: dump.tries + 1,
+                interrupted: false,
+                ..dump
+            });
+        }
+        if dump.family == Family::Ipv4 {
+            return self.start_dump(Dump {
+                family: Family::Ipv6,
+                ..dump
+            });
+        }
+        self.work = Work::Sweep {
+            interface: dump.interface,
+            gone: false,
+            answer: dump.answer,
+        };
+        None
+    }
+
+    /// A dump broke off. The socket may still be in the middle of it, so it is
+    /// opened anew.
+    fn fail_dump(&mut self, dump: Dump, errno: Errno) -> Option<Event<'static>> {
+        self.work = Work::Idle;
+        if let Ok(socket) = Socket::open() {
+            self.dumps = socket;
+        }
+        if dump.tries < TRIES_MAX {
+            return self.start_dump(Dump {
+                tries: dump.tries + 1,
+                ..dump
+            });
+        }
+        let name = self.links[usize::from(dump.interface.0)].name;
+        log::error!("cannot list the addresses of {name}: {}", Reason(errno));
+        // Nothing is swept after half an answer, but whoever waits for the end
+        // of the scan gets it.
+        dump.answer.then_some(Event::AddressesScanned(dump.interface))
+    }
+
+    /// Begins to tell all addresses of an interface as removed.
+    fn begin_sweep(&mut self, interface: InterfaceId, gone: bool, answer: bool) {
+        mark_unseen(&mut self.memory.known, interface);
+        self.work = Work::Sweep {
+            interface,
+            gone,
+            answer,
+        };
+    }
+
+    /// Tells one known address that was not seen as removed, or ends the sweep.
+    fn step_sweep(
+        &mut self,
+        interface: InterfaceId,
+        gone: bool,
+        answer: bool,
+    ) -> Option<Event<'static>> {
+        let known = &mut self.memory.known;
+        if let Some(at) = known.iter().position(|k| k.interface == interface && !k.seen) {
+            let address = known.swap_remove(at).address;
+            return Some(Event::AddressRemoved(interface, address));
+        }
+        self.work = Work::Idle;
+        if gone {
+            let watched = &mut self.links[usize::from(interface.0)];
+            watched.link = None;
+            watched.told = true;
+            return Some(Event::Link(interface, None));
+        }
+        answer.then_some(Event::AddressesScanned(interface))
+    }
+}
+
+/// A link changed: an event, or a reason to look.
+fn on_link(links: &mut [Watched<'_>], body: &[u8], deleted: bool) -> Option<Event<'static>> {
+    let (name, link) = meaning::link(body)?;
+    let mut event = None;
+    for (at, watched) in links.iter_mut().enumerate() {
+        let named = watched.name.as_bytes() == name;
+        let known = watched.link.is_some_and(|known| known.index == link.index);
+        if named && known && !deleted {
+            if watched.link != Some(link) {
+                watched.link = Some(link);
+                event = Some(Event::Link(InterfaceId(at as u8), Some(link)));
+            }
+        } else if named || known {
+            // Deleted, renamed, or new under this name.
+            watched.look = true;
+        }
+    }
+    event
+}
+
+/// An address message about one of our interfaces.
+fn on_address(links: &[Watched<'_>], body: &[u8]) -> Option<(InterfaceId, LocalAddress)> {
+    let (index, address) = meaning::address(body)?;
+    let known = |w: &Watched<'_>| w.link.is_some_and(|link| link.index == index);
+    let at = links.iter().position(known)?;
+    Some((InterfaceId(at as u8), address))
+}
+
+/// Whether an entry is this address; the kernel tells the same address with
+/// two prefix lengths apart.
+fn is(known: &Known, interface: InterfaceId, address: &LocalAddress) -> bool {
+    known.interface == interface
+        && known.address.address == address.address
+        && known.address.prefix_len == address.prefix_len
+}
+
+fn remember(
+    table: &mut Vec<Known, KNOWN_MAX>,
+    interface: InterfaceId,
+    address: LocalAddress,
+) {
+    let entry = Known {
+        interface,
+        address,
+        seen: true,
+    };
+    match table.iter_mut().find(|known| is(known, interface, &address)) {
+        Some(known) => *known = entry,
+        // What does not fit is told all the same; only its unseen removal
+        // would stay untold.
+        None => drop(table.push(entry)),
+    }
+}
+
+fn forget(table: &mut Vec<Known, KNOWN_MAX>, interface: InterfaceId, address: &LocalAddress) {
+    if let Some(at) = table.iter().position(|known| is(known, interface, address)) {
+        table.swap_remove(at);
+    }
+}
+
+fn mark_unseen(table: &mut Vec<Known, KNOWN_MAX>, interface: InterfaceId) {
+    for known in table.iter_mut().filter(|known| known.interface == interface) {
+        known.seen = false;
+    }
+}
