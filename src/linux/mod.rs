@@ -7,7 +7,11 @@
 mod arch;
 mod failure;
 mod mem;
+mod multicast;
+mod net;
 mod netlink;
+mod packet;
 mod socket;
 mod start;
 mod syscall;
+mod sysctl;

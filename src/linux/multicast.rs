@@ -22,20 +22,28 @@ const GROUP_V6: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0x12);
 /// socket 20 memberships only.
 pub fn join(name: &str, index: u32, family: Family) -> Result<OwnedFd, Failure> {
     let (domain, mend) = match family {
-        Family::Ipv4 => (AddressFamily::INET, "IPv4 must be available on the interface"),
+        Family::Ipv4 => (
+            AddressFamily::INET,
+            "IPv4 must be available on the interface",
+        ),
         Family::Ipv6 => (
             AddressFamily::INET6,
             "IPv6 must be enabled on the interface (sysctl disable_ipv6 = 0)",
         ),
     };
     let refused = |call, errno| {
-        Failure::new(call, format_args!("the {family} group on {name}"), errno, mend)
+        Failure::new(
+            call,
+            format_args!("the {family} group on {name}"),
+            errno,
+            mend,
+        )
     };
     let fd = socket_with(domain, SocketType::DGRAM, SocketFlags::CLOEXEC, None)
         .map_err(|errno| refused("socket", errno))?;
     match family {
         Family::Ipv4 => {
-            set_ip_add_membership_with_ifindex(&fd, &GROUP_V4, &Ipv4Addr::UNSPECIFIED, index as i32)
+            set_ip_add_membership_with_ifindex(&fd, &GROUP_V4, &Ipv4Addr::UNSPECIFIED, index)
         }
         Family::Ipv6 => set_ipv6_add_membership(&fd, &GROUP_V6, index),
     }

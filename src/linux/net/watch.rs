@@ -231,10 +231,12 @@ impl<'a> Watch<'a> {
                         remember(&mut self.memory.known, id, address);
                         Event::AddressAdded(id, address)
                     }),
-                    meaning::DELETE_ADDRESS => on_address(&self.links, body).map(|(id, address)| {
-                        forget(&mut self.memory.known, id, &address);
-                        Event::AddressRemoved(id, address)
-                    }),
+                    meaning::DELETE_ADDRESS => {
+                        on_address(&self.links, body).map(|(id, address)| {
+                            forget(&mut self.memory.known, id, &address);
+                            Event::AddressRemoved(id, address)
+                        })
+                    }
                     _ => None,
                 };
                 if event.is_some() {
@@ -261,7 +263,10 @@ impl<'a> Watch<'a> {
     /// Asks for a link by name and tells how it differs from what was told.
     fn look(&mut self, interface: InterfaceId) -> Option<Event<'static>> {
         let watched = &mut self.links[usize::from(interface.0)];
-        let found = match self.requests.find_link(watched.name, &mut self.memory.answers) {
+        let found = match self
+            .requests
+            .find_link(watched.name, &mut self.memory.answers)
+        {
             Ok(found) => found,
             Err(errno) => {
                 // The kernel is short of memory; what we know stays right
@@ -366,8 +371,7 @@ impl<'a> Watch<'a> {
                 match message::error(body).map(Errno::from_raw_os_error) {
                     // No such interface any more, or no such family: there is
                     // nothing to tell, which is an answer too.
-                    None
-                    | Some(Errno::NODEV | Errno::OPNOTSUPP | Errno::AFNOSUPPORT) => {
+                    None | Some(Errno::NODEV | Errno::OPNOTSUPP | Errno::AFNOSUPPORT) => {
                         self.end_dump(dump)
                     }
                     Some(errno) if errno.raw_os_error() == 0 => self.end_dump(dump),
@@ -418,7 +422,8 @@ impl<'a> Watch<'a> {
         log::error!("cannot list the addresses of {name}: {}", Reason(errno));
         // Nothing is swept after half an answer, but whoever waits for the end
         // of the scan gets it.
-        dump.answer.then_some(Event::AddressesScanned(dump.interface))
+        dump.answer
+            .then_some(Event::AddressesScanned(dump.interface))
     }
 
     /// Begins to tell all addresses of an interface as removed.
@@ -439,7 +444,10 @@ impl<'a> Watch<'a> {
         answer: bool,
     ) -> Option<Event<'static>> {
         let known = &mut self.memory.known;
-        if let Some(at) = known.iter().position(|k| k.interface == interface && !k.seen) {
+        if let Some(at) = known
+            .iter()
+            .position(|k| k.interface == interface && !k.seen)
+        {
             let address = known.swap_remove(at).address;
             return Some(Event::AddressRemoved(interface, address));
         }
@@ -490,17 +498,16 @@ fn is(known: &Known, interface: InterfaceId, address: &LocalAddress) -> bool {
         && known.address.prefix_len == address.prefix_len
 }
 
-fn remember(
-    table: &mut Vec<Known, KNOWN_MAX>,
-    interface: InterfaceId,
-    address: LocalAddress,
-) {
+fn remember(table: &mut Vec<Known, KNOWN_MAX>, interface: InterfaceId, address: LocalAddress) {
     let entry = Known {
         interface,
         address,
         seen: true,
     };
-    match table.iter_mut().find(|known| is(known, interface, &address)) {
+    match table
+        .iter_mut()
+        .find(|known| is(known, interface, &address))
+    {
         Some(known) => *known = entry,
         // What does not fit is told all the same; only its unseen removal
         // would stay untold.
@@ -515,7 +522,10 @@ fn forget(table: &mut Vec<Known, KNOWN_MAX>, interface: InterfaceId, address: &L
 }
 
 fn mark_unseen(table: &mut Vec<Known, KNOWN_MAX>, interface: InterfaceId) {
-    for known in table.iter_mut().filter(|known| known.interface == interface) {
+    for known in table
+        .iter_mut()
+        .filter(|known| known.interface == interface)
+    {
         known.seen = false;
     }
 }

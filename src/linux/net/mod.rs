@@ -1,0 +1,455 @@
+//! The network as the keeper uses it: packets, links and addresses in as
+//! events, and the actions that send packets or change addresses out.
+//!
+//! How the keeper drives it:
+//!
+//! ```text
+//!   open, then next() until None          every link and address is told: Event::Start
+//!   epoll says TOKEN + n  --> ready(n)
+//!   before Event::Poll    --> drain()     as if every descriptor were ready
+//!   then next() until None, each event into Node::process, the actions into perform()
+//! ```
+//!
+//! [`Net::next`] is bounded: after one `ready` or `drain` each socket gives a
+//! limited number of packets, in turn, so that a flood on one interface neither
+//! starves the others nor the clock. Actions may lead to further events, so
+//! `next` is asked again after them. Nothing here blocks or decides.
+
+mod watch;
+
+use heapless::Vec;
+use rustix::event::epoll;
+use rustix::fd::{BorrowedFd, OwnedFd};
+use rustix::io::Errno;
+
+use smena::board;
+use smena::event::{self, Action, Event, InterfaceId, Mac, RouterId};
+use smena::node::Node;
+use smena::protocol::Family;
+use smena::wire;
+
+use super::failure::{Failure, Reason};
+use super::packet::{self, Port};
+use super::{multicast, sysctl};
+use watch::Watch;
+
+/// The epoll tokens of this file: this one and those above it.
+pub const TOKEN: u64 = 1000;
+
+/// Packets taken from one socket after one wake-up.
+const PACKETS_MAX: u8 = 64;
+/// Room for the longest advert there is: 255 IPv6 addresses.
+const PACKET_ROOM: usize = 4352;
+const _: () = assert!(wire::PACKET_MAX <= PACKET_ROOM);
+/// Where adverts go below IP (RFC 9568 sections 5.1.1.2 and 5.1.2.2).
+const GROUP_MAC_V4: Mac = [0x01, 0x00, 0x5e, 0x00, 0x00, 0x12];
+const GROUP_MAC_V6: Mac = [0x33, 0x33, 0x00, 0x00, 0x00, 0x12];
+
+const FAMILIES: [Family; 2] = [Family::Ipv4, Family::Ipv6];
+
+/// The big buffers, which the keeper keeps in a static. All zero when new, so
+/// that it costs no byte in the file and no page until it is used.
+pub struct Memory {
+    watch: watch::Memory,
+    packet: [u8; PACKET_ROOM],
+}
+
+impl Memory {
+    /// Empty buffers.
+    pub const fn new() -> Memory {
+        Memory {
+            watch: watch::Memory::new(),
+            packet: [0; PACKET_ROOM],
+        }
+    }
+}
+
+/// See the module.
+pub struct Net<'a> {
+    epoll: BorrowedFd<'a>,
+    watch: Watch<'a>,
+    packet: &'a mut [u8; PACKET_ROOM],
+    doors: Vec<Door<'a>, { board::INTERFACES_MAX }>,
+    /// The door that is asked next for a packet.
+    turn: usize,
+    /// Routers whose addresses the kernel refused, yet to be told.
+    refused: Vec<(RouterId, Errno), { board::ROUTERS_MAX }>,
+}
+
+/// What is open on one interface.
+struct Door<'a> {
+    name: &'a str,
+    /// The interface's index when the ports were opened; 0: they are closed.
+    index: u32,
+    /// By family, as [`FAMILIES`]. Where the interface only carries addresses,
+    /// the first one can only send.
+    sides: [Side; 2],
+    /// promote_secondaries was set on it.
+    promoted: bool,
+    /// The ports could not be opened; it was told as no link.
+    deaf: bool,
+    send_errors: u32,
+}
+
+/// One family of a [`Door`].
+#[derive(Default)]
+struct Side {
+    /// Adverts of this family are received here.
+    wanted: bool,
+    port: Option<Port>,
+    member: Option<OwnedFd>,
+    /// Packets that may still be taken in this turn.
+    waiting: u8,
+}
+
+/// An event whose packet, if any, is in the buffer.
+enum Step {
+    Event(Event<'static>),
+    Packet(InterfaceId, Family, usize),
+}
+
+impl<'a> Net<'a> {
+    /// Opens everything for the interfaces of `node`, on an epoll descriptor
+    /// that is the keeper's.
+    ///
+    /// # Errors
+    /// What the system refuses for good, such as a missing capability. An
+    /// interface that is not there is none.
+    pub fn open(
+        node: &Node<'a>,
+        epoll: BorrowedFd<'a>,
+        memory: &'a mut Memory,
+    ) -> Result<Net<'a>, Failure> {
+        let names = node.interfaces().iter().map(|interface| interface.name);
+        let watch = Watch::open(names, &mut memory.watch)?;
+        // Ports are opened as interfaces come, so that a missing right shows
+        // only then; a port on no interface shows it now.
+        drop(Port::open("no interface", 0, None)?);
+        add(epoll, watch.fd(), TOKEN)?;
+        let mut doors = Vec::new();
+        for interface in node.interfaces() {
+            let side = |wanted| Side {
+                wanted,
+                ..Side::default()
+            };
+            let _ = doors.push(Door {
+                name: interface.name,
+                index: 0,
+                sides: [side(interface.ipv4), side(interface.ipv6)],
+                promoted: false,
+                deaf: false,
+                send_errors: 0,
+            });
+        }
+        Ok(Net {
+            epoll,
+            watch,
+            packet: &mut memory.packet,
+            doors,
+            turn: 0,
+            refused: Vec::new(),
+        })
+    }
+
+    /// The descriptor of this token, [`TOKEN`] or above, is ready. One that was
+    /// closed meanwhile is none.
+    pub fn ready(&mut self, token: u64) {
+        if token == TOKEN {
+            self.watch.ready();
+            return;
+        }
+        let at = token.saturating_sub(TOKEN + 1) as usize;
+        if let Some(door) = self.doors.get_mut(at / 2) {
+            door.sides[at % 2].waiting = PACKETS_MAX;
+        }
+    }
+
+    /// Every descriptor may be ready.
+    pub fn drain(&mut self) {
+        self.watch.ready();
+        for door in &mut self.doors {
+            for side in &mut door.sides {
+                side.waiting = PACKETS_MAX;
+            }
+        }
+    }
+
+    /// The next event; `None`: nothing waits, or everybody had a turn.
+    pub fn next(&mut self) -> Option<Event<'_>> {
+        Some(match self.step()? {
+            Step::Event(event) => event,
+            Step::Packet(interface, family, length) => {
+                let packet = self.packet.get(..length).unwrap_or_default();
+                Event::Packet(interface, family, packet)
+            }
+        })
+    }
+
+    /// Does what an action asks of the network; the others are not its own.
+    /// What fails comes back as an event from [`Net::next`], or is counted.
+    pub fn perform(&mut self, node: &mut Node<'_>, action: Action) {
+        match action {
+            Action::SendAdvert(router, priority) => self.send_advert(node, router, priority),
+            Action::Announce(router) => self.announce(node, router),
+            Action::SetAddresses(router) => {
+                let result = self.set_addresses(node, router);
+                self.tell_refusal(router, result);
+            }
+            Action::RemoveAddresses(router) => {
+                let result = self.remove_addresses(node, router);
+                self.tell_refusal(router, result);
+            }
+            Action::RemoveLeftover(interface, local) => {
+                if let Some(link) = self.watch.link(interface) {
+                    let requests = self.watch.requests();
+                    let removed =
+                        requests.remove_address(link.index, local.address, local.prefix_len);
+                    if let Err(errno) = removed {
+                        log::error!("cannot remove {}: {}", local.address, Reason(errno));
+                    }
+                }
+            }
+            Action::RescanAddresses(interface) => self.watch.rescan(interface),
+            Action::StartCheck(_)
+            | Action::KillCheck(..)
+            | Action::StartHook(..)
+            | Action::KillHook(..)
+            | Action::Finish => {}
+        }
+    }
+
+    fn step(&mut self) -> Option<Step> {
+        if let Some((router, errno)) = self.refused.pop() {
+            let errno = event::Errno(errno.raw_os_error() as u16);
+            return Some(Step::Event(Event::AddressesRefused(router, errno)));
+        }
+        if let Some(event) = self.watch.next() {
+            return Some(Step::Event(self.follow(event)));
+        }
+        self.step_packets()
+    }
+
+    /// Opens and closes ports as links come and go. A link that we cannot
+    /// listen on is as good as none: who is deaf must not take over.
+    fn follow(&mut self, event: Event<'static>) -> Event<'static> {
+        let interface = match event {
+            Event::Link(interface, _) | Event::AddressAdded(interface, _) => interface,
+            _ => return event,
+        };
+        let link = self.watch.link(interface);
+        let at = usize::from(interface.0);
+        let door = &mut self.doors[at];
+        if door.index != link.map_or(0, |link| link.index) {
+            door.close(self.epoll);
+        }
+        let Some(link) = link else {
+            return event;
+        };
+        let was_deaf = door.deaf;
+        if let Err(failure) = door.open(link.index, at, self.epoll) {
+            log::error!("{}: cannot listen: {failure}", door.name);
+            door.close(self.epoll);
+            door.deaf = true;
+            return Event::Link(interface, None);
+        }
+        door.deaf = false;
+        if was_deaf {
+            // Its addresses are asked for by whoever learns of a new link.
+            return Event::Link(interface, Some(link));
+        }
+        event
+    }
+
+    /// Takes a packet from the next door that has one.
+    fn step_packets(&mut self) -> Option<Step> {
+        let ports = 2 * self.doors.len();
+        for _ in 0..ports {
+            self.turn = (self.turn + 1) % ports;
+            let door = &mut self.doors[self.turn / 2];
+            let side = &mut door.sides[self.turn % 2];
+            let Some(port) = side.port.as_ref().filter(|_| side.wanted) else {
+                continue;
+            };
+            while let Some(left) = side.waiting.checked_sub(1) {
+                side.waiting = left;
+                match port.receive(self.packet) {
+                    packet::Received::Packet(length) => {
+                        let interface = InterfaceId((self.turn / 2) as u8);
+                        return Some(Step::Packet(interface, FAMILIES[self.turn % 2], length));
+                    }
+                    packet::Received::Other => {}
+                    packet::Received::Empty => side.waiting = 0,
+                }
+            }
+        }
+        None
+    }
+
+    fn send_advert(&mut self, node: &mut Node<'_>, router: RouterId, priority: u8) {
+        let interface = node.interface_of(router);
+        let family = node.config().routers[usize::from(router.0)].family;
+        let destination = match family {
+            Family::Ipv4 => GROUP_MAC_V4,
+            Family::Ipv6 => GROUP_MAC_V6,
+        };
+        if let Some(length) = node.emit_advert(router, priority, self.packet) {
+            self.send(interface, packet::ethertype(family), destination, length);
+        }
+    }
+
+    fn announce(&mut self, node: &Node<'_>, router: RouterId) {
+        let config = &node.config().routers[usize::from(router.0)];
+        for address in 0..config.addresses.len() {
+            let forwarding = config.family == Family::Ipv6 && {
+                let carrier = node.carrier_of(router, address);
+                sysctl::forwards_ipv6(self.doors[usize::from(carrier.0)].name)
+            };
+            let told = node.emit_announcement(router, address, forwarding, self.packet);
+            if let Some(told) = told {
+                self.send(
+                    told.interface,
+                    told.ethertype,
+                    told.destination,
+                    told.length,
+                );
+            }
+        }
+    }
+
+    /// Sends the first bytes of the buffer. What is lost is lost, as on any
+    /// wire; the next advert is due soon.
+    fn send(&mut self, interface: InterfaceId, ethertype: u16, destination: Mac, length: usize) {
+        let door = &mut self.doors[usize::from(interface.0)];
+        let bytes = self.packet.get(..length).unwrap_or_default();
+        let port = door.sides.iter().find_map(|side| side.port.as_ref());
+        let sent = match port {
+            Some(port) => port.send(bytes, ethertype, destination),
+            None => Err(Errno::NODEV),
+        };
+        if let Err(errno) = sent {
+            door.send_errors = door.send_errors.saturating_add(1);
+            // The first, the second, the fourth...: few lines, none forgotten.
+            if door.send_errors.is_power_of_two() {
+                let (name, count) = (door.name, door.send_errors);
+                log::warn!(
+                    "{name}: cannot send: {} ({count} packets lost)",
+                    Reason(errno)
+                );
+            }
+        }
+    }
+
+    /// Sets or renews all addresses of a router in one go, since the kernel
+    /// looks for expired ones at most once a second. The first refusal counts.
+    fn set_addresses(&mut self, node: &Node<'_>, router: RouterId) -> Result<(), Errno> {
+        let config = &node.config().routers[usize::from(router.0)];
+        let mut result = Ok(());
+        for (number, address) in config.addresses.iter().enumerate() {
+            let carrier = node.carrier_of(router, number);
+            let set = match self.watch.link(carrier) {
+                None => Err(Errno::NODEV),
+                Some(link) => {
+                    self.promote_secondaries(carrier, link.index);
+                    let requests = self.watch.requests();
+                    requests.set_address(link.index, address, config.lease_s)
+                }
+            };
+            result = result.and(set);
+        }
+        result
+    }
+
+    fn remove_addresses(&mut self, node: &Node<'_>, router: RouterId) -> Result<(), Errno> {
+        let config = &node.config().routers[usize::from(router.0)];
+        let mut result = Ok(());
+        for (number, address) in config.addresses.iter().enumerate() {
+            if let Some(link) = self.watch.link(node.carrier_of(router, number)) {
+                let requests = self.watch.requests();
+                let removed =
+                    requests.remove_address(link.index, address.address, address.prefix_len);
+                result = result.and(removed);
+            }
+        }
+        result
+    }
+
+    /// Before the first address on an interface.
+    fn promote_secondaries(&mut self, interface: InterfaceId, index: u32) {
+        let door = &mut self.doors[usize::from(interface.0)];
+        if door.promoted {
+            return;
+        }
+        door.promoted = true;
+        if let Err(errno) = self.watch.requests().promote_secondaries(index) {
+            let (name, why) = (door.name, Reason(errno));
+            log::warn!("{name}: cannot set promote_secondaries: {why}");
+        }
+    }
+
+    fn tell_refusal(&mut self, router: RouterId, result: Result<(), Errno>) {
+        if let Err(errno) = result {
+            self.refused.retain(|(refused, _)| *refused != router);
+            let _ = self.refused.push((router, errno));
+        }
+    }
+}
+
+impl Door<'_> {
+    /// Opens what is not open yet on the interface with this index. A group
+    /// that can't be joined is no reason to be deaf: it is tried again with
+    /// the interface's next event.
+    fn open(&mut self, index: u32, at: usize, epoll: BorrowedFd<'_>) -> Result<(), Failure> {
+        let fresh = self.index == 0;
+        self.index = index;
+        let carries_only = self.sides.iter().all(|side| !side.wanted);
+        if carries_only && self.sides[0].port.is_none() {
+            self.sides[0].port = Some(Port::open(self.name, index, None)?);
+        }
+        for (nth, (side, family)) in self.sides.iter_mut().zip(FAMILIES).enumerate() {
+            if !side.wanted {
+                continue;
+            }
+            if side.member.is_none() {
+                match multicast::join(self.name, index, family) {
+                    Ok(member) => side.member = Some(member),
+                    Err(failure) if fresh => log::warn!("{failure}"),
+                    Err(_) => {}
+                }
+            }
+            if side.port.is_none() {
+                let port = Port::open(self.name, index, Some(family))?;
+                add(epoll, port.fd(), TOKEN + 1 + (2 * at + nth) as u64)?;
+                side.port = Some(port);
+                side.waiting = PACKETS_MAX;
+            }
+        }
+        Ok(())
+    }
+
+    /// Closes everything.
+    fn close(&mut self, epoll: BorrowedFd<'_>) {
+        self.index = 0;
+        self.promoted = false;
+        self.deaf = false;
+        self.send_errors = 0;
+        for side in &mut self.sides {
+            if let Some(port) = side.port.take().filter(|_| side.wanted) {
+                // A child that is yet to exec holds the socket open, and with
+                // it epoll would keep reporting it.
+                let _ = epoll::delete(epoll, port.fd());
+            }
+            side.member = None;
+            side.waiting = 0;
+        }
+    }
+}
+
+fn add(epoll: BorrowedFd<'_>, fd: BorrowedFd<'_>, token: u64) -> Result<(), Failure> {
+    epoll::add(
+        epoll,
+        fd,
+        epoll::EventData::new_u64(token),
+        epoll::EventFlags::IN,
+    )
+    .map_err(|errno| Failure::new("epoll_ctl", format_args!("a socket"), errno, ""))
+}
