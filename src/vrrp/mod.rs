@@ -17,19 +17,25 @@
 //! sends while it is not Master, but for the priority 0 of leaving.
 
 mod announce;
+mod backup;
+mod master;
 mod reason;
+mod state;
 mod timing;
 #[cfg(test)]
 mod trace;
+mod view;
 
 pub use announce::Announcing;
 pub use reason::{Names, Reason, Sentence};
+pub use state::{Backup, Master, Role, State};
 pub use timing::{down_interval, patience, release_limit, skew};
 
 use core::net::IpAddr;
 
+use self::state::Expecting;
 use crate::config::{self, Release};
-use crate::event::{Action, Actions, Errno, HookState, RouterId};
+use crate::event::{Action, Actions, RouterId};
 use crate::mutation::{Broken, Mutation};
 use crate::protocol::Version;
 use crate::{Duration, Instant};
@@ -55,92 +61,6 @@ pub enum Readiness {
     /// Something is broken: Fault.
     Unable(Reason),
 }
-
-/// The state of a router, with the deadlines that it has in it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
-    /// Not taking part.
-    Initialize,
-    /// Listening.
-    Backup(Backup),
-    /// Holding the addresses.
-    Master(Master),
-    /// Unable to take part.
-    Fault,
-}
-
-/// What a listening router waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Backup {
-    /// When it takes over unless an advert comes first.
-    down_at: Instant,
-    /// Until when a master of lower priority is tolerated (`preempt_delay`).
-    tolerate_until: Option<Instant>,
-    /// What will have been the cause when `down_at` passes.
-    expecting: Expecting,
-}
-
-/// Why a backup's timer runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Expecting {
-    /// The master's next advert.
-    Advert,
-    /// Nobody: the master sent priority 0.
-    Vacancy(IpAddr),
-    /// To take over from a master of this lower priority.
-    Preemption(IpAddr, u8),
-}
-
-/// What a master has to do, and when.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Master {
-    /// When the next advert is due.
-    advert_at: Instant,
-    /// When the last one was sent; the stall rule counts from it.
-    sent_at: Instant,
-    /// When the addresses' lease was last renewed.
-    renewed_at: Instant,
-    /// Before then no further advert answers a losing master.
-    answer_at: Instant,
-    /// Gratuitous ARP and neighbour advertisements.
-    announcing: Announcing,
-    /// A planned hand-over waits for its successor, until then.
-    release_until: Option<Instant>,
-}
-
-/// The four states without their data, as people name them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
-    /// `INIT`
-    Initialize,
-    /// `BACKUP`
-    Backup,
-    /// `MASTER`
-    Master,
-    /// `FAULT`
-    Fault,
-}
-
-impl Role {
-    /// As status and the log name it.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Role::Initialize => "INIT",
-            Role::Backup => "BACKUP",
-            Role::Master => "MASTER",
-            Role::Fault => "FAULT",
-        }
-    }
-}
-
-/// How often somebody else may remove our addresses within
-/// [`REMOVALS_WINDOW`] before the router gives up: a person who tries things
-/// stays below it, two programs in a fight do not.
-const REMOVALS_MAX: u8 = 5;
-/// The window of [`REMOVALS_MAX`], and how long the router then stays in Fault.
-const REMOVALS_WINDOW: Duration = Duration::from_secs(60);
-/// How long a router stays in Fault after the system refused its addresses.
-const REFUSED_PAUSE: Duration = Duration::from_secs(10);
 
 /// One virtual router.
 #[derive(Debug)]
@@ -231,97 +151,6 @@ impl Router {
     /// Breaks a rule on purpose (tests only).
     pub fn set_broken(&mut self, broken: Broken) {
         self.broken = broken;
-    }
-
-    /// The state with its deadlines.
-    pub fn state(&self) -> &State {
-        &self.state
-    }
-
-    /// The state by name.
-    pub fn role(&self) -> Role {
-        match self.state {
-            State::Initialize => Role::Initialize,
-            State::Backup(_) => Role::Backup,
-            State::Master(_) => Role::Master,
-            State::Fault => Role::Fault,
-        }
-    }
-
-    /// A planned hand-over is under way: still Master, priority 0 sent.
-    pub fn releasing(&self) -> bool {
-        matches!(
-            self.state,
-            State::Master(Master {
-                release_until: Some(_),
-                ..
-            })
-        )
-    }
-
-    /// The effective priority.
-    pub fn priority(&self) -> u8 {
-        self.priority
-    }
-
-    /// Where adverts come from.
-    pub fn source(&self) -> Option<IpAddr> {
-        self.source
-    }
-
-    /// The master, as far as this router knows: itself, or the one last heard.
-    pub fn master(&self) -> Option<IpAddr> {
-        match self.state {
-            State::Master(_) => self.source,
-            State::Backup(_) => self.heard.map(|(source, _)| source),
-            State::Initialize | State::Fault => None,
-        }
-    }
-
-    /// When the present state began.
-    pub fn since(&self) -> Instant {
-        self.since
-    }
-
-    /// What led to the present state.
-    pub fn reason(&self) -> Reason {
-        self.reason
-    }
-
-    /// How often the state changed.
-    pub fn transitions(&self) -> u32 {
-        self.transitions
-    }
-
-    /// Adverts sent, priority 0 included.
-    pub fn adverts_sent(&self) -> u64 {
-        self.adverts_sent
-    }
-
-    /// Valid adverts received.
-    pub fn adverts_received(&self) -> u64 {
-        self.adverts_received
-    }
-
-    /// The interval that the down timer is reckoned with.
-    pub fn master_interval(&self) -> Duration {
-        self.master_interval
-    }
-
-    /// The state changed since the last call: the state before it.
-    pub fn take_news(&mut self) -> Option<Role> {
-        self.news.take()
-    }
-
-    /// What a hook would be told now; nothing while the router waits.
-    pub fn hook_state(&self) -> Option<HookState> {
-        match self.state {
-            State::Initialize if self.stopping => Some(HookState::Stop),
-            State::Initialize => None,
-            State::Backup(_) => Some(HookState::Backup),
-            State::Master(_) => Some(HookState::Master),
-            State::Fault => Some(HookState::Fault),
-        }
     }
 
     /// When [`Router::on_poll`] wants to be called, if ever.
@@ -420,35 +249,6 @@ impl Router {
         }
     }
 
-    /// Somebody removed an address of ours.
-    pub fn on_address_removed(&mut self, now: Instant, actions: &mut Actions) {
-        let State::Master(ref mut master) = self.state else {
-            return;
-        };
-        if since(now, self.removals_since) > REMOVALS_WINDOW {
-            self.removals = 0;
-            self.removals_since = now;
-        }
-        self.removals = self.removals.saturating_add(1);
-        if self.removals > REMOVALS_MAX {
-            self.removals = 0;
-            self.blocked = Some((now + REMOVALS_WINDOW, Reason::AddressesRemoved));
-            self.settle(now, actions);
-            return;
-        }
-        master.renewed_at = now;
-        master.announcing.burst(now);
-        actions.push(Action::SetAddresses(self.id));
-    }
-
-    /// The system did not set the addresses.
-    pub fn on_addresses_refused(&mut self, now: Instant, errno: Errno, actions: &mut Actions) {
-        if let State::Master(_) = self.state {
-            self.blocked = Some((now + REFUSED_PAUSE, Reason::AddressesRefused(errno)));
-            self.settle(now, actions);
-        }
-    }
-
     /// A planned stop begins, or must end at once (`now_or_never`).
     pub fn on_stop(&mut self, now: Instant, now_or_never: bool, actions: &mut Actions) {
         let first = !self.stopping;
@@ -474,134 +274,6 @@ impl Router {
             }
             State::Backup(_) | State::Fault | State::Initialize => {}
         }
-    }
-
-    /// A stop is complete: nothing is held any more.
-    pub fn stopped(&self) -> bool {
-        self.stopping && self.state == State::Initialize
-    }
-
-    /// PROTOCOL 31 to 37 (RFC 9568 section 6.4.2).
-    fn on_advert_as_backup(&mut self, now: Instant, mut backup: Backup, heard: Heard) {
-        let Settings {
-            version,
-            preempt,
-            preempt_delay,
-            ..
-        } = self.settings;
-        let preempts = preempt || self.settings.priority == 255;
-        if heard.priority == 0 {
-            backup.down_at = now + self.skew(self.master_interval);
-            backup.expecting = Expecting::Vacancy(heard.source);
-            self.heard = Some((heard.source, now));
-        } else {
-            let lower = heard.priority < self.priority;
-            let tolerated = if !lower {
-                backup.tolerate_until = None;
-                true
-            } else if !preempts {
-                true
-            } else {
-                let until = *backup.tolerate_until.get_or_insert(now + preempt_delay);
-                now < until
-            };
-            if tolerated {
-                if version == Version::V3 {
-                    self.master_interval = heard.interval;
-                }
-                backup.down_at = now + self.down_interval();
-                backup.expecting = Expecting::Advert;
-                self.heard = Some((heard.source, now));
-            } else {
-                // Discarded, the timer runs on: we take over when it ends.
-                backup.expecting = Expecting::Preemption(heard.source, heard.priority);
-            }
-        }
-        self.state = State::Backup(backup);
-    }
-
-    /// PROTOCOL 44 to 48 (RFC 9568 section 6.4.3).
-    fn on_advert_as_master(
-        &mut self,
-        now: Instant,
-        mut master: Master,
-        heard: Heard,
-        actions: &mut Actions,
-    ) {
-        let own = self.priority;
-        if master.release_until.is_some() {
-            if heard.priority > 0 {
-                self.transition(now, State::Initialize, Reason::Stopped, actions);
-            }
-            return;
-        }
-        if heard.priority == 0 {
-            master.advert_at = now + self.settings.advert_int;
-            master.sent_at = now;
-            self.state = State::Master(master);
-            self.send_advert(actions);
-            return;
-        }
-        let ties = !self.broken.is(Mutation::NoTieBreak);
-        let higher_address = ties && self.source.is_some_and(|source| heard.source > source);
-        if heard.priority > own || (heard.priority == own && higher_address) {
-            self.heard = Some((heard.source, now));
-            if self.settings.version == Version::V3 {
-                self.master_interval = heard.interval;
-            }
-            let reason = if heard.priority > own {
-                Reason::HigherPriority(heard.source, heard.priority)
-            } else {
-                Reason::HigherAddress(heard.source, heard.priority)
-            };
-            self.become_backup(now, reason, actions);
-            return;
-        }
-        // RFC 9568 section 6.4.3: tell the losing master at once. The regular
-        // timer is left alone, and one answer a skew is enough.
-        if now >= master.answer_at {
-            master.answer_at = now + self.skew(self.settings.advert_int);
-            master.sent_at = now;
-            self.send_advert(actions);
-        }
-        // Rule 6: our announcement follows the other's.
-        master.announcing.last_word(now, self.settings.advert_int);
-        self.state = State::Master(master);
-    }
-
-    fn on_poll_as_master(&mut self, now: Instant, mut master: Master, actions: &mut Actions) {
-        if master.release_until.is_some_and(|until| now >= until) {
-            self.transition(now, State::Initialize, Reason::NoSuccessor, actions);
-            return;
-        }
-        if now >= master.advert_at {
-            let interval = self.settings.advert_int;
-            // From the last due time, so that it does not drift; a time that
-            // was missed is not made up for.
-            master.advert_at += interval;
-            if master.advert_at <= now {
-                master.advert_at = now + interval;
-            }
-            if self.renewal_is_due(now, &master) {
-                master.renewed_at = now;
-                actions.push(Action::SetAddresses(self.id));
-            }
-            if master.release_until.is_none() {
-                master.sent_at = now;
-                self.send_advert(actions);
-            }
-        }
-        if master.announcing.due(now) {
-            actions.push(Action::Announce(self.id));
-        }
-        self.state = State::Master(master);
-    }
-
-    /// The lease is renewed where adverts are sent, at most four times a lease.
-    fn renewal_is_due(&self, now: Instant, master: &Master) -> bool {
-        self.settings.lease > Duration::ZERO
-            && since(now, master.renewed_at) >= self.settings.lease / 4
-            && !self.broken.is(Mutation::NoRenewal)
     }
 
     /// Brings the state in line with what is wanted: the only place where
@@ -710,17 +382,6 @@ impl Router {
             self.transitions += 1;
         }
         self.news = Some(from);
-    }
-
-    fn take_over_reason(&self, now: Instant, expecting: Expecting) -> Reason {
-        match expecting {
-            Expecting::Vacancy(from) => Reason::MasterLeft(from),
-            Expecting::Preemption(from, priority) => Reason::Preemption(from, priority),
-            Expecting::Advert => match self.heard {
-                Some((from, at)) => Reason::NoAdvert(since(now, at), Some(from)),
-                None => Reason::NoAdvert(since(now, self.since), None),
-            },
-        }
     }
 
     fn send_advert(&mut self, actions: &mut Actions) {

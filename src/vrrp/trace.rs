@@ -8,7 +8,7 @@ use std::vec;
 use std::vec::Vec;
 
 use super::*;
-use crate::event::InterfaceId;
+use crate::event::{Errno, HookState, InterfaceId};
 use crate::protocol::Family;
 
 const R: RouterId = RouterId(0);

@@ -1,0 +1,141 @@
+//! A router that holds the addresses: adverts, lease and announcements at their
+//! times, other masters, and addresses that somebody takes away
+//! (RFC 9568 section 6.4.3).
+
+use super::state::Master;
+use super::{Heard, Reason, Router, State, since};
+use crate::event::{Action, Actions, Errno};
+use crate::mutation::Mutation;
+use crate::protocol::Version;
+use crate::{Duration, Instant};
+
+/// How often somebody else may remove our addresses within
+/// [`REMOVALS_WINDOW`] before the router gives up: a person who tries things
+/// stays below it, two programs in a fight do not.
+const REMOVALS_MAX: u8 = 5;
+/// The window of [`REMOVALS_MAX`], and how long the router then stays in Fault.
+const REMOVALS_WINDOW: Duration = Duration::from_secs(60);
+/// How long a router stays in Fault after the system refused its addresses.
+const REFUSED_PAUSE: Duration = Duration::from_secs(10);
+
+impl Router {
+    /// Somebody removed an address of ours.
+    pub fn on_address_removed(&mut self, now: Instant, actions: &mut Actions) {
+        let State::Master(ref mut master) = self.state else {
+            return;
+        };
+        if since(now, self.removals_since) > REMOVALS_WINDOW {
+            self.removals = 0;
+            self.removals_since = now;
+        }
+        self.removals = self.removals.saturating_add(1);
+        if self.removals > REMOVALS_MAX {
+            self.removals = 0;
+            self.blocked = Some((now + REMOVALS_WINDOW, Reason::AddressesRemoved));
+            self.settle(now, actions);
+            return;
+        }
+        master.renewed_at = now;
+        master.announcing.burst(now);
+        actions.push(Action::SetAddresses(self.id));
+    }
+
+    /// The system did not set the addresses.
+    pub fn on_addresses_refused(&mut self, now: Instant, errno: Errno, actions: &mut Actions) {
+        if let State::Master(_) = self.state {
+            self.blocked = Some((now + REFUSED_PAUSE, Reason::AddressesRefused(errno)));
+            self.settle(now, actions);
+        }
+    }
+
+    /// PROTOCOL 44 to 48 (RFC 9568 section 6.4.3).
+    pub(super) fn on_advert_as_master(
+        &mut self,
+        now: Instant,
+        mut master: Master,
+        heard: Heard,
+        actions: &mut Actions,
+    ) {
+        let own = self.priority;
+        if master.release_until.is_some() {
+            if heard.priority > 0 {
+                self.transition(now, State::Initialize, Reason::Stopped, actions);
+            }
+            return;
+        }
+        if heard.priority == 0 {
+            master.advert_at = now + self.settings.advert_int;
+            master.sent_at = now;
+            self.state = State::Master(master);
+            self.send_advert(actions);
+            return;
+        }
+        let ties = !self.broken.is(Mutation::NoTieBreak);
+        let higher_address = ties && self.source.is_some_and(|source| heard.source > source);
+        if heard.priority > own || (heard.priority == own && higher_address) {
+            self.heard = Some((heard.source, now));
+            if self.settings.version == Version::V3 {
+                self.master_interval = heard.interval;
+            }
+            let reason = if heard.priority > own {
+                Reason::HigherPriority(heard.source, heard.priority)
+            } else {
+                Reason::HigherAddress(heard.source, heard.priority)
+            };
+            self.become_backup(now, reason, actions);
+            return;
+        }
+        // RFC 9568 section 6.4.3: tell the losing master at once. The regular
+        // timer is left alone, and one answer a skew is enough.
+        if now >= master.answer_at {
+            master.answer_at = now + self.skew(self.settings.advert_int);
+            master.sent_at = now;
+            self.send_advert(actions);
+        }
+        // Rule 6: our announcement follows the other's.
+        master.announcing.last_word(now, self.settings.advert_int);
+        self.state = State::Master(master);
+    }
+
+    /// Does what is due: the end of a release, an advert, a renewal, an
+    /// announcement.
+    pub(super) fn on_poll_as_master(
+        &mut self,
+        now: Instant,
+        mut master: Master,
+        actions: &mut Actions,
+    ) {
+        if master.release_until.is_some_and(|until| now >= until) {
+            self.transition(now, State::Initialize, Reason::NoSuccessor, actions);
+            return;
+        }
+        if now >= master.advert_at {
+            let interval = self.settings.advert_int;
+            // From the last due time, so that it does not drift; a time that
+            // was missed is not made up for.
+            master.advert_at += interval;
+            if master.advert_at <= now {
+                master.advert_at = now + interval;
+            }
+            if self.renewal_is_due(now, &master) {
+                master.renewed_at = now;
+                actions.push(Action::SetAddresses(self.id));
+            }
+            if master.release_until.is_none() {
+                master.sent_at = now;
+                self.send_advert(actions);
+            }
+        }
+        if master.announcing.due(now) {
+            actions.push(Action::Announce(self.id));
+        }
+        self.state = State::Master(master);
+    }
+
+    /// The lease is renewed where adverts are sent, at most four times a lease.
+    fn renewal_is_due(&self, now: Instant, master: &Master) -> bool {
+        self.settings.lease > Duration::ZERO
+            && since(now, master.renewed_at) >= self.settings.lease / 4
+            && !self.broken.is(Mutation::NoRenewal)
+    }
+}

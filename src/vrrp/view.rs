@@ -1,0 +1,106 @@
+//! What others may know of a router: status, hooks, the log and the driver.
+//! Nothing here changes anything.
+
+use core::net::IpAddr;
+
+use super::{Master, Reason, Role, Router, State};
+use crate::event::HookState;
+use crate::{Duration, Instant};
+
+impl Router {
+    /// The state with its deadlines.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// The state by name.
+    pub fn role(&self) -> Role {
+        match self.state {
+            State::Initialize => Role::Initialize,
+            State::Backup(_) => Role::Backup,
+            State::Master(_) => Role::Master,
+            State::Fault => Role::Fault,
+        }
+    }
+
+    /// A planned hand-over is under way: still Master, priority 0 sent.
+    pub fn releasing(&self) -> bool {
+        matches!(
+            self.state,
+            State::Master(Master {
+                release_until: Some(_),
+                ..
+            })
+        )
+    }
+
+    /// The effective priority.
+    pub fn priority(&self) -> u8 {
+        self.priority
+    }
+
+    /// Where adverts come from.
+    pub fn source(&self) -> Option<IpAddr> {
+        self.source
+    }
+
+    /// The master, as far as this router knows: itself, or the one last heard.
+    pub fn master(&self) -> Option<IpAddr> {
+        match self.state {
+            State::Master(_) => self.source,
+            State::Backup(_) => self.heard.map(|(source, _)| source),
+            State::Initialize | State::Fault => None,
+        }
+    }
+
+    /// When the present state began.
+    pub fn since(&self) -> Instant {
+        self.since
+    }
+
+    /// What led to the present state.
+    pub fn reason(&self) -> Reason {
+        self.reason
+    }
+
+    /// How often the state changed.
+    pub fn transitions(&self) -> u32 {
+        self.transitions
+    }
+
+    /// Adverts sent, priority 0 included.
+    pub fn adverts_sent(&self) -> u64 {
+        self.adverts_sent
+    }
+
+    /// Valid adverts received.
+    pub fn adverts_received(&self) -> u64 {
+        self.adverts_received
+    }
+
+    /// The interval that the down timer is reckoned with.
+    pub fn master_interval(&self) -> Duration {
+        self.master_interval
+    }
+
+    /// The state changed since the last call: the state before it.
+    pub fn take_news(&mut self) -> Option<Role> {
+        self.news.take()
+    }
+
+    /// What a hook would be told now; nothing while the router waits.
+    pub fn hook_state(&self) -> Option<HookState> {
+        match self.state {
+            State::Initialize if self.stopping => Some(HookState::Stop),
+            State::Initialize => None,
+            State::Backup(_) => Some(HookState::Backup),
+            State::Master(_) => Some(HookState::Master),
+            State::Fault => Some(HookState::Fault),
+        }
+    }
+
+    /// A stop is complete: nothing is held any more.
+    pub fn stopped(&self) -> bool {
+        self.stopping && self.state == State::Initialize
+    }
+}
