@@ -47,14 +47,16 @@ impl Node<'_> {
         if config.priority == 255 {
             return 255;
         }
-        let weights: i32 = config
-            .tracks
-            .iter()
-            .map(|track| weight(track, self.checks[usize::from(track.check)].health()))
-            .sum();
+        let weights = config.tracks.iter().map(|track| self.weight_of(track));
+        let weights: i32 = weights.sum();
         let (least, most) = PRIORITY_RANGE;
         let priority = (i32::from(config.priority) + weights).clamp(least, most);
         u8::try_from(priority).expect("clamped into 1..=254")
+    }
+
+    /// What a track adds to the priority now.
+    pub fn weight_of(&self, track: &Track) -> i32 {
+        weight(track, self.checks[usize::from(track.check)].health())
     }
 
     /// Where a router's adverts come from.
