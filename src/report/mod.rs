@@ -1,1 +1,109 @@
-//! report
+//! One look at a node, for people and for programs: pure writers over what the
+//! node already knows. They read and never change, decide nothing, and write
+//! into whatever the caller gives them, so no size is fixed here.
+
+mod json;
+#[cfg(test)]
+mod sample;
+mod text;
+
+pub use json::json;
+pub use text::text;
+
+use crate::check::Health;
+use crate::event::{Exit, HookState};
+use crate::hook::Hook;
+use crate::node::Node;
+use crate::vrrp::Role;
+use crate::{Duration, Instant};
+
+/// What only the driver of a node knows.
+#[derive(Clone, Copy, Debug)]
+pub struct View<'a> {
+    /// The node's present.
+    pub now: Instant,
+    /// How long the process has run.
+    pub uptime: Duration,
+    /// The program's version.
+    pub version: &'a str,
+    /// The host's name, which the node has unless the configuration names it.
+    pub host: &'a str,
+    /// How late the loop last woke for a deadline.
+    pub lag_last: Duration,
+    /// The latest it ever woke for one.
+    pub lag_max: Duration,
+}
+
+/// What `smena status` exits with: 1 when a router is in Fault or a check is
+/// down, else 0.
+pub fn exit_code(node: &Node<'_>) -> u8 {
+    let fault = node.routers().iter().any(|r| r.role() == Role::Fault);
+    let down = node.checks().iter().any(|c| c.health() == Health::Down);
+    u8::from(fault || down)
+}
+
+/// The node's name.
+fn name<'a>(node: &'a Node<'_>, view: &View<'a>) -> &'a str {
+    node.config().node.name.unwrap_or(view.host)
+}
+
+/// How long ago, in whole milliseconds.
+fn age_ms(view: &View<'_>, since: Instant) -> u64 {
+    u64::try_from(view.now.total_millis() - since.total_millis()).unwrap_or(0)
+}
+
+/// The latest call of a hook: the one that runs, or else the last that ended.
+struct LatestCall {
+    /// What it was told; `None` before the first.
+    state: Option<HookState>,
+    running: bool,
+    /// As a shell counts: the code, or 128 and the signal's number. `None`
+    /// while it runs, and when it could not be started.
+    exit: Option<u8>,
+    /// `None` while it runs.
+    duration_ms: Option<u64>,
+}
+
+impl LatestCall {
+    fn of(hook: &Hook) -> LatestCall {
+        if let Some(call) = hook.running() {
+            return LatestCall {
+                state: Some(call.state),
+                running: true,
+                exit: None,
+                duration_ms: None,
+            };
+        }
+        let ended = hook.ended();
+        LatestCall {
+            state: ended.map(|ended| ended.call.state),
+            running: false,
+            exit: ended.and_then(|ended| match ended.exit {
+                Exit::Code(code) => Some(code),
+                Exit::Signal(signal) => Some(signal.saturating_add(128)),
+                Exit::NotStarted => None,
+            }),
+            duration_ms: ended.map(|ended| ended.duration.total_millis()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{Event, InterfaceId, Outcome};
+
+    #[test]
+    fn the_exit_code_is_1_when_something_is_wrong() {
+        assert_eq!(exit_code(&sample::empty().node), 0);
+        assert_eq!(exit_code(&sample::new().node), 0, "unknown is not down");
+        assert_eq!(exit_code(&sample::master().node), 0);
+        let mut down = sample::backup(2, 101);
+        assert_eq!(exit_code(&down.node), 0);
+        down.check_ends(1, Outcome::Failure, "no process");
+        assert_eq!(exit_code(&down.node), 1, "a check is down");
+        let mut fault = sample::backup(2, 101);
+        fault.on(1, Event::Link(InterfaceId(0), None));
+        assert_eq!(exit_code(&fault.node), 1, "the router is in Fault");
+    }
+}

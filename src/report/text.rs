@@ -1,0 +1,306 @@
+//! Status as text, for a person who has one look: each router with its state,
+//! why, and the sum that makes its priority; then what the sum is made of.
+
+use core::fmt::{self, Display, Formatter, Write};
+
+use super::{LatestCall, View, age_ms, name};
+use crate::check::Health;
+use crate::config;
+use crate::event::RouterId;
+use crate::node::Node;
+use crate::vrrp::Role;
+use crate::wire::Reject;
+
+/// Writes lines; each ends with a line feed.
+pub fn text(node: &Node<'_>, view: &View<'_>, out: &mut dyn Write) -> fmt::Result {
+    let config = node.config();
+    writeln!(
+        out,
+        "{}: smena {}, up {}; loop late by {} us, at most {} us",
+        name(node, view),
+        view.version,
+        Age(view.uptime.total_millis()),
+        view.lag_last.total_micros(),
+        view.lag_max.total_micros(),
+    )?;
+    for id in (0u8..).take(config.routers.len()).map(RouterId) {
+        out.write_char('\n')?;
+        router(node, view, id, out)?;
+    }
+    if !config.checks.is_empty() {
+        out.write_str("\nchecks\n")?;
+    }
+    for (config, check) in config.checks.iter().zip(node.checks()) {
+        write!(
+            out,
+            "  {}: {} for {}, {}: {}",
+            config.name,
+            check.health().name(),
+            Age(age_ms(view, check.since())),
+            config.kind.name(),
+            Printable(check.detail().unwrap_or("no result yet")),
+        )?;
+        if let Some(took) = check.duration() {
+            write!(out, " ({} us)", took.total_micros())?;
+        }
+        out.write_char('\n')?;
+    }
+    Ok(())
+}
+
+fn router(node: &Node<'_>, view: &View<'_>, id: RouterId, out: &mut dyn Write) -> fmt::Result {
+    let index = usize::from(id.0);
+    let config = &node.config().routers[index];
+    let router = &node.routers()[index];
+    let releasing = if router.releasing() {
+        ", handing over"
+    } else {
+        ""
+    };
+    writeln!(
+        out,
+        "{}: {}{releasing} for {}: {}",
+        config.name,
+        router.role().name(),
+        Age(age_ms(view, router.since())),
+        router.reason().display(node.config(), node),
+    )?;
+    writeln!(
+        out,
+        "  virtual router {} on {}, version {}, {}",
+        config.virtual_router_id,
+        config.interface,
+        config.version.number(),
+        config.family,
+    )?;
+    write!(
+        out,
+        "  priority  {} = {}",
+        router.priority(),
+        config.priority
+    )?;
+    weights(node, config, out)?;
+    out.write_str("\n  master    ")?;
+    match (router.master(), router.role()) {
+        (Some(master), Role::Master) => writeln!(out, "this node, {master}")?,
+        (Some(master), _) => writeln!(out, "{master}")?,
+        (None, _) => out.write_str("not known\n")?,
+    }
+    out.write_str("  addresses")?;
+    for address in &config.addresses {
+        write!(out, " {}/{}", address.address, address.prefix_len)?;
+    }
+    match config.lease_s {
+        0 => out.write_str(" (no lease)\n")?,
+        seconds => writeln!(out, " (lease {seconds} s)")?,
+    }
+    let (sent, received) = (router.adverts_sent(), router.adverts_received());
+    write!(out, "  adverts   {sent} sent, {received} received")?;
+    for (reject, &count) in Reject::ALL.iter().zip(node.discarded(id)) {
+        if count > 0 {
+            write!(out, ", {count} discarded for {}", reject.name())?;
+        }
+    }
+    out.write_char('\n')?;
+    hook(node, index, out)
+}
+
+/// The sum behind the priority: each weight with the check that it comes from.
+fn weights(node: &Node<'_>, config: &config::Router<'_>, out: &mut dyn Write) -> fmt::Result {
+    if config.priority == 255 {
+        return out.write_str(" (owner, no weights)");
+    }
+    let mut sum = i32::from(config.priority);
+    for track in config.tracks.iter().filter(|track| track.weight != 0) {
+        let weight = node.weight_of(track);
+        sum += weight;
+        let sign = if track.weight < 0 { '-' } else { '+' };
+        let check = usize::from(track.check);
+        let health = node.checks()[check].health();
+        let name = node.config().checks[check].name;
+        write!(out, " {sign} {} ({name} {})", weight.abs(), health.name())?;
+    }
+    if !(1..=254).contains(&sum) {
+        out.write_str(", kept within 1..254")?;
+    }
+    for track in config.tracks.iter().filter(|track| track.weight == 0) {
+        let check = usize::from(track.check);
+        let health = node.checks()[check].health();
+        // The one that puts the router in Fault is in its reason already.
+        let needs = if track.reverse {
+            Health::Down
+        } else {
+            Health::Up
+        };
+        let name = node.config().checks[check].name;
+        write!(out, "; needs {name} {} ({})", needs.name(), health.name())?;
+    }
+    Ok(())
+}
+
+fn hook(node: &Node<'_>, index: usize, out: &mut dyn Write) -> fmt::Result {
+    let hook = &node.hooks()[index];
+    if !hook.configured() {
+        return Ok(());
+    }
+    let latest = LatestCall::of(hook);
+    out.write_str("  hook      ")?;
+    match (latest.state, latest.running) {
+        (None, _) => out.write_str("has not run")?,
+        (Some(state), true) => write!(out, "{state} is running")?,
+        (Some(state), false) => {
+            write!(out, "{state} ")?;
+            match latest.exit {
+                Some(code) => write!(out, "exit {code}")?,
+                None => out.write_str("could not be started")?,
+            }
+            let took = latest.duration_ms.unwrap_or(0);
+            write!(out, " after {took} ms, {} runs", hook.runs())?;
+        }
+    }
+    if hook.queued() > 0 {
+        out.write_str(", the next one waits")?;
+    }
+    out.write_char('\n')
+}
+
+/// Text of others, without what would move a terminal's cursor.
+struct Printable<'t>(&'t str);
+
+impl Display for Printable<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        for c in self.0.chars() {
+            f.write_char(if c.is_control() { '?' } else { c })?;
+        }
+        Ok(())
+    }
+}
+
+/// Milliseconds as a person says them: the two largest units.
+struct Age(u64);
+
+impl Display for Age {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        const UNITS: [(u64, &str); 4] = [
+            (86_400_000, "d"),
+            (3_600_000, "h"),
+            (60_000, "min"),
+            (1000, "s"),
+        ];
+        for (n, &(unit, name)) in UNITS.iter().enumerate() {
+            if self.0 < unit {
+                continue;
+            }
+            write!(f, "{} {name}", self.0 / unit)?;
+            if let Some(&(smaller, name)) = UNITS.get(n + 1) {
+                let rest = self.0 % unit / smaller;
+                if rest > 0 {
+                    write!(f, " {rest} {name}")?;
+                }
+            }
+            return Ok(());
+        }
+        write!(f, "{} ms", self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::string::{String, ToString};
+
+    use super::*;
+    use crate::event::{Event, Exit, Outcome};
+    use crate::report::sample::{self, Sample};
+
+    fn written(sample: &Sample) -> String {
+        let mut out = String::new();
+        text(&sample.node, &sample.view(), &mut out).unwrap();
+        out
+    }
+
+    #[test]
+    fn a_master_with_its_check_and_hook() {
+        let expected = "\
+gw-a: smena 0.1.0, up 2 min 3 s; loop late by 40 us, at most 900 us
+
+VI_01: MASTER for 900 ms: no advert for 3598 ms from anybody
+  virtual router 51 on eth0, version 2, ipv4
+  priority  103 = 101 + 2 (haproxy up)
+  master    this node, 192.168.0.11
+  addresses 192.168.0.49/24 10.0.0.49/32 (lease 2 s)
+  adverts   1 sent, 0 received, 1 discarded for ip-header
+  hook      MASTER exit 0 after 12 ms, 2 runs
+
+checks
+  haproxy: up for 4 s, process: 2 \"odd\\?\" processes (140 us)
+";
+        assert_eq!(written(&sample::master()), expected);
+    }
+
+    /// The lines about the router after its first.
+    fn line<'t>(text: &'t str, label: &str) -> &'t str {
+        let found = text
+            .lines()
+            .find(|line| line.trim_start().starts_with(label));
+        found.unwrap_or_else(|| panic!("no line {label}: {text}"))
+    }
+
+    #[test]
+    fn a_failed_check_without_weight_is_the_reason_of_fault() {
+        let mut sample = sample::backup(0, 101);
+        sample.check_ends(1, Outcome::Failure, "no process");
+        sample.on(2, Event::HookEnded(RouterId(0), Exit::NotStarted));
+        let text = written(&sample);
+        assert_eq!(
+            line(&text, "VI_01"),
+            "VI_01: FAULT for 1 ms: check haproxy fails"
+        );
+        assert_eq!(
+            line(&text, "priority"),
+            "  priority  101 = 101; needs haproxy up (down)"
+        );
+        assert_eq!(line(&text, "master"), "  master    not known");
+        assert_eq!(
+            line(&text, "hook"),
+            "  hook      FAULT could not be started after 1 ms, 1 runs"
+        );
+        assert_eq!(
+            line(&text, "haproxy"),
+            "  haproxy: down for 1 ms, process: no process (1000 us)"
+        );
+    }
+
+    /// A positive weight counts while its check succeeds, a negative one while
+    /// it fails; the sum is kept within bounds, and an owner has none.
+    #[test]
+    fn the_arithmetic_of_the_priority() {
+        let priority = |weight, base, outcome| {
+            let mut sample = sample::backup(weight, base);
+            sample.check_ends(1, outcome, "-");
+            let text = written(&sample);
+            line(&text, "priority").trim_start()["priority".len()..]
+                .trim()
+                .to_string()
+        };
+        let (up, down) = (Outcome::Success, Outcome::Failure);
+        assert_eq!(priority(2, 101, up), "103 = 101 + 2 (haproxy up)");
+        assert_eq!(priority(2, 101, down), "101 = 101 + 0 (haproxy down)");
+        assert_eq!(priority(-50, 101, up), "101 = 101 - 0 (haproxy up)");
+        assert_eq!(priority(-50, 101, down), "51 = 101 - 50 (haproxy down)");
+        assert_eq!(
+            priority(-253, 101, down),
+            "1 = 101 - 253 (haproxy down), kept within 1..254"
+        );
+        assert_eq!(
+            priority(253, 101, up),
+            "254 = 101 + 253 (haproxy up), kept within 1..254"
+        );
+        assert_eq!(priority(2, 255, up), "255 = 255 (owner, no weights)");
+    }
+
+    #[test]
+    fn ages() {
+        let said = [999, 1000, 61_000, 3_600_000, 90_000_000].map(|ms| Age(ms).to_string());
+        assert_eq!(said, ["999 ms", "1 s", "1 min 1 s", "1 h", "1 d 1 h"]);
+    }
+}
