@@ -21,7 +21,7 @@ const LENT: [&str; 2] = ["Instant", "Duration"];
 
 /// A file is a thing one reads in a sitting.
 const LINES_MAX: usize = 800;
-const LINES_MAX_WITHOUT_TESTS: usize = 500;
+const LINES_MAX_WITHOUT_TESTS: usize = 600;
 
 #[test]
 fn imports_point_downwards() {
