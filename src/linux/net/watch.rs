@@ -368,14 +368,13 @@ impl<'a> Watch<'a> {
                 Some(Event::AddressAdded(dump.interface, address))
             }
             message::DONE | message::ERROR => {
-                match message::error(body).map(Errno::from_raw_os_error) {
+                match message::outcome(body) {
                     // No such interface any more, or no such family: there is
                     // nothing to tell, which is an answer too.
-                    None | Some(Errno::NODEV | Errno::OPNOTSUPP | Errno::AFNOSUPPORT) => {
+                    Ok(()) | Err(Errno::NODEV | Errno::OPNOTSUPP | Errno::AFNOSUPPORT) => {
                         self.end_dump(dump)
                     }
-                    Some(errno) if errno.raw_os_error() == 0 => self.end_dump(dump),
-                    Some(errno) => self.fail_dump(dump, errno),
+                    Err(errno) => self.fail_dump(dump, errno),
                 }
             }
             _ => None,

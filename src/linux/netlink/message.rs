@@ -3,6 +3,7 @@
 //! alignment, never what a message means, and no input can make it panic.
 
 use heapless::Vec;
+use rustix::io::Errno;
 
 /// `NLMSG_ERROR`: an acknowledgement, or the refusal of a request.
 pub const ERROR: u16 = 2;
@@ -118,9 +119,13 @@ pub fn split(bytes: &[u8]) -> Option<(Header, &[u8], usize)> {
     Some((header, body, align(length)))
 }
 
-/// The error number in an [`ERROR`] message's body: 0 for success.
-pub fn error(body: &[u8]) -> Option<i32> {
-    (u32_at(body, 0)? as i32).checked_neg()
+/// What the body of an [`ERROR`] or [`DONE`] message says: success, or why not.
+pub fn outcome(body: &[u8]) -> Result<(), Errno> {
+    match u32_at(body, 0).map(|code| (code as i32).unsigned_abs()) {
+        Some(0) => Ok(()),
+        Some(code @ 1..=4095) => Err(Errno::from_raw_os_error(code as i32)),
+        _ => Err(Errno::IO),
+    }
 }
 
 /// The attributes of a message's body behind its fixed part of `skip` bytes.

@@ -14,7 +14,7 @@ use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
 
 use smena::config::Address;
-use smena::event::{Link, LocalAddress};
+use smena::event::Link;
 use smena::protocol::Family;
 
 use super::failure::Failure;
@@ -131,11 +131,7 @@ impl Socket {
                 && header.sequence == sequence
                 && header.kind == message::ERROR
             {
-                return match message::error(body) {
-                    Some(0) => Ok(()),
-                    Some(errno) => Err(Errno::from_raw_os_error(errno)),
-                    None => Err(Errno::IO),
-                };
+                return message::outcome(body);
             }
         }
     }
@@ -159,10 +155,10 @@ impl Socket {
                     return Ok(rt::link(body).map(|(_, link)| link));
                 }
                 Some((header, body, _)) if header.kind == message::ERROR => {
-                    return match message::error(body).map(Errno::from_raw_os_error) {
-                        Some(Errno::NODEV) => Ok(None),
-                        Some(errno) => Err(errno),
-                        None => Err(Errno::IO),
+                    return match message::outcome(body) {
+                        Err(Errno::NODEV) => Ok(None),
+                        Err(errno) => Err(errno),
+                        Ok(()) => Err(Errno::IO),
                     };
                 }
                 _ => return Err(Errno::IO),
@@ -306,7 +302,7 @@ pub fn link_body(index: u32, flags: u32, change: u32) -> [u8; 16] {
 fn address_request(kind: u16, flags: u16, index: u32, address: IpAddr, prefix_len: u8) -> Request {
     let family = family_number(Family::of(&address));
     let mut request = Request::new(kind, flags, &address_body(family, prefix_len, index));
-    let (mut v4, mut v6) = ([0; 4], [0; 16]);
+    let (v4, v6);
     let octets: &[u8] = match address {
         IpAddr::V4(ip) => {
             v4 = ip.octets();
