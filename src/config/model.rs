@@ -47,11 +47,36 @@ impl Node<'_> {
     pub const CONTROL: &'static str = "/run/smena.sock";
 }
 
+impl Config<'_> {
+    /// Nothing configured.
+    pub const EMPTY: Self = Config {
+        node: Node {
+            name: None,
+            control: None,
+            log: None,
+            log_target: None,
+            script_user: None,
+        },
+        routers: Vec::new(),
+        checks: Vec::new(),
+        sysctls: Vec::new(),
+    };
+
+    /// Empties it in place.
+    pub(super) fn clear(&mut self) {
+        self.node = Self::EMPTY.node;
+        self.routers.clear();
+        self.checks.clear();
+        self.sysctls.clear();
+    }
+}
+
 /// Where log lines go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogTarget {
-    /// Standard error.
-    Stderr,
+    /// Standard error. Not 0, which is how [`Config::EMPTY`] says that none is
+    /// set.
+    Stderr = 1,
     /// The kernel's log, `/dev/kmsg`.
     Kmsg,
     /// The local syslog daemon, `/dev/log`.
@@ -103,6 +128,13 @@ pub struct Router<'a> {
     pub notify: Option<Words<'a>>,
     /// `notify_timeout`: how long it may run.
     pub notify_timeout: Duration,
+}
+
+impl<'a> Router<'a> {
+    /// The interface that carries an address of this router.
+    pub fn carrier(&self, address: &Address<'a>) -> &'a str {
+        address.dev.unwrap_or(self.interface)
+    }
 }
 
 /// One `address` line.
@@ -167,6 +199,9 @@ pub enum CheckKind<'a> {
     Process(Words<'a>),
     /// This command exits with 0.
     Exec(Words<'a>),
+    /// This text exits with 0 when `/bin/sh -c` runs it; see
+    /// [`Words::command_line`].
+    Shell(Words<'a>),
 }
 
 impl CheckKind<'_> {
@@ -174,7 +209,7 @@ impl CheckKind<'_> {
     pub const fn name(&self) -> &'static str {
         match self {
             CheckKind::Process(_) => "process",
-            CheckKind::Exec(_) => "exec",
+            CheckKind::Exec(_) | CheckKind::Shell(_) => "exec",
         }
     }
 }

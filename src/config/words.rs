@@ -1,5 +1,135 @@
-//! A value as words.
+//! A value as words: parted by blanks, with quotes and two escapes.
+//!
+//! `"` may open and close anywhere; inside and outside of quotes `\"` is a
+//! quote and `\\` a backslash, and any other backslash stands for itself.
+//! Nothing is copied until somebody asks for it.
 
-/// The words of a value, still as written.
-#[derive(Clone, Copy, Debug)]
-pub struct Words<'a>(pub &'a str);
+use core::fmt::{self, Write};
+
+/// The words of a value, still as written. Their quotes are closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Words<'a>(&'a str);
+
+impl<'a> Words<'a> {
+    /// `value` is what [`word`] could read to its end.
+    pub(super) const fn new(value: &'a str) -> Words<'a> {
+        Words(value)
+    }
+
+    /// The whole value as written.
+    pub const fn as_str(&self) -> &'a str {
+        self.0
+    }
+
+    /// Each word in turn.
+    pub fn iter(&self) -> Iter<'a> {
+        Iter(self.0)
+    }
+
+    /// What a shell gets for it: the text as written, since the shell has
+    /// quotes of its own, unless all of it is one word in quotes.
+    pub fn command_line(&self) -> Word<'a> {
+        let mut words = self.iter();
+        match (words.next(), words.next()) {
+            (Some(word), None) => word,
+            _ => Word {
+                text: self.0,
+                as_written: true,
+            },
+        }
+    }
+}
+
+impl<'a> IntoIterator for Words<'a> {
+    type Item = Word<'a>;
+    type IntoIter = Iter<'a>;
+
+    fn into_iter(self) -> Iter<'a> {
+        self.iter()
+    }
+}
+
+/// Goes through the words of a value.
+#[derive(Clone, Debug)]
+pub struct Iter<'a>(&'a str);
+
+impl<'a> Iterator for Iter<'a> {
+    type Item = Word<'a>;
+
+    fn next(&mut self) -> Option<Word<'a>> {
+        let (text, rest) = word(self.0.trim_start_matches(is_blank))?;
+        self.0 = rest;
+        (!text.is_empty()).then_some(Word {
+            text,
+            as_written: false,
+        })
+    }
+}
+
+/// One word. [`fmt::Display`] writes what it means: without its quotes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Word<'a> {
+    text: &'a str,
+    as_written: bool,
+}
+
+impl<'a> Word<'a> {
+    /// The word as written, with its quotes.
+    pub const fn as_written(&self) -> &'a str {
+        self.text
+    }
+
+    /// The characters it means.
+    pub fn chars(&self) -> impl Iterator<Item = char> + use<'a> {
+        let mut rest = self.text.chars();
+        let as_written = self.as_written;
+        core::iter::from_fn(move || {
+            loop {
+                return match rest.next()? {
+                    character if as_written => Some(character),
+                    '"' => continue,
+                    '\\' if rest.as_str().starts_with(['"', '\\']) => rest.next(),
+                    character => Some(character),
+                };
+            }
+        })
+    }
+
+    /// Copies what it means; returns its length in bytes, `None` when the
+    /// buffer is too small.
+    pub fn copy_to(&self, buffer: &mut [u8]) -> Option<usize> {
+        let mut length = 0;
+        for character in self.chars() {
+            let room = buffer.get_mut(length..)?;
+            let room = room.get_mut(..character.len_utf8())?;
+            length += character.encode_utf8(room).len();
+        }
+        Some(length)
+    }
+}
+
+impl fmt::Display for Word<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.chars()
+            .try_for_each(|character| f.write_char(character))
+    }
+}
+
+/// What parts words.
+pub(super) const fn is_blank(character: char) -> bool {
+    matches!(character, ' ' | '\t')
+}
+
+/// Splits the text at the first blank outside quotes; `None` when a quote is
+/// not closed.
+pub(super) fn word(input: &str) -> Option<(&str, &str)> {
+    let mut quoted = false;
+    let mut escaped = false;
+    let end = input.find(|character| {
+        let special = matches!(character, '"' | '\\') && !escaped;
+        escaped = special && character == '\\';
+        quoted ^= special && character == '"';
+        !quoted && is_blank(character)
+    });
+    (!quoted).then(|| input.split_at(end.unwrap_or(input.len())))
+}

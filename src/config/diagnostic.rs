@@ -1,0 +1,327 @@
+//! What is wrong with a file, and how it is shown: message, place, the line,
+//! carets and a hint, as compilers do it.
+//!
+//! A piece of text knows where it is, because it borrows from the file: line
+//! and column are found from its address when a diagnostic is shown, and kept
+//! nowhere. Nothing here writes anywhere; the caller's `report` does.
+
+use core::fmt::{self, Write};
+
+use heapless::Vec;
+
+use super::excerpt;
+use crate::Duration;
+
+/// The most diagnostics of one file that are shown; further ones are counted.
+pub const DIAGNOSTICS_MAX: usize = 32;
+
+/// A file that was read: its name, its bytes, and who else can read it.
+#[derive(Clone, Copy, Debug)]
+pub struct Source<'a> {
+    /// The name as the user knows it.
+    pub file: &'a str,
+    /// Every byte of it.
+    pub text: &'a [u8],
+    /// Users other than its owner and group can read it (mode & 0o004).
+    pub others_can_read: bool,
+}
+
+impl<'a> Source<'a> {
+    /// Where a piece of the text begins, in bytes from the start. A piece of
+    /// something else counts as the beginning.
+    pub(super) fn offset(&self, piece: &[u8]) -> usize {
+        let offset = (piece.as_ptr() as usize).wrapping_sub(self.text.as_ptr() as usize);
+        if offset <= self.text.len() { offset } else { 0 }
+    }
+
+    /// The line number of a piece, from 1.
+    pub(super) fn line(&self, piece: &[u8]) -> u32 {
+        let (before, _) = self.text.split_at(self.offset(piece));
+        1 + before.iter().filter(|&&byte| byte == b'\n').count() as u32
+    }
+
+    /// The line that a piece begins in, without its end and without a byte
+    /// order mark, and where in it the piece begins.
+    fn line_around(&self, piece: &[u8]) -> (&'a [u8], usize) {
+        let (before, after) = self.text.split_at(self.offset(piece));
+        let mut start = before
+            .iter()
+            .rposition(|&b| b == b'\n')
+            .map_or(0, |at| at + 1);
+        if start == 0 && before.starts_with(BYTE_ORDER_MARK) {
+            start = BYTE_ORDER_MARK.len();
+        }
+        let rest = after
+            .iter()
+            .position(|&b| b == b'\n')
+            .unwrap_or(after.len());
+        let line = self
+            .text
+            .get(start..before.len() + rest)
+            .unwrap_or_default();
+        (
+            line.strip_suffix(b"\r").unwrap_or(line),
+            before.len() - start,
+        )
+    }
+}
+
+/// What some editors put before UTF-8 text.
+pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// Whether a file can be used in spite of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Severity {
+    /// It cannot.
+    Error,
+    /// It can, but hardly does what was meant.
+    Warning,
+}
+
+/// What goes into the gaps of a message.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Argument<'a> {
+    /// Text of the file or of the program; control characters are escaped.
+    Text(&'a str),
+    /// A number.
+    Number(i64),
+    /// A duration, in the largest unit that needs no fraction.
+    Time(Duration),
+    /// A section's kind and name, shown as in the file.
+    Section(&'a str, &'a str),
+    /// Some words to choose from.
+    OneOf(&'static [&'static str]),
+}
+
+/// The most arguments of one problem.
+pub(super) const ARGUMENTS_MAX: usize = 3;
+
+/// Something wrong at a piece of text. The message and the hint are templates:
+/// `{0}` stands for the first argument, and so on; an empty hint says nothing.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Problem<'a> {
+    pub at: &'a [u8],
+    pub message: &'static str,
+    pub hint: &'static str,
+    pub arguments: [Argument<'a>; ARGUMENTS_MAX],
+}
+
+impl<'a> Problem<'a> {
+    /// Arguments beyond [`ARGUMENTS_MAX`] are dropped.
+    pub fn new(
+        at: &'a str,
+        message: &'static str,
+        hint: &'static str,
+        arguments: &[Argument<'a>],
+    ) -> Problem<'a> {
+        let mut all = [Argument::Text(""); ARGUMENTS_MAX];
+        for (slot, argument) in all.iter_mut().zip(arguments) {
+            *slot = *argument;
+        }
+        Problem {
+            at: at.as_bytes(),
+            message,
+            hint,
+            arguments: all,
+        }
+    }
+}
+
+/// One message about a file. Its [`fmt::Display`] is several whole lines, in
+/// the shape of a compiler's messages, ready to be written to standard error.
+#[derive(Clone, Copy, Debug)]
+pub struct Diagnostic<'a> {
+    /// Whether the file can be used in spite of it.
+    pub severity: Severity,
+    /// `None` when it is about no place in particular.
+    source: Option<Source<'a>>,
+    problem: Problem<'a>,
+}
+
+impl<'a> Diagnostic<'a> {
+    pub(super) fn new(severity: Severity, source: Source<'a>, problem: Problem<'a>) -> Self {
+        Diagnostic {
+            severity,
+            source: Some(source),
+            problem,
+        }
+    }
+
+    /// Line and column of the place, each from 1; the column counts characters.
+    pub fn place(&self) -> Option<(u32, u32)> {
+        let source = self.source?;
+        let (line, at) = source.line_around(self.problem.at);
+        let column = excerpt::cells(line.get(..at).unwrap_or_default());
+        Some((source.line(self.problem.at), 1 + column as u32))
+    }
+
+    fn fill(&self, template: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut pieces = template.split('{');
+        f.write_str(pieces.next().unwrap_or_default())?;
+        for piece in pieces {
+            let (index, rest) = piece.split_once('}').unwrap_or(("", piece));
+            let index = index.bytes().fold(0, |_, digit| digit.wrapping_sub(b'0'));
+            match self.problem.arguments.get(usize::from(index)) {
+                Some(argument) => argument.show(f)?,
+                None => f.write_char('?')?,
+            }
+            f.write_str(rest)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Diagnostic<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.severity {
+            Severity::Error => "error: ",
+            Severity::Warning => "warning: ",
+        })?;
+        self.fill(self.problem.message, f)?;
+        f.write_char('\n')?;
+        let (Some(source), Some((number, column))) = (&self.source, self.place()) else {
+            return Ok(());
+        };
+        writeln!(f, "  --> {}:{number}:{column}", source.file)?;
+        let (line, at) = source.line_around(self.problem.at);
+        let excerpt = excerpt::Excerpt::new(line, at, self.problem.at.len());
+        let margin = 2 + number.checked_ilog10().unwrap_or(0) as usize;
+        writeln!(f, " {number} | {}", excerpt.text())?;
+        repeat(f, ' ', margin)?;
+        f.write_str(" | ")?;
+        repeat(f, ' ', excerpt.indent)?;
+        repeat(f, '^', excerpt.carets)?;
+        if !self.problem.hint.is_empty() {
+            f.write_char(' ')?;
+            self.fill(self.problem.hint, f)?;
+        }
+        f.write_char('\n')
+    }
+}
+
+fn repeat(f: &mut fmt::Formatter<'_>, what: char, times: usize) -> fmt::Result {
+    (0..times).try_for_each(|_| f.write_char(what))
+}
+
+impl Argument<'_> {
+    fn show(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Argument::Text(text) => excerpt::write_text(f, text.as_bytes()),
+            Argument::Number(number) => write!(f, "{number}"),
+            Argument::Time(time) => write_time(f, time),
+            Argument::OneOf(words) => {
+                for (index, word) in words.iter().enumerate() {
+                    let joint = match words.len() - index {
+                        _ if index == 0 => "",
+                        1 => " or ",
+                        _ => ", ",
+                    };
+                    write!(f, "{joint}`{word}`")?;
+                }
+                Ok(())
+            }
+            Argument::Section(kind, name) => {
+                f.write_char('[')?;
+                excerpt::write_text(f, kind.as_bytes())?;
+                if !name.is_empty() {
+                    f.write_char(' ')?;
+                    excerpt::write_text(f, name.as_bytes())?;
+                }
+                f.write_char(']')
+            }
+        }
+    }
+}
+
+/// Writes a duration as it may stand in the file: `40.95s`, `10ms`, `5m`.
+fn write_time(f: &mut fmt::Formatter<'_>, time: Duration) -> fmt::Result {
+    let micros = time.total_micros();
+    let (unit, name) = match micros {
+        0 => (1_000_000, "s"),
+        _ if micros % 3_600_000_000 == 0 => (3_600_000_000, "h"),
+        _ if micros % 60_000_000 == 0 => (60_000_000, "m"),
+        1_000_000.. => (1_000_000, "s"),
+        _ => (1_000, "ms"),
+    };
+    write!(f, "{}", micros / unit)?;
+    let (mut fraction, mut unit) = (micros % unit, unit);
+    if fraction > 0 {
+        f.write_char('.')?;
+    }
+    while fraction > 0 {
+        unit /= 10;
+        write!(f, "{}", fraction / unit)?;
+        fraction %= unit;
+    }
+    f.write_str(name)
+}
+
+/// The problems of one file, kept in the order of the file.
+#[derive(Debug)]
+pub(super) struct Findings<'a> {
+    shown: Vec<(Severity, Problem<'a>), DIAGNOSTICS_MAX>,
+    errors: u32,
+    warnings: u32,
+}
+
+impl<'a> Findings<'a> {
+    pub const fn new() -> Self {
+        Findings {
+            shown: Vec::new(),
+            errors: 0,
+            warnings: 0,
+        }
+    }
+
+    /// Notes a problem. Where there is no room, the last ones in the file are
+    /// counted only.
+    pub fn add(&mut self, severity: Severity, problem: Problem<'a>) {
+        match severity {
+            Severity::Error => self.errors += 1,
+            Severity::Warning => self.warnings += 1,
+        }
+        let at = problem.at.as_ptr();
+        let behind = |(_, other): &&(Severity, Problem<'a>)| other.at.as_ptr() > at;
+        let index = self.shown.len() - self.shown.iter().rev().take_while(behind).count();
+        if self.shown.is_full() {
+            if index >= self.shown.len() {
+                return;
+            }
+            self.shown.pop();
+        }
+        // There is room now, so this cannot fail.
+        let _ = self.shown.insert(index, (severity, problem));
+    }
+
+    /// Tells everything, and what was left out.
+    pub fn tell(
+        &self,
+        source: &Source<'a>,
+        report: &mut dyn FnMut(&Diagnostic<'_>),
+    ) -> super::Outcome {
+        for (severity, problem) in &self.shown {
+            report(&Diagnostic::new(*severity, *source, *problem));
+        }
+        let mut rest = [self.errors, self.warnings];
+        for (severity, _) in &self.shown {
+            rest[*severity as usize] -= 1;
+        }
+        for (count, severity, message) in [
+            (rest[0], Severity::Error, "{0} more errors in `{1}`"),
+            (rest[1], Severity::Warning, "{0} more warnings in `{1}`"),
+        ] {
+            if count > 0 {
+                let arguments = [Argument::Number(count.into()), Argument::Text(source.file)];
+                report(&Diagnostic {
+                    severity,
+                    source: None,
+                    problem: Problem::new("", message, "", &arguments),
+                });
+            }
+        }
+        super::Outcome {
+            errors: self.errors,
+            warnings: self.warnings,
+        }
+    }
+}

@@ -1,0 +1,275 @@
+//! The keys whose values have a grammar of their own. Each function reads one
+//! value and puts it into the section that is being read.
+
+use super::diagnostic::{Argument, Problem};
+use super::model::{Address, CheckKind, LogTarget, Track};
+use super::reader::{LEASE_AUTO, Reader, WEIGHT_ABSENT};
+use super::words::{Iter, Word, Words};
+use super::{suggest, value};
+use crate::Duration;
+
+type Read<'a> = Result<(), Problem<'a>>;
+
+/// `log_target`: some words now, and `udp:ADDR:PORT` later.
+pub(super) fn log_target<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read<'a> {
+    if value.starts_with("udp:") {
+        return Err(super::reader::not_yet(
+            value,
+            "this version of smena has no `{0}` yet",
+        ));
+    }
+    let targets = [LogTarget::Stderr, LogTarget::Kmsg, LogTarget::Syslog];
+    let index = value::choice(value, "log_target", &["stderr", "kmsg", "syslog"])?;
+    r.config.node.log_target = targets.get(index).copied();
+    Ok(())
+}
+
+/// `interface` of a router.
+pub(super) fn interface<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read<'a> {
+    r.router.interface = value::interface(value)?;
+    r.note_interface(value, r.router.interface)
+}
+
+/// `address`: ADDRESS[/LENGTH] [dev INTERFACE] [label LABEL]
+pub(super) fn address<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read<'a> {
+    let mut words = Words::new(value).iter();
+    let first = words.next().map_or(value, |word| word.as_written());
+    let (ip, prefix_len) = value::address(value::text(first)?)?;
+    let mut address = Address {
+        address: ip,
+        prefix_len,
+        dev: None,
+        label: None,
+    };
+    while let Some(word) = words.next() {
+        let name = word.as_written();
+        match name {
+            "dev" if address.dev.is_none() => {
+                let written = argument(word, &mut words)?;
+                let dev = value::interface(written)?;
+                r.note_interface(written, dev)?;
+                address.dev = Some(dev);
+            }
+            "label" if address.label.is_none() => {
+                let written = argument(word, &mut words)?;
+                if ip.is_ipv6() {
+                    return Err(Problem::new(
+                        name,
+                        "IPv6 addresses have no label",
+                        "remove `label` and the word after it",
+                        &[],
+                    ));
+                }
+                address.label = Some(value::label(written)?);
+            }
+            _ => return Err(unknown_option(name, &["dev", "label"])),
+        }
+    }
+    if r.router.addresses.iter().any(|other| other.address == ip) {
+        return Err(Problem::new(
+            first,
+            "{0} has the address `{1}` twice",
+            "remove one",
+            &[r.section(), Argument::Text(first)],
+        ));
+    }
+    let room = r.limits.addresses;
+    if r.router.addresses.len() >= room || r.router.addresses.push(address).is_err() {
+        return Err(r.no_room(value, "addresses in one [vrrp]", room, "addresses"));
+    }
+    Ok(())
+}
+
+/// `auth_pass`: the first 8 bytes count, as everywhere in the field.
+pub(super) fn auth_pass<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read<'a> {
+    let mut words = Words::new(value).iter();
+    let first = words.next();
+    if let Some(second) = words.next() {
+        return Err(value::second_word(second));
+    }
+    let mut pass = [0; 8];
+    let mut len = 0;
+    for character in first.iter().flat_map(Word::chars) {
+        for &byte in character.encode_utf8(&mut [0; 4]).as_bytes() {
+            if let Some(slot) = pass.get_mut(len) {
+                *slot = byte;
+            }
+            len += 1;
+        }
+    }
+    if len == 0 {
+        return Err(Problem::new(
+            value,
+            "`auth_pass` is empty",
+            "remove the line for none",
+            &[],
+        ));
+    }
+    if len > pass.len() {
+        let counts = value.get(..pass.len()).unwrap_or_default();
+        let hint = match counts.contains(['"', '\\']) {
+            true => "the wire has room for no more",
+            false => "the wire has room for no more: `{0}`",
+        };
+        r.warning(Problem::new(
+            value,
+            "only the first 8 bytes of `auth_pass` count",
+            hint,
+            &[Argument::Text(counts)],
+        ));
+    }
+    r.router.auth_pass = Some(pass);
+    Ok(())
+}
+
+/// `lease`: auto, off, or whole seconds.
+pub(super) fn lease<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read<'a> {
+    r.router.lease_s = match value {
+        "auto" => LEASE_AUTO,
+        "off" => 0,
+        _ => {
+            let (second, day) = (Duration::from_secs(1), Duration::from_secs(86_400));
+            // What is no fraction of a second is told as out of range.
+            let time = value::time(value, "lease", Duration::from_micros(1), day)?;
+            if time.total_micros() % second.total_micros() != 0 {
+                return Err(Problem::new(
+                    value,
+                    "`lease` is no whole number of seconds",
+                    "the kernel counts lifetimes in seconds: write `1s` or more, `auto` or `off`",
+                    &[],
+                ));
+            }
+            time.secs() as u32
+        }
+    };
+    Ok(())
+}
+
+/// `track`: NAME [weight N] [reverse]
+pub(super) fn track<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read<'a> {
+    let mut words = Words::new(value).iter();
+    let name = words.next().map_or(value, |word| word.as_written());
+    if matches!(name, "interface" | "service") {
+        return Err(super::reader::not_yet(
+            name,
+            "this version of smena cannot track `{0}` yet",
+        ));
+    }
+    let name = value::text(name)?;
+    let index = r.check_names.iter().position(|check| *check == name);
+    let Some(index) = index else {
+        let (hint, meant) = match suggest::nearest(name, r.check_names.iter().copied()) {
+            Some(meant) => ("did you mean `{1}`?", meant),
+            None => ("add a section `[check {0}]`", ""),
+        };
+        return Err(Problem::new(
+            name,
+            "there is no check `{0}`",
+            hint,
+            &[Argument::Text(name), Argument::Text(meant)],
+        ));
+    };
+    let mut track = Track {
+        check: index as u8,
+        weight: WEIGHT_ABSENT,
+        reverse: false,
+    };
+    while let Some(word) = words.next() {
+        match word.as_written() {
+            "weight" if track.weight == WEIGHT_ABSENT => {
+                let written = argument(word, &mut words)?;
+                track.weight = value::number(written, "weight", -253, 253)? as i16;
+            }
+            "reverse" if !track.reverse => track.reverse = true,
+            name => return Err(unknown_option(name, &["weight", "reverse"])),
+        }
+    }
+    if r.router
+        .tracks
+        .iter()
+        .any(|other| other.check == track.check)
+    {
+        return Err(Problem::new(
+            name,
+            "{0} tracks `{1}` twice",
+            "remove one",
+            &[r.section(), Argument::Text(name)],
+        ));
+    }
+    let room = r.limits.tracks;
+    if r.router.tracks.len() >= room || r.router.tracks.push(track).is_err() {
+        return Err(r.no_room(value, "track lines in one [vrrp]", room, "tracks"));
+    }
+    Ok(())
+}
+
+/// `notify`: a command; its path is checked again before each run.
+pub(super) fn notify<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read<'a> {
+    let words = Words::new(value);
+    let first = words.iter().next();
+    if first.is_none_or(|word| word.chars().next() != Some('/')) {
+        return Err(Problem::new(
+            first.map_or(value, |word| word.as_written()),
+            "the command of `notify` has no absolute path",
+            "begin it with `/`",
+            &[],
+        ));
+    }
+    no_shell_words(
+        words,
+        "smena runs the words as they are: put them into a script",
+    )?;
+    r.router.notify = Some(words);
+    Ok(())
+}
+
+/// `process`: the name of a program.
+pub(super) fn process<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read<'a> {
+    let words = Words::new(value);
+    match words.iter().nth(1) {
+        Some(second) => return Err(value::second_word(second)),
+        None => r.check.kind = CheckKind::Process(words),
+    }
+    Ok(())
+}
+
+/// A command that is run without a shell has no words that only a shell
+/// understands: it would get them as arguments and fail, or worse, succeed.
+pub(super) fn no_shell_words<'a>(words: Words<'a>, hint: &'static str) -> Read<'a> {
+    for word in words {
+        let word = word.as_written();
+        let begins = ["&", "|", ">", "<", "1>", "2>", "$(", "`", "'", "~"];
+        if begins.iter().any(|&b| word.starts_with(b)) || word.ends_with(';') {
+            return Err(Problem::new(
+                word,
+                "`{0}` means something to a shell only",
+                hint,
+                &[Argument::Text(word)],
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// The word after an option.
+fn argument<'a>(option: Word<'a>, words: &mut Iter<'a>) -> Result<&'a str, Problem<'a>> {
+    let option = option.as_written();
+    words.next().map(|word| word.as_written()).ok_or_else(|| {
+        Problem::new(
+            option,
+            "`{0}` has no value",
+            "write a word after it",
+            &[Argument::Text(option)],
+        )
+    })
+}
+
+/// A word that is no option, or one that is there twice.
+fn unknown_option<'a>(word: &'a str, options: &'static [&'static str]) -> Problem<'a> {
+    let message = match options.contains(&word) {
+        true => "`{0}` is there twice",
+        false => "`{0}` is no option here",
+    };
+    let arguments = [Argument::Text(word), Argument::OneOf(options)];
+    Problem::new(word, message, "there are {1}, once each", &arguments)
+}

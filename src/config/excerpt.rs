@@ -1,0 +1,120 @@
+//! Showing text that may hold anything: control bytes, bytes that are no
+//! UTF-8, lines of 100 KB. Every character takes a known number of cells, so
+//! that carets stand under what they mean.
+
+use core::fmt::{self, Write};
+
+/// How many cells of a long line are shown.
+const CELLS_MAX: usize = 100;
+
+/// How many cells are shown before a place far to the right.
+const BEFORE_MAX: usize = 20;
+
+/// One character, or one byte that is none.
+#[derive(Clone, Copy)]
+enum Unit {
+    Shown(char),
+    Escaped(u8),
+}
+
+impl Unit {
+    fn cells(self) -> usize {
+        match self {
+            Unit::Shown(_) => 1,
+            Unit::Escaped(_) => 4,
+        }
+    }
+
+    fn write(self, f: &mut dyn Write) -> fmt::Result {
+        match self {
+            Unit::Shown(character) => f.write_char(character),
+            Unit::Escaped(byte) => {
+                f.write_str("\\x")?;
+                for digit in [byte >> 4, byte & 15] {
+                    f.write_char(char::from_digit(digit.into(), 16).unwrap_or('?'))?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+/// The characters of some bytes; a tab is shown as one blank.
+fn units(bytes: &[u8]) -> impl Iterator<Item = Unit> {
+    bytes.utf8_chunks().flat_map(|chunk| {
+        let valid = chunk.valid().chars().map(|character| match character {
+            '\t' => Unit::Shown(' '),
+            // Every control character is below U+00A0.
+            _ if character.is_control() => Unit::Escaped(character as u8),
+            _ => Unit::Shown(character),
+        });
+        valid.chain(chunk.invalid().iter().map(|&byte| Unit::Escaped(byte)))
+    })
+}
+
+/// How many characters, or bytes that are none, there are.
+pub(super) fn cells(bytes: &[u8]) -> usize {
+    units(bytes).count()
+}
+
+/// Writes a piece of a file inside a message: escaped, and not too much of it.
+pub(super) fn write_text(f: &mut dyn Write, text: &[u8]) -> fmt::Result {
+    for (index, unit) in units(text).enumerate() {
+        if index == 64 {
+            return f.write_str("...");
+        }
+        unit.write(f)?;
+    }
+    Ok(())
+}
+
+/// The part of a line around a place, and where the carets go.
+pub(super) struct Excerpt<'a> {
+    line: &'a [u8],
+    /// The first unit that is shown.
+    first: usize,
+    /// Cells before the carets.
+    pub indent: usize,
+    /// At least 1.
+    pub carets: usize,
+}
+
+impl<'a> Excerpt<'a> {
+    /// `at` and `len` are the place, in bytes of the line.
+    pub fn new(line: &'a [u8], at: usize, len: usize) -> Excerpt<'a> {
+        let (before, after) = line.split_at_checked(at).unwrap_or((line, &[]));
+        let place = after.get(..len).unwrap_or(after);
+        let cells = |bytes| units(bytes).map(Unit::cells).sum::<usize>();
+        let mut first = 0;
+        let mut indent = cells(before);
+        if indent + cells(place).min(BEFORE_MAX) > CELLS_MAX {
+            first = units(before).count().saturating_sub(BEFORE_MAX);
+            // The mark for what was left out takes three cells.
+            indent = 3 + units(before).skip(first).map(Unit::cells).sum::<usize>();
+        }
+        let carets = cells(place).clamp(1, (CELLS_MAX + 3).saturating_sub(indent).max(1));
+        Excerpt {
+            line,
+            first,
+            indent,
+            carets,
+        }
+    }
+
+    pub fn text(&self) -> impl fmt::Display {
+        fmt::from_fn(move |f| {
+            let mut room = CELLS_MAX;
+            if self.first > 0 {
+                f.write_str("...")?;
+            }
+            for unit in units(self.line).skip(self.first) {
+                match room.checked_sub(unit.cells()) {
+                    Some(rest) => room = rest,
+                    None => return f.write_str("..."),
+                }
+                unit.write(f)?;
+            }
+            Ok(())
+        })
+    }
+}

@@ -1,0 +1,468 @@
+//! The second layer of the reader: from what was said to what it means, one
+//! section after the other. The table says what may be said; here it is looked
+//! up, and what is unknown, twice or too much is told.
+
+use heapless::Vec;
+
+use super::diagnostic::{Argument, Findings, Problem, Severity, Source};
+use super::model::{Check, CheckKind, Config, Release, Router, Sysctl};
+use super::statement::{Statement, Statements, find};
+use super::table::{self, Absence, Key, SECTIONS, Section, Value};
+use super::value;
+use super::words::Words;
+use super::{Limits, suggest};
+use crate::board;
+use crate::protocol::{Family, Version};
+
+/// `lease = auto` until the interval is known.
+pub(super) const LEASE_AUTO: u32 = u32::MAX;
+
+/// A track line's weight until its check is known.
+pub(super) const WEIGHT_ABSENT: i16 = i16::MIN;
+
+/// A file on its way to becoming a configuration.
+pub(super) struct Reader<'c, 'a> {
+    pub source: Source<'a>,
+    pub limits: &'c Limits,
+    pub config: &'c mut Config<'a>,
+    pub findings: Findings<'a>,
+    /// The names of all checks, which track lines may name before they come.
+    pub check_names: Vec<&'a str, { board::CHECKS_MAX }>,
+    /// Every interface that is named, once.
+    pub interfaces: Vec<&'a str, { board::INTERFACES_MAX }>,
+    /// The section that is being read; `None` when it is an unknown one.
+    section: Option<&'static Section>,
+    /// Its brackets with what is in them.
+    pub header: &'a str,
+    pub name: &'a str,
+    /// One bit for each of its keys that was said.
+    said: u64,
+    /// One bit for each of these whose value was accepted.
+    given: u64,
+    /// What a `[vrrp]` section becomes.
+    pub router: Router<'a>,
+    /// What a `[check]` section becomes.
+    pub check: Check<'a>,
+    /// Its command, and whether a shell runs it.
+    pub exec: Words<'a>,
+    pub shell: bool,
+}
+
+impl<'c, 'a> Reader<'c, 'a> {
+    /// `config` is emptied.
+    pub fn new(source: Source<'a>, limits: &'c Limits, config: &'c mut Config<'a>) -> Self {
+        config.clear();
+        Reader {
+            source,
+            limits,
+            config,
+            findings: Findings::new(),
+            check_names: Vec::new(),
+            interfaces: Vec::new(),
+            section: None,
+            header: "",
+            name: "",
+            said: 0,
+            given: 0,
+            router: Router::blank(),
+            check: Check::blank(),
+            exec: Words::new(""),
+            shell: false,
+        }
+    }
+
+    /// Reads the whole file; what is wrong with it is in `findings` then.
+    pub fn read(&mut self) {
+        if self.source.text.len() > self.limits.file {
+            return self.too_many("", "bytes of configuration", self.limits.file, "file");
+        }
+        // Names first: a track line may name a check that comes later.
+        for statement in Statements::new(self.source.text).flatten() {
+            if let Statement::Section {
+                kind: "check",
+                name,
+                ..
+            } = statement
+                && !self.check_names.contains(&name)
+            {
+                // More checks than there is room for are told where they stand.
+                let _ = self.check_names.push(name);
+            }
+        }
+        self.defaults(&SECTIONS[0]);
+        let mut empty = true;
+        for statement in Statements::new(self.source.text) {
+            match statement {
+                Ok(Statement::Section { header, kind, name }) => {
+                    empty = false;
+                    self.end_section();
+                    self.begin_section(header, kind, name);
+                }
+                Ok(Statement::Entry { key, value }) => {
+                    if let Err(problem) = self.entry(key, value) {
+                        self.error(problem);
+                    }
+                }
+                Err(problem) => self.error(problem),
+            }
+        }
+        self.end_section();
+        if empty {
+            self.error(Problem::new(
+                "",
+                "`{0}` has no section",
+                "begin with `[vrrp NAME]`; the manual smena(8) has an example",
+                &[Argument::Text(self.source.file)],
+            ));
+        }
+        self.end_file();
+    }
+
+    pub fn error(&mut self, problem: Problem<'a>) {
+        self.findings.add(Severity::Error, problem);
+    }
+
+    pub fn warning(&mut self, problem: Problem<'a>) {
+        self.findings.add(Severity::Warning, problem);
+    }
+
+    /// More of something than the board has room for.
+    pub fn too_many(&mut self, at: &'a str, what: &'a str, room: usize, capacity: &'a str) {
+        let problem = self.no_room(at, what, room, capacity);
+        self.error(problem);
+    }
+
+    pub fn no_room(
+        &self,
+        at: &'a str,
+        what: &'a str,
+        room: usize,
+        capacity: &'a str,
+    ) -> Problem<'a> {
+        Problem::new(
+            at,
+            "more than {0} {1}",
+            "`{2}` in board.ini is the limit: raise it there and build again",
+            &[
+                Argument::Number(room as i64),
+                Argument::Text(what),
+                Argument::Text(capacity),
+            ],
+        )
+    }
+
+    /// Notes that this interface is named at this place.
+    pub fn note_interface(&mut self, at: &'a str, name: &'a str) -> Result<(), Problem<'a>> {
+        let room = self.limits.interfaces;
+        let noted = &mut self.interfaces;
+        if !noted.contains(&name) && (noted.len() >= room || noted.push(name).is_err()) {
+            return Err(self.no_room(at, "interfaces", room, "interfaces"));
+        }
+        Ok(())
+    }
+
+    /// The section that is being read, for messages.
+    pub fn section(&self) -> Argument<'a> {
+        Argument::Section(self.section.map_or("", |section| section.kind), self.name)
+    }
+
+    /// Whether a key of this section was written.
+    pub fn said(&self, name: &str) -> bool {
+        self.said & self.bit(name) != 0
+    }
+
+    /// Whether a key of this section was written, and its value was good.
+    pub fn given(&self, name: &str) -> bool {
+        self.given & self.bit(name) != 0
+    }
+
+    fn bit(&self, name: &str) -> u64 {
+        let keys = self.section.map_or(&[][..], |section| section.keys);
+        let index = keys.iter().position(|key| key.name == name);
+        index.map_or(0, |index| 1 << index)
+    }
+
+    /// The value of a key of this section, where it stands; the header when it
+    /// was not written.
+    pub fn value_of(&self, key: &str) -> &'a str {
+        let kind = self.section.map_or("", |section| section.kind);
+        find(self.source.text, kind, self.name, key, 0)
+    }
+
+    fn begin_section(&mut self, header: &'a str, kind: &'a str, name: &'a str) {
+        self.header = header;
+        self.name = name;
+        self.said = 0;
+        self.given = 0;
+        self.section = SECTIONS.iter().find(|section| section.kind == kind);
+        let Some(section) = self.section else {
+            return self.unknown_section(kind);
+        };
+        let first = find(self.source.text, kind, name, "", 0);
+        if self.source.offset(first.as_bytes()) < self.source.offset(header.as_bytes()) {
+            let line = self.source.line(first.as_bytes());
+            self.error(Problem::new(
+                header,
+                "{0} is there twice",
+                "the first is in line {1}: join them, or rename one",
+                &[self.section(), Argument::Number(line.into())],
+            ));
+        }
+        match (section.named, name) {
+            (true, "") => self.error(Problem::new(
+                header,
+                "[{0}] has no name",
+                "write `[{0} NAME]`",
+                &[Argument::Text(kind)],
+            )),
+            (false, "") => {}
+            (false, _) => self.error(Problem::new(
+                name,
+                "[{0}] takes no name",
+                "write `[{0}]`",
+                &[Argument::Text(kind)],
+            )),
+            (true, _) => {
+                if let Err(problem) = value::name(name) {
+                    self.error(problem);
+                }
+            }
+        }
+        if kind == "check" && matches!(name, "interface" | "service") {
+            self.error(Problem::new(
+                name,
+                "no check may be called `{0}`",
+                "in a track line the word has a meaning of its own",
+                &[Argument::Text(name)],
+            ));
+        }
+        self.router = Router::blank();
+        self.router.name = name;
+        self.check = Check::blank();
+        self.check.name = name;
+        self.exec = Words::new("");
+        self.shell = false;
+        if kind != "node" {
+            self.defaults(section);
+        }
+    }
+
+    fn unknown_section(&mut self, kind: &'a str) {
+        let known = || SECTIONS.iter().map(|section| section.kind);
+        let problem = if table::LATER.contains(&kind) {
+            not_yet(kind, "this version of smena has no [{0}] yet")
+        } else {
+            let meant = alias(kind, |meant| known().any(|kind| kind == meant));
+            let meant = meant.or_else(|| suggest::nearest(kind, known()));
+            let hint = match meant {
+                Some(_) => "did you mean `{1}`?",
+                None => "there are [node], [vrrp NAME], [check NAME] and [sysctl]",
+            };
+            Problem::new(
+                kind,
+                "unknown section [{0}]",
+                hint,
+                &[
+                    Argument::Text(kind),
+                    Argument::Text(meant.unwrap_or_default()),
+                ],
+            )
+        };
+        self.error(problem);
+    }
+
+    /// Sets what holds as long as nothing else is said.
+    fn defaults(&mut self, section: &'static Section) {
+        for key in section.keys {
+            if let Absence::Text(text) = key.default {
+                let result = self.set(key, text);
+                assert!(result.is_ok(), "a default of the table is refused");
+            }
+        }
+    }
+
+    fn entry(&mut self, name: &'a str, value: &'a str) -> Result<(), Problem<'a>> {
+        let Some(section) = self.section else {
+            // The entries of an unknown section are not looked at.
+            return match self.header {
+                "" => Err(Problem::new(
+                    name,
+                    "`{0}` stands before the first section",
+                    "write a section such as `[node]` above it",
+                    &[Argument::Text(name)],
+                )),
+                _ => Ok(()),
+            };
+        };
+        if section.keys.is_empty() {
+            return self.sysctl(name, value);
+        }
+        let Some(index) = section.keys.iter().position(|key| key.name == name) else {
+            return Err(self.unknown_key(section, name));
+        };
+        let key = &section.keys[index];
+        if self.said >> index & 1 == 1 && !key.plural {
+            return Err(self.twice(name));
+        }
+        self.said |= 1 << index;
+        self.set(key, value)?;
+        self.given |= 1 << index;
+        Ok(())
+    }
+
+    fn twice(&self, name: &'a str) -> Problem<'a> {
+        let line = self.source.line(self.value_of(name).as_bytes());
+        Problem::new(
+            name,
+            "`{0}` is there twice in {1}",
+            "the first is in line {2}: remove one",
+            &[
+                Argument::Text(name),
+                self.section(),
+                Argument::Number(line.into()),
+            ],
+        )
+    }
+
+    fn unknown_key(&self, section: &Section, name: &'a str) -> Problem<'a> {
+        if section.later.contains(&name) {
+            return not_yet(name, "this version of smena has no `{0}` yet");
+        }
+        let known = |section: &Section, name: &str| section.keys.iter().any(|k| k.name == name);
+        let names = || section.keys.iter().map(|key| key.name);
+        let meant = alias(name, |meant| known(section, meant));
+        let meant = meant.or_else(|| suggest::nearest(name, names()));
+        let other = SECTIONS.iter().find(|section| known(section, name));
+        let (hint, argument) = match (meant, other) {
+            (_, Some(other)) => ("it is a key of [{2}]", other.kind),
+            (Some(meant), None) => ("did you mean `{2}`?", meant),
+            (None, None) => ("see `man smena` for the keys there are", ""),
+        };
+        Problem::new(
+            name,
+            "unknown key `{0}` in {1}",
+            hint,
+            &[
+                Argument::Text(name),
+                self.section(),
+                Argument::Text(argument),
+            ],
+        )
+    }
+
+    /// Reads a value and puts it where it belongs.
+    fn set(&mut self, key: &'static Key, value: &'a str) -> Result<(), Problem<'a>> {
+        match key.value {
+            Value::Number(min, max, set) => set(self, value::number(value, key.name, min, max)?),
+            Value::Time(min, max, set) => set(self, value::time(value, key.name, min, max)?),
+            Value::Switch(set) => set(self, value::switch(value)?),
+            Value::Choice(words, set) => set(self, value::choice(value, key.name, words)?),
+            Value::Name(set) => set(self, value::name(value)?),
+            Value::Path(set) => set(self, value::path(value)?),
+            Value::Words(set) => set(self, Words::new(value)),
+            Value::Own(read) => read(self, value)?,
+        }
+        Ok(())
+    }
+
+    /// A line of `[sysctl]`: the key is the name of the setting.
+    fn sysctl(&mut self, name: &'a str, value: &'a str) -> Result<(), Problem<'a>> {
+        if self.config.sysctls.iter().any(|other| other.name == name) {
+            return Err(self.twice(name));
+        }
+        let value = value::text(value)?;
+        let name = value::sysctl(name)?;
+        let room = self.limits.sysctls;
+        let sysctls = &mut self.config.sysctls;
+        if sysctls.len() >= room || sysctls.push(Sysctl { name, value }).is_err() {
+            return Err(self.no_room(name, "lines of [sysctl]", room, "sysctls"));
+        }
+        Ok(())
+    }
+
+    fn end_section(&mut self) {
+        let Some(section) = self.section else {
+            return;
+        };
+        for (index, key) in section.keys.iter().enumerate() {
+            if matches!(key.default, Absence::Required) && self.said >> index & 1 == 0 {
+                self.error(Problem::new(
+                    self.header,
+                    "{0} has no `{1}`",
+                    "add `{1}`: {2}",
+                    &[
+                        self.section(),
+                        Argument::Text(key.name),
+                        Argument::Text(key.doc),
+                    ],
+                ));
+            }
+        }
+        match section.kind {
+            "vrrp" => self.end_router(),
+            "check" => self.end_check(),
+            _ => {}
+        }
+    }
+}
+
+impl Router<'_> {
+    /// Nothing said; the table's defaults come over it.
+    pub(super) fn blank() -> Self {
+        Router {
+            name: "",
+            interface: "",
+            virtual_router_id: 0,
+            version: Version::V2,
+            family: Family::Ipv4,
+            priority: 0,
+            advert_int: crate::Duration::ZERO,
+            addresses: Vec::new(),
+            preempt: false,
+            preempt_delay: crate::Duration::ZERO,
+            startup_delay: crate::Duration::ZERO,
+            auth_pass: None,
+            garp_master_delay: crate::Duration::ZERO,
+            garp_master_repeat: 0,
+            garp_master_refresh: crate::Duration::ZERO,
+            lease_s: 0,
+            release: Release::Overlap,
+            tracks: Vec::new(),
+            notify: None,
+            notify_timeout: crate::Duration::ZERO,
+        }
+    }
+}
+
+impl Check<'_> {
+    /// Nothing said; the table's defaults come over it.
+    pub(super) fn blank() -> Self {
+        Check {
+            name: "",
+            kind: CheckKind::Process(Words::new("")),
+            interval: crate::Duration::ZERO,
+            timeout: crate::Duration::ZERO,
+            rise: 0,
+            fall: 0,
+            weight: 0,
+            reverse: false,
+        }
+    }
+}
+
+/// Something that a later version has.
+pub(super) fn not_yet<'a>(at: &'a str, message: &'static str) -> Problem<'a> {
+    Problem::new(
+        at,
+        message,
+        "remove it, or use a version that has it",
+        &[Argument::Text(at)],
+    )
+}
+
+/// What keepalived's word is here, if it fits.
+fn alias(word: &str, fits: impl Fn(&str) -> bool) -> Option<&'static str> {
+    let mut aliases = table::ALIASES.iter();
+    let (_, meant) = aliases.find(|(theirs, ours)| *theirs == word && fits(ours))?;
+    Some(meant)
+}

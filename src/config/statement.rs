@@ -1,0 +1,207 @@
+//! The first layer of the reader: from bytes to what was said, section by
+//! section and entry by entry, each piece still in its place in the file. It
+//! knows how a file is written and nothing about what it means.
+
+use nom::bytes::complete::take_till1;
+use nom::character::complete::{char, space0, space1};
+use nom::combinator::opt;
+use nom::sequence::{delimited, preceded, terminated};
+use nom::{IResult, Parser};
+
+use super::diagnostic::{Argument, BYTE_ORDER_MARK, Problem};
+use super::words::{is_blank, word};
+
+/// The longest line, in bytes without its end.
+pub const LINE_MAX: usize = 1024;
+
+/// What one line says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Statement<'a> {
+    /// `[kind name]`; the name is empty where there is none.
+    Section {
+        header: &'a str,
+        kind: &'a str,
+        name: &'a str,
+    },
+    /// `key = value`; neither is empty, and quotes are closed.
+    Entry { key: &'a str, value: &'a str },
+}
+
+/// The statements of a file, in order. A line that is none is told as a
+/// problem, and reading goes on with the next.
+#[derive(Clone, Debug)]
+pub(super) struct Statements<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Statements<'a> {
+    /// Reads from here on; `text` begins where a line begins.
+    pub fn new(text: &'a [u8]) -> Statements<'a> {
+        Statements {
+            rest: text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text),
+        }
+    }
+}
+
+impl<'a> Iterator for Statements<'a> {
+    type Item = Result<Statement<'a>, Problem<'a>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        while !self.rest.is_empty() {
+            let mut parts = self.rest.splitn(2, |&byte| byte == b'\n');
+            let line = parts.next().unwrap_or_default();
+            self.rest = parts.next().unwrap_or_default();
+            let line = line.strip_suffix(b"\r").unwrap_or(line);
+            match text_of(line).and_then(statement) {
+                Ok(None) => {}
+                Ok(Some(statement)) => return Some(Ok(statement)),
+                Err(problem) => return Some(Err(problem)),
+            }
+        }
+        None
+    }
+}
+
+/// A line as text, if it is one.
+fn text_of(line: &[u8]) -> Result<&str, Problem<'_>> {
+    let bytes_problem = |at, message, hint| Problem {
+        at,
+        ..Problem::new("", message, hint, &[])
+    };
+    if line.len() > LINE_MAX {
+        let lengths = [
+            Argument::Number(line.len() as i64),
+            Argument::Number(LINE_MAX as i64),
+        ];
+        return Err(Problem {
+            at: line,
+            ..Problem::new(
+                "",
+                "a line of {0} bytes",
+                "at most {1} bytes are allowed",
+                &lengths,
+            )
+        });
+    }
+    let control = |&byte: &u8| byte.is_ascii_control() && byte != b'\t';
+    if let Some(at) = line.iter().position(control) {
+        let at = line.get(at..=at).unwrap_or_default();
+        return Err(bytes_problem(
+            at,
+            "a control character in the text",
+            "remove it",
+        ));
+    }
+    str::from_utf8(line).map_err(|error| {
+        let (_, after) = line.split_at(error.valid_up_to());
+        let len = error.error_len().unwrap_or(after.len());
+        bytes_problem(
+            after.get(..len).unwrap_or_default(),
+            "not UTF-8 text",
+            "save the file as UTF-8",
+        )
+    })
+}
+
+fn statement(line: &str) -> Result<Option<Statement<'_>>, Problem<'_>> {
+    let text = line.trim_matches(is_blank);
+    if text.starts_with(['#', ';']) || text.is_empty() {
+        return Ok(None);
+    }
+    if text.starts_with('[') {
+        return match section(text) {
+            Ok((tail, found)) if nothing_or_comment(tail) => Ok(Some(found)),
+            _ => Err(Problem::new(
+                text,
+                "this is no section",
+                "a section is written `[kind]` or `[kind name]`",
+                &[],
+            )),
+        };
+    }
+    let Ok((tail, key)) = key(text) else {
+        return Err(Problem::new(
+            text,
+            "neither a section nor `key = value`",
+            "a comment begins with `#` or `;`",
+            &[],
+        ));
+    };
+    let value = value(tail)?;
+    if value.is_empty() {
+        return Err(Problem::new(
+            key,
+            "`{0}` has no value",
+            "write `{0} = VALUE`, or remove the line for the default",
+            &[Argument::Text(key)],
+        ));
+    }
+    Ok(Some(Statement::Entry { key, value }))
+}
+
+/// `[kind name]`
+fn section(input: &str) -> IResult<&str, Statement<'_>> {
+    let part = || take_till1(|c| is_blank(c) || c == ']' || c == '[');
+    let inside = (part(), opt(preceded(space1, part())));
+    let (tail, (kind, name)) = delimited(
+        terminated(char('['), space0),
+        inside,
+        preceded(space0, char(']')),
+    )
+    .parse(input)?;
+    let (header, _) = input.split_at(input.len() - tail.len());
+    let name = name.unwrap_or_default();
+    Ok((tail, Statement::Section { header, kind, name }))
+}
+
+/// `key =`; leaves the value and what follows it.
+fn key(input: &str) -> IResult<&str, &str> {
+    let key = take_till1(|c| is_blank(c) || c == '=');
+    terminated(key, (space0, char('='))).parse(input)
+}
+
+/// A value: the words up to a comment or the end of the line.
+fn value(input: &str) -> Result<&str, Problem<'_>> {
+    let mut tail = input;
+    while !nothing_or_comment(tail) {
+        let trimmed = tail.trim_start_matches(is_blank);
+        let Some((_, after)) = word(trimmed) else {
+            return Err(Problem::new(
+                trimmed,
+                "a quote is not closed",
+                "close it, or write `\\\"` for the character itself",
+                &[],
+            ));
+        };
+        tail = after;
+    }
+    let (value, _) = input.split_at(input.len() - tail.len());
+    Ok(value.trim_start_matches(is_blank))
+}
+
+/// A comment begins after a blank only.
+fn nothing_or_comment(tail: &str) -> bool {
+    let trimmed = tail.trim_start_matches(is_blank);
+    trimmed.is_empty() || trimmed.len() < tail.len() && trimmed.starts_with(['#', ';'])
+}
+
+/// Finds the value of a key where it stands: its `nth` one, from 0, in the
+/// first section of this kind and name. The section's header when it is not
+/// there, or when the key is empty.
+pub(super) fn find<'a>(text: &'a [u8], kind: &str, name: &str, key: &str, nth: usize) -> &'a str {
+    let mut statements = Statements::new(text).flatten();
+    let header = statements.find_map(|statement| match statement {
+        Statement::Section {
+            header,
+            kind: k,
+            name: n,
+        } if k == kind && n == name => Some(header),
+        _ => None,
+    });
+    let entries = statements.map_while(|statement| match statement {
+        Statement::Entry { key, value } => Some((key, value)),
+        Statement::Section { .. } => None,
+    });
+    let mut values = entries.filter(|(k, _)| *k == key).map(|(_, value)| value);
+    values.nth(nth).or(header).unwrap_or_default()
+}

@@ -1,0 +1,394 @@
+//! Every section and key there is, in one place. What the reader accepts, what
+//! it suggests, which defaults it sets and what the manual must explain all
+//! come from here: a new key is one entry, and one field in the model.
+
+use super::diagnostic::Problem;
+use super::entry;
+use super::model::Release;
+use super::reader::Reader;
+use super::words::Words;
+use crate::Duration;
+use crate::protocol::Version;
+
+/// A kind of section.
+#[derive(Debug)]
+pub struct Section {
+    /// The word in the brackets.
+    pub kind: &'static str,
+    /// A name follows the kind, and there may be several with different names.
+    pub named: bool,
+    /// The keys it may have.
+    pub keys: &'static [Key],
+    /// Keys that a later version has.
+    pub later: &'static [&'static str],
+}
+
+/// A key of a section.
+#[derive(Debug)]
+pub struct Key {
+    /// What stands before the `=`.
+    pub name: &'static str,
+    /// It may be repeated.
+    pub plural: bool,
+    /// What holds when it is absent.
+    pub default: Absence,
+    /// One line about it.
+    pub doc: &'static str,
+    pub(super) value: Value,
+}
+
+/// What holds when a key is absent.
+#[derive(Debug)]
+pub enum Absence {
+    /// It may not be absent.
+    Required,
+    /// Nothing.
+    Absent,
+    /// As if this were written.
+    Text(&'static str),
+    /// What this says.
+    Rule(&'static str),
+}
+
+type Set<T> = for<'c, 'a> fn(&mut Reader<'c, 'a>, T);
+type SetText = for<'c, 'a> fn(&mut Reader<'c, 'a>, &'a str);
+type SetWords = for<'c, 'a> fn(&mut Reader<'c, 'a>, Words<'a>);
+type Read = for<'c, 'a> fn(&mut Reader<'c, 'a>, &'a str) -> Result<(), Problem<'a>>;
+
+/// What a value may be, and where it goes.
+#[derive(Debug)]
+pub(super) enum Value {
+    /// A whole number from, to.
+    Number(i32, i32, Set<i32>),
+    /// A duration from, to.
+    Time(Duration, Duration, Set<Duration>),
+    /// yes or no.
+    Switch(Set<bool>),
+    /// One of some words; its index is set.
+    Choice(&'static [&'static str], Set<usize>),
+    /// What a section may be called.
+    Name(SetText),
+    /// An absolute path.
+    Path(SetText),
+    /// Any words.
+    Words(SetWords),
+    /// It has a grammar of its own.
+    Own(Read),
+}
+
+const fn key(name: &'static str, default: Absence, doc: &'static str, value: Value) -> Key {
+    Key {
+        name,
+        plural: false,
+        default,
+        doc,
+        value,
+    }
+}
+
+const fn plural(key: Key) -> Key {
+    Key {
+        plural: true,
+        ..key
+    }
+}
+
+use Absence::{Absent, Required, Rule, Text};
+
+const MILLISECOND: Duration = Duration::from_millis(1);
+const TEN_MILLISECONDS: Duration = Duration::from_millis(10);
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// The sections of this version.
+pub static SECTIONS: [Section; 4] = [
+    Section {
+        kind: "node",
+        named: false,
+        keys: NODE,
+        later: &[
+            "http",
+            "http_auth",
+            "workers",
+            "mail_server",
+            "mail_from",
+            "mail_to",
+            "standby",
+        ],
+    },
+    Section {
+        kind: "vrrp",
+        named: true,
+        keys: VRRP,
+        later: &[
+            "excluded_address",
+            "auth_hmac",
+            "auth_mode",
+            "unicast_src_ip",
+            "unicast_peer",
+            "checksum",
+            "vmac",
+            "group",
+            "resource",
+            "notify_overtake",
+            "reconcile",
+            "notify_settle",
+        ],
+    },
+    Section {
+        kind: "check",
+        named: true,
+        keys: CHECK,
+        later: &[
+            "pidfile",
+            "tcp",
+            "http",
+            "tls",
+            "ping",
+            "file",
+            "interface",
+            "expect",
+            "host",
+            "body",
+        ],
+    },
+    Section {
+        kind: "sysctl",
+        named: false,
+        keys: &[],
+        later: &[],
+    },
+];
+
+/// Sections that a later version has.
+pub(super) static LATER: [&str; 3] = ["service", "interface", "init"];
+
+/// What keepalived calls a section or key, and what it is here.
+pub(super) static ALIASES: [(&str, &str); 8] = [
+    ("vrrp_instance", "vrrp"),
+    ("vrrp_script", "check"),
+    ("global_defs", "node"),
+    ("virtual_ipaddress", "address"),
+    ("track_script", "track"),
+    ("script", "exec"),
+    ("nopreempt", "preempt"),
+    ("vrrp_version", "version"),
+];
+
+const NODE: &[Key] = &[
+    key(
+        "name",
+        Rule("the host name"),
+        "what status calls this node",
+        Value::Name(|r, name| r.config.node.name = Some(name)),
+    ),
+    key(
+        "control",
+        Text(super::Node::CONTROL),
+        "the path of the control socket",
+        Value::Path(|r, path| r.config.node.control = Some(path)),
+    ),
+    key(
+        "log",
+        Text("info"),
+        "the least important level that is logged",
+        Value::Choice(&["error", "warn", "info", "debug"], |r, index| {
+            r.config.node.log = log::Level::iter().nth(index);
+        }),
+    ),
+    key(
+        "log_target",
+        Text("stderr"),
+        "where log lines go",
+        Value::Own(entry::log_target),
+    ),
+    key(
+        "script_user",
+        Text("root"),
+        "who runs checks and hooks: a name of /etc/passwd, or a number",
+        Value::Name(|r, name| r.config.node.script_user = Some(name)),
+    ),
+];
+
+const VRRP: &[Key] = &[
+    key(
+        "interface",
+        Required,
+        "where adverts are sent and received; it may appear later",
+        Value::Own(entry::interface),
+    ),
+    key(
+        "virtual_router_id",
+        Required,
+        "the number that both nodes share, and no other router of the network",
+        Value::Number(1, 255, |r, id| r.router.virtual_router_id = id as u8),
+    ),
+    key(
+        "version",
+        Rule("2, and 3 for IPv6"),
+        "the VRRP version, the same on both nodes",
+        Value::Number(2, 3, |r, number| {
+            r.router.version = if number == 2 {
+                Version::V2
+            } else {
+                Version::V3
+            };
+        }),
+    ),
+    key(
+        "priority",
+        Text("100"),
+        "the highest one is master; 255 is the owner of the addresses",
+        Value::Number(1, 255, |r, priority| r.router.priority = priority as u8),
+    ),
+    key(
+        "advert_int",
+        Text("1s"),
+        "the time between adverts, the same on both nodes",
+        Value::Time(TEN_MILLISECONDS, Duration::from_secs(255), |r, time| {
+            r.router.advert_int = time
+        }),
+    ),
+    plural(key(
+        "address",
+        Required,
+        "an address that the master has: ADDRESS[/LENGTH] [dev INTERFACE] [label LABEL]",
+        Value::Own(entry::address),
+    )),
+    key(
+        "preempt",
+        Text("yes"),
+        "take over from a master of lower priority",
+        Value::Switch(|r, on| r.router.preempt = on),
+    ),
+    key(
+        "preempt_delay",
+        Text("0s"),
+        "how long a master of lower priority is tolerated first",
+        Value::Time(Duration::ZERO, DAY, |r, time| r.router.preempt_delay = time),
+    ),
+    key(
+        "startup_delay",
+        Text("0s"),
+        "how long to stay out of it after the start",
+        Value::Time(Duration::ZERO, DAY, |r, time| r.router.startup_delay = time),
+    ),
+    key(
+        "auth_pass",
+        Absent,
+        "the password of version 2, of which 8 bytes count",
+        Value::Own(entry::auth_pass),
+    ),
+    key(
+        "garp_master_delay",
+        Text("5s"),
+        "when a master announces its addresses for the second time; 0 = never",
+        Value::Time(Duration::ZERO, DAY, |r, time| {
+            r.router.garp_master_delay = time
+        }),
+    ),
+    key(
+        "garp_master_repeat",
+        Text("5"),
+        "announcements of an address each time",
+        Value::Number(1, 255, |r, times| r.router.garp_master_repeat = times as u8),
+    ),
+    key(
+        "garp_master_refresh",
+        Text("0s"),
+        "how often a master announces its addresses after that; 0 = never",
+        Value::Time(Duration::ZERO, DAY, |r, time| {
+            r.router.garp_master_refresh = time
+        }),
+    ),
+    key(
+        "lease",
+        Text("auto"),
+        "when the kernel drops the addresses unless renewed: auto, off, or whole seconds",
+        Value::Own(entry::lease),
+    ),
+    key(
+        "release",
+        Text("overlap"),
+        "a planned hand-over keeps the addresses until the successor is heard, or not",
+        Value::Choice(&["overlap", "immediate"], |r, index| {
+            r.router.release = [Release::Overlap, Release::Immediate][index & 1];
+        }),
+    ),
+    plural(key(
+        "track",
+        Absent,
+        "a check that counts: NAME [weight N] [reverse]",
+        Value::Own(entry::track),
+    )),
+    key(
+        "notify",
+        Absent,
+        "the command that is run on a change of state",
+        Value::Own(entry::notify),
+    ),
+    key(
+        "notify_timeout",
+        Text("5m"),
+        "how long it may run",
+        Value::Time(MILLISECOND, DAY, |r, time| r.router.notify_timeout = time),
+    ),
+];
+
+const CHECK: &[Key] = &[
+    key(
+        "process",
+        Absent,
+        "a process of this name runs",
+        Value::Own(entry::process),
+    ),
+    key(
+        "exec",
+        Absent,
+        "this command exits with 0",
+        Value::Words(|r, words| r.exec = words),
+    ),
+    key(
+        "shell",
+        Text("no"),
+        "run the command of exec by /bin/sh -c",
+        Value::Switch(|r, on| r.shell = on),
+    ),
+    key(
+        "interval",
+        Text("1s"),
+        "the time from start to start",
+        Value::Time(TEN_MILLISECONDS, DAY, |r, time| {
+            r.check.interval = time;
+        }),
+    ),
+    key(
+        "timeout",
+        Rule("the interval"),
+        "how long it may take",
+        Value::Time(MILLISECOND, DAY, |r, time| r.check.timeout = time),
+    ),
+    key(
+        "rise",
+        Text("1"),
+        "successes in a row until it is up",
+        Value::Number(1, 65535, |r, times| r.check.rise = times as u16),
+    ),
+    key(
+        "fall",
+        Text("1"),
+        "failures in a row until it is down",
+        Value::Number(1, 65535, |r, times| r.check.fall = times as u16),
+    ),
+    key(
+        "weight",
+        Text("0"),
+        "for track lines that give none: positive is added while up, negative while down, 0 is FAULT",
+        Value::Number(-253, 253, |r, weight| r.check.weight = weight as i16),
+    ),
+    key(
+        "reverse",
+        Text("no"),
+        "success counts as failure and the other way round",
+        Value::Switch(|r, on| r.check.reverse = on),
+    ),
+];
