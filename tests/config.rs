@@ -25,7 +25,10 @@ fn read(source: &Source<'_>, limits: &Limits) -> (Outcome, String) {
 fn the_files_of_the_seeds_are_read() {
     for file in ["openuds", "wimark", "exchange", "space-vdi"] {
         for half in ["a", "b"] {
-            let path = format!("{}/tests/data/config/{file}-{half}.ini", env!("CARGO_MANIFEST_DIR"));
+            let path = format!(
+                "{}/tests/data/config/{file}-{half}.ini",
+                env!("CARGO_MANIFEST_DIR")
+            );
             let text = std::fs::read(&path).unwrap();
             println!("{}", check(text));
         }

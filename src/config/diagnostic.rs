@@ -87,8 +87,6 @@ pub(super) enum Argument<'a> {
     Number(i64),
     /// A duration, in the largest unit that needs no fraction.
     Time(Duration),
-    /// A section's kind and name, shown as in the file.
-    Section(&'a str, &'a str),
     /// Some words to choose from.
     OneOf(&'static [&'static str]),
 }
@@ -186,7 +184,7 @@ impl fmt::Display for Diagnostic<'_> {
         let (line, at) = source.line_around(self.problem.at);
         let excerpt = excerpt::Excerpt::new(line, at, self.problem.at.len());
         let margin = 2 + number.checked_ilog10().unwrap_or(0) as usize;
-        writeln!(f, " {number} | {}", excerpt.text())?;
+        writeln!(f, " {number} | {excerpt}")?;
         repeat(f, ' ', margin)?;
         f.write_str(" | ")?;
         repeat(f, ' ', excerpt.indent)?;
@@ -220,15 +218,6 @@ impl Argument<'_> {
                 }
                 Ok(())
             }
-            Argument::Section(kind, name) => {
-                f.write_char('[')?;
-                excerpt::write_text(f, kind.as_bytes())?;
-                if !name.is_empty() {
-                    f.write_char(' ')?;
-                    excerpt::write_text(f, name.as_bytes())?;
-                }
-                f.write_char(']')
-            }
         }
     }
 }
@@ -238,8 +227,8 @@ fn write_time(f: &mut fmt::Formatter<'_>, time: Duration) -> fmt::Result {
     let micros = time.total_micros();
     let (unit, name) = match micros {
         0 => (1_000_000, "s"),
-        _ if micros % 3_600_000_000 == 0 => (3_600_000_000, "h"),
-        _ if micros % 60_000_000 == 0 => (60_000_000, "m"),
+        _ if micros.is_multiple_of(3_600_000_000) => (3_600_000_000, "h"),
+        _ if micros.is_multiple_of(60_000_000) => (60_000_000, "m"),
         1_000_000.. => (1_000_000, "s"),
         _ => (1_000, "ms"),
     };

@@ -32,7 +32,7 @@ pub(super) fn interface<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read<'a> 
 
 /// `address`: ADDRESS[/LENGTH] [dev INTERFACE] [label LABEL]
 pub(super) fn address<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read<'a> {
-    let mut words = Words::new(value).iter();
+    let mut words = Words(value).iter();
     let first = words.next().map_or(value, |word| word.as_written());
     let (ip, prefix_len) = value::address(value::text(first)?)?;
     let mut address = Address {
@@ -82,7 +82,7 @@ pub(super) fn address<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read<'a> {
 
 /// `auth_pass`: the first 8 bytes count, as everywhere in the field.
 pub(super) fn auth_pass<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read<'a> {
-    let mut words = Words::new(value).iter();
+    let mut words = Words(value).iter();
     let first = words.next();
     if let Some(second) = words.next() {
         return Err(value::second_word(second));
@@ -147,7 +147,7 @@ pub(super) fn lease<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read<'a> {
 
 /// `track`: NAME [weight N] [reverse]
 pub(super) fn track<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read<'a> {
-    let mut words = Words::new(value).iter();
+    let mut words = Words(value).iter();
     let name = words.next().map_or(value, |word| word.as_written());
     if matches!(name, "interface" | "service") {
         return Err(super::reader::not_yet(
@@ -205,7 +205,7 @@ pub(super) fn track<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read<'a> {
 
 /// `notify`: a command; its path is checked again before each run.
 pub(super) fn notify<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read<'a> {
-    let words = Words::new(value);
+    let words = Words(value);
     let first = words.iter().next();
     if first.is_none_or(|word| word.chars().next() != Some('/')) {
         return Err(Problem::new(
@@ -225,7 +225,7 @@ pub(super) fn notify<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read<'a> {
 
 /// `process`: the name of a program.
 pub(super) fn process<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read<'a> {
-    let words = Words::new(value);
+    let words = Words(value);
     match words.iter().nth(1) {
         Some(second) => return Err(value::second_word(second)),
         None => r.check.kind = CheckKind::Process(words),

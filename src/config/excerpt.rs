@@ -100,21 +100,21 @@ impl<'a> Excerpt<'a> {
             carets,
         }
     }
+}
 
-    pub fn text(&self) -> impl fmt::Display {
-        fmt::from_fn(move |f| {
-            let mut room = CELLS_MAX;
-            if self.first > 0 {
-                f.write_str("...")?;
+impl fmt::Display for Excerpt<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut room = CELLS_MAX;
+        if self.first > 0 {
+            f.write_str("...")?;
+        }
+        for unit in units(self.line).skip(self.first) {
+            match room.checked_sub(unit.cells()) {
+                Some(rest) => room = rest,
+                None => return f.write_str("..."),
             }
-            for unit in units(self.line).skip(self.first) {
-                match room.checked_sub(unit.cells()) {
-                    Some(rest) => room = rest,
-                    None => return f.write_str("..."),
-                }
-                unit.write(f)?;
-            }
-            Ok(())
-        })
+            unit.write(f)?;
+        }
+        Ok(())
     }
 }

@@ -9,9 +9,10 @@
 mod diagnostic;
 mod entry;
 mod excerpt;
-mod meaning;
+mod file_rules;
 mod model;
 mod reader;
+mod section_rules;
 mod statement;
 mod suggest;
 pub mod table;

@@ -66,7 +66,7 @@ impl<'c, 'a> Reader<'c, 'a> {
             given: 0,
             router: Router::blank(),
             check: Check::blank(),
-            exec: Words::new(""),
+            exec: Words(""),
             shell: false,
         }
     }
@@ -161,9 +161,9 @@ impl<'c, 'a> Reader<'c, 'a> {
         Ok(())
     }
 
-    /// The section that is being read, for messages.
+    /// The section that is being read, as its brackets say it.
     pub fn section(&self) -> Argument<'a> {
-        Argument::Section(self.section.map_or("", |section| section.kind), self.name)
+        Argument::Text(self.header)
     }
 
     /// Whether a key of this section was written.
@@ -240,7 +240,7 @@ impl<'c, 'a> Reader<'c, 'a> {
         self.router.name = name;
         self.check = Check::blank();
         self.check.name = name;
-        self.exec = Words::new("");
+        self.exec = Words("");
         self.shell = false;
         if kind != "node" {
             self.defaults(section);
@@ -359,7 +359,7 @@ impl<'c, 'a> Reader<'c, 'a> {
             Value::Choice(words, set) => set(self, value::choice(value, key.name, words)?),
             Value::Name(set) => set(self, value::name(value)?),
             Value::Path(set) => set(self, value::path(value)?),
-            Value::Words(set) => set(self, Words::new(value)),
+            Value::Words(set) => set(self, Words(value)),
             Value::Own(read) => read(self, value)?,
         }
         Ok(())
@@ -439,7 +439,7 @@ impl Check<'_> {
     pub(super) fn blank() -> Self {
         Check {
             name: "",
-            kind: CheckKind::Process(Words::new("")),
+            kind: CheckKind::Process(Words("")),
             interval: crate::Duration::ZERO,
             timeout: crate::Duration::ZERO,
             rise: 0,

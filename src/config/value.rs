@@ -44,7 +44,7 @@ pub(super) fn text(value: &str) -> Read<'_, &str> {
 
 /// A text of one word.
 pub(super) fn one_word(value: &str) -> Read<'_, &str> {
-    let mut words = Words::new(value).iter();
+    let mut words = Words(value).iter();
     words.next();
     match words.next() {
         Some(second) => Err(second_word(second)),
@@ -196,7 +196,7 @@ fn fraction_of(unit: u64, digits: &str) -> Option<u64> {
     let mut sum = 0;
     let mut place = unit;
     for digit in digits.bytes().map(|byte| u64::from(byte - b'0')) {
-        if digit != 0 && (place == 0 || place * digit % 10 != 0) {
+        if digit != 0 && (place == 0 || !(place * digit).is_multiple_of(10)) {
             return None;
         }
         sum += place * digit / 10;

@@ -6,16 +6,12 @@
 
 use core::fmt::{self, Write};
 
-/// The words of a value, still as written. Their quotes are closed.
+/// The words of a value, still as written. The reader closes every quote; a word
+/// whose quote is open ends the words before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Words<'a>(&'a str);
+pub struct Words<'a>(pub &'a str);
 
 impl<'a> Words<'a> {
-    /// `value` is what [`word`] could read to its end.
-    pub(super) const fn new(value: &'a str) -> Words<'a> {
-        Words(value)
-    }
-
     /// The whole value as written.
     pub const fn as_str(&self) -> &'a str {
         self.0

@@ -1,9 +1,9 @@
-//! The rules that tie keys, sections and the whole file together. They are
-//! applied at the end of a section and of the file, when everything is known.
+//! The rules that tie the keys of one section together. They are applied at
+//! its end, when all of it is known.
 
 use super::diagnostic::{Argument, Problem};
 use super::model::{CheckKind, Router};
-use super::reader::{LEASE_AUTO, Reader, WEIGHT_ABSENT};
+use super::reader::{LEASE_AUTO, Reader};
 use super::statement::find;
 use super::{entry, words::Words};
 use crate::Duration;
@@ -180,7 +180,7 @@ impl<'a> Reader<'_, 'a> {
         if self.config.checks.len() >= room || self.config.checks.push(check).is_err() {
             self.too_many(self.header, "[check] sections", room, "checks");
         }
-        self.exec = Words::new("");
+        self.exec = Words("");
     }
 
     /// Commands run in `/`, so a path that is neither absolute nor a mere name
@@ -200,124 +200,7 @@ impl<'a> Reader<'_, 'a> {
         }
     }
 
-    /// The end of the file: everything that needs more than one section.
-    pub(super) fn end_file(&mut self) {
-        self.resolve_weights();
-        self.check_routers();
-        self.check_use();
-        let secret = self.config.routers.iter().find(|r| r.auth_pass.is_some());
-        if let Some(router) = secret
-            && self.source.others_can_read
-        {
-            self.warning(Problem::new(
-                self.find(router.name, "auth_pass", 0),
-                "everybody can read `{0}`, which has a password",
-                "`chmod o-r {0}` changes that",
-                &[Argument::Text(self.source.file)],
-            ));
-        }
-    }
-
-    /// A track line without a weight has the check's.
-    fn resolve_weights(&mut self) {
-        for router in &mut self.config.routers {
-            for track in &mut router.tracks {
-                if track.weight == WEIGHT_ABSENT {
-                    let check = self.config.checks.get(usize::from(track.check));
-                    track.weight = check.map_or(0, |check| check.weight);
-                }
-            }
-        }
-        let owners = self.config.routers.iter().filter(|r| r.priority == 255);
-        for router in owners {
-            if let Some(nth) = router.tracks.iter().position(|track| track.weight != 0) {
-                let problem = Problem::new(
-                    find(self.source.text, "vrrp", router.name, "track", nth),
-                    "no weight changes the priority 255 of an owner",
-                    "use a priority up to 254, or weight 0",
-                    &[],
-                );
-                self.findings.add(super::Severity::Warning, problem);
-            }
-        }
-    }
-
-    /// What no two routers of a node may share.
-    fn check_routers(&mut self) {
-        for index in 0..self.config.routers.len() {
-            let (before, rest) = self.config.routers.split_at(index);
-            let Some(router) = rest.first() else {
-                return;
-            };
-            for other in before {
-                let same_id = router.virtual_router_id == other.virtual_router_id
-                    && router.interface == other.interface
-                    && router.family == other.family;
-                if same_id && router.virtual_router_id != 0 && !router.interface.is_empty() {
-                    self.findings.add(
-                        super::Severity::Error,
-                        Problem::new(
-                            find(
-                                self.source.text,
-                                "vrrp",
-                                router.name,
-                                "virtual_router_id",
-                                0,
-                            ),
-                            "{0} on `{1}` has this `virtual_router_id` already",
-                            "each router of an interface and family needs its own",
-                            &[
-                                Argument::Section("vrrp", other.name),
-                                Argument::Text(other.interface),
-                            ],
-                        ),
-                    );
-                }
-                let shared = router.addresses.iter().position(|address| {
-                    other.addresses.iter().any(|theirs| {
-                        address.address == theirs.address
-                            && router.carrier(address) == other.carrier(theirs)
-                    })
-                });
-                if let Some(nth) = shared {
-                    self.findings.add(
-                        super::Severity::Error,
-                        Problem::new(
-                            find(self.source.text, "vrrp", router.name, "address", nth),
-                            "{0} has this address already",
-                            "remove one: only one router can decide where it is",
-                            &[Argument::Section("vrrp", other.name)],
-                        ),
-                    );
-                }
-            }
-        }
-    }
-
-    /// What was defined and then forgotten.
-    fn check_use(&mut self) {
-        for (index, check) in self.config.checks.iter().enumerate() {
-            let mut tracks = self.config.routers.iter().flat_map(|router| &router.tracks);
-            if !tracks.any(|track| usize::from(track.check) == index) {
-                let problem = Problem::new(
-                    find(self.source.text, "check", check.name, "", 0),
-                    "nothing tracks {0}",
-                    "add `track = {1}` to a [vrrp] section, or remove it",
-                    &[
-                        Argument::Section("check", check.name),
-                        Argument::Text(check.name),
-                    ],
-                );
-                self.findings.add(super::Severity::Warning, problem);
-            }
-        }
-    }
-
-    fn find(&self, router: &str, key: &str, nth: usize) -> &'a str {
-        find(self.source.text, "vrrp", router, key, nth)
-    }
-
     fn value(&self, key: &str, nth: usize) -> &'a str {
-        self.find(self.name, key, nth)
+        find(self.source.text, "vrrp", self.name, key, nth)
     }
 }

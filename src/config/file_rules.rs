@@ -1,0 +1,105 @@
+//! The rules that need more than one section. They are applied at the end of
+//! the file.
+
+use super::diagnostic::{Argument, Problem, Severity};
+use super::reader::{Reader, WEIGHT_ABSENT};
+use super::statement::find;
+
+impl Reader<'_, '_> {
+    /// The end of the file: everything that needs more than one section.
+    pub(super) fn end_file(&mut self) {
+        self.resolve_weights();
+        self.check_routers();
+        self.check_use();
+        let secret = self.config.routers.iter().find(|r| r.auth_pass.is_some());
+        if let Some(router) = secret
+            && self.source.others_can_read
+        {
+            self.warning(Problem::new(
+                find(self.source.text, "vrrp", router.name, "auth_pass", 0),
+                "everybody can read `{0}`, which has a password",
+                "`chmod o-r {0}` changes that",
+                &[Argument::Text(self.source.file)],
+            ));
+        }
+    }
+
+    /// A track line without a weight has the check's.
+    fn resolve_weights(&mut self) {
+        for router in &mut self.config.routers {
+            for track in &mut router.tracks {
+                if track.weight == WEIGHT_ABSENT {
+                    let check = self.config.checks.get(usize::from(track.check));
+                    track.weight = check.map_or(0, |check| check.weight);
+                }
+            }
+        }
+        let owners = self.config.routers.iter().filter(|r| r.priority == 255);
+        for router in owners {
+            if let Some(nth) = router.tracks.iter().position(|track| track.weight != 0) {
+                let problem = Problem::new(
+                    find(self.source.text, "vrrp", router.name, "track", nth),
+                    "no weight changes the priority 255 of an owner",
+                    "use a priority up to 254, or weight 0",
+                    &[],
+                );
+                self.findings.add(Severity::Warning, problem);
+            }
+        }
+    }
+
+    /// What no two routers of a node may share.
+    fn check_routers(&mut self) {
+        let text = self.source.text;
+        for (index, router) in self.config.routers.iter().enumerate() {
+            let (before, _) = self.config.routers.split_at(index);
+            for other in before {
+                let same_id = router.virtual_router_id == other.virtual_router_id
+                    && router.interface == other.interface
+                    && router.family == other.family;
+                let header = Argument::Text(find(text, "vrrp", other.name, "", 0));
+                if same_id && router.virtual_router_id != 0 && !router.interface.is_empty() {
+                    let problem = Problem::new(
+                        find(text, "vrrp", router.name, "virtual_router_id", 0),
+                        "{0} on `{1}` has this `virtual_router_id` already",
+                        "each router of an interface and family needs its own",
+                        &[header, Argument::Text(other.interface)],
+                    );
+                    self.findings.add(Severity::Error, problem);
+                }
+                let shared = router.addresses.iter().position(|address| {
+                    other.addresses.iter().any(|theirs| {
+                        address.address == theirs.address
+                            && router.carrier(address) == other.carrier(theirs)
+                    })
+                });
+                if let Some(nth) = shared {
+                    let problem = Problem::new(
+                        find(text, "vrrp", router.name, "address", nth),
+                        "{0} has this address already",
+                        "remove one: only one router can decide where it is",
+                        &[header],
+                    );
+                    self.findings.add(Severity::Error, problem);
+                }
+            }
+        }
+    }
+
+    /// What was defined and then forgotten.
+    fn check_use(&mut self) {
+        for (index, check) in self.config.checks.iter().enumerate() {
+            let mut tracks = self.config.routers.iter().flat_map(|router| &router.tracks);
+            if !tracks.any(|track| usize::from(track.check) == index) {
+                let header = find(self.source.text, "check", check.name, "", 0);
+                let problem = Problem::new(
+                    header,
+                    "nothing tracks {0}",
+                    "add `track = {1}` to a [vrrp] section, or remove it",
+                    &[Argument::Text(header), Argument::Text(check.name)],
+                );
+                self.findings.add(Severity::Warning, problem);
+            }
+        }
+    }
+}
