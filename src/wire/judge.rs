@@ -545,6 +545,18 @@ mod tests {
         }
     }
 
+    /// 8, 13, 58: what a router may say is not for this room to refuse: any
+    /// priority, and addresses that are not the ones configured here.
+    #[test]
+    fn priorities_and_addresses_are_not_judged() {
+        for priority in 0..=255 {
+            assert_eq!(v2_with(|packet| packet[22] = priority), Ok(()));
+            assert_eq!(v3_with(|pdu| pdu[2] = priority), Ok(()));
+        }
+        assert_eq!(v2_with(|packet| packet[28..32].fill(9)), Ok(()));
+        assert_eq!(v3_with(|pdu| pdu[8..12].fill(9)), Ok(()));
+    }
+
     #[test]
     fn other_protocols_are_not_ours() {
         let mut udp = packet(Family::Ipv4, V2);
