@@ -2,18 +2,16 @@
 //! and a hook, driven to the moments worth looking at.
 
 use std::boxed::Box;
-
-use heapless::Vec;
+use std::format;
+use std::string::{String, ToString};
 
 use super::View;
-use crate::config::{
-    Address, Check, CheckKind, Config, Node as NodeSection, Release, Router, Track, Words,
-};
+use crate::config::{self, Config, Limits, Source};
 use crate::event::{
     Actions, CheckId, CheckResult, Event, Exit, InterfaceId, Link, LocalAddress, Outcome, RouterId,
 };
 use crate::node::Node;
-use crate::protocol::{Family, Version};
+use crate::protocol::Family;
 use crate::{Duration, Instant};
 
 /// A node at a moment.
@@ -48,7 +46,7 @@ impl Sample {
 
 /// No router, no check, no name.
 pub fn empty() -> Sample {
-    with(config(None))
+    with("[node]\n")
 }
 
 /// An OpenUDS node before its start.
@@ -107,85 +105,42 @@ pub fn master() -> Sample {
     sample
 }
 
-fn with(config: Config<'static>) -> Sample {
-    let config = Box::leak(Box::new(config));
+fn with(text: &'static str) -> Sample {
+    let config = Box::leak(Box::new(Config::EMPTY));
+    let source = Source {
+        file: "smena.ini",
+        text: text.as_bytes(),
+        others_can_read: false,
+    };
+    let mut said = String::new();
+    let outcome = config::parse(&source, &Limits::BOARD, config, &mut |diagnostic| {
+        said += &diagnostic.to_string();
+    });
+    assert_eq!(outcome.errors, 0, "{said}");
     let node = Node::new(config, Instant::from_millis(0), 1);
     Sample { node, now_ms: 0 }
 }
 
-fn config(name: Option<&'static str>) -> Config<'static> {
-    Config {
-        node: NodeSection {
-            name,
-            control: None,
-            log: None,
-            log_target: None,
-            script_user: None,
-        },
-        routers: Vec::new(),
-        checks: Vec::new(),
-        sysctls: Vec::new(),
-    }
-}
-
-fn ordinary(weight: i16, priority: u8) -> Config<'static> {
-    let mut config = config(Some("gw-a"));
-    let address = |octets: [u8; 4], prefix_len| Address {
-        address: octets.into(),
-        prefix_len,
-        dev: None,
-        label: None,
-    };
-    let mut router = Router {
-        name: "VI_01",
-        interface: "eth0",
-        virtual_router_id: 51,
-        version: Version::V2,
-        family: Family::Ipv4,
-        priority,
-        advert_int: Duration::from_secs(1),
-        addresses: Vec::new(),
-        preempt: true,
-        preempt_delay: Duration::ZERO,
-        startup_delay: Duration::ZERO,
-        auth_pass: None,
-        garp_master_delay: Duration::from_secs(5),
-        garp_master_repeat: 5,
-        garp_master_refresh: Duration::ZERO,
-        lease_s: 2,
-        release: Release::Overlap,
-        tracks: Vec::new(),
-        notify: Some(Words("/etc/smena/role.sh")),
-        notify_timeout: Duration::from_secs(300),
-    };
-    let track = Track {
-        check: 0,
-        weight,
-        reverse: false,
-    };
-    let check = Check {
-        name: "haproxy",
-        kind: CheckKind::Process(Words("haproxy")),
-        interval: Duration::from_secs(2),
-        timeout: Duration::from_secs(2),
-        rise: 1,
-        fall: 1,
-        weight: 0,
-        reverse: false,
-    };
-    router
-        .addresses
-        .push(address([192, 168, 0, 49], 24))
-        .unwrap();
-    router.addresses.push(address([10, 0, 0, 49], 32)).unwrap();
-    router.tracks.push(track).unwrap();
-    config
-        .routers
-        .push(router)
-        .unwrap_or_else(|_| panic!("room for a router"));
-    config
-        .checks
-        .push(check)
-        .unwrap_or_else(|_| panic!("room for a check"));
-    config
+/// The OpenUDS pair's file.
+fn ordinary(weight: i16, priority: u8) -> &'static str {
+    Box::leak(
+        format!(
+            "\
+[node]
+name = gw-a
+[vrrp VI_01]
+interface = eth0
+virtual_router_id = 51
+priority = {priority}
+address = 192.168.0.49/24
+address = 10.0.0.49
+track = haproxy weight {weight}
+notify = /etc/smena/role.sh
+[check haproxy]
+process = haproxy
+interval = 2s
+"
+        )
+        .into_boxed_str(),
+    )
 }

@@ -155,7 +155,7 @@ fn hook(node: &Node<'_>, index: usize, out: &mut dyn Write) -> fmt::Result {
                 None => out.write_str("could not be started")?,
             }
             let took = latest.duration_ms.unwrap_or(0);
-            write!(out, " after {took} ms, {} runs", hook.runs())?;
+            write!(out, " after {took} ms (run {})", hook.runs())?;
         }
     }
     if hook.queued() > 0 {
@@ -229,7 +229,7 @@ VI_01: MASTER for 900 ms: no advert for 3598 ms from anybody
   master    this node, 192.168.0.11
   addresses 192.168.0.49/24 10.0.0.49/32 (lease 2 s)
   adverts   1 sent, 0 received, 1 discarded for ip-header
-  hook      MASTER exit 0 after 12 ms, 2 runs
+  hook      MASTER exit 0 after 12 ms (run 2)
 
 checks
   haproxy: up for 4 s, process: 2 \"odd\\?\" processes (140 us)
@@ -262,7 +262,7 @@ checks
         assert_eq!(line(&text, "master"), "  master    not known");
         assert_eq!(
             line(&text, "hook"),
-            "  hook      FAULT could not be started after 1 ms, 1 runs"
+            "  hook      FAULT could not be started after 1 ms (run 1)"
         );
         assert_eq!(
             line(&text, "haproxy"),
