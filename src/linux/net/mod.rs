@@ -15,11 +15,12 @@
 //! starves the others nor the clock. Actions may lead to further events, so
 //! `next` is asked again after them. Nothing here blocks or decides.
 
+mod door;
+mod known;
 mod watch;
 
 use heapless::Vec;
-use rustix::event::epoll;
-use rustix::fd::{BorrowedFd, OwnedFd};
+use rustix::fd::BorrowedFd;
 use rustix::io::Errno;
 
 use smena::board;
@@ -30,22 +31,19 @@ use smena::wire;
 
 use super::failure::{Failure, Reason};
 use super::packet::{self, Port};
-use super::{multicast, sysctl};
+use super::sysctl;
+use door::{Door, FAMILIES, Followed};
 use watch::Watch;
 
 /// The epoll tokens of this file: this one and those above it.
 pub const TOKEN: u64 = 1000;
 
-/// Packets taken from one socket after one wake-up.
-const PACKETS_MAX: u8 = 64;
 /// Room for the longest advert there is: 255 IPv6 addresses.
 const PACKET_ROOM: usize = 4352;
 const _: () = assert!(wire::PACKET_MAX <= PACKET_ROOM);
 /// Where adverts go below IP (RFC 9568 sections 5.1.1.2 and 5.1.2.2).
 const GROUP_MAC_V4: Mac = [0x01, 0x00, 0x5e, 0x00, 0x00, 0x12];
 const GROUP_MAC_V6: Mac = [0x33, 0x33, 0x00, 0x00, 0x00, 0x12];
-
-const FAMILIES: [Family; 2] = [Family::Ipv4, Family::Ipv6];
 
 /// The big buffers, which the keeper keeps in a static. All zero when new, so
 /// that it costs no byte in the file and no page until it is used.
@@ -76,32 +74,6 @@ pub struct Net<'a> {
     refused: Vec<(RouterId, Errno), { board::ROUTERS_MAX }>,
 }
 
-/// What is open on one interface.
-struct Door<'a> {
-    name: &'a str,
-    /// The interface's index when the ports were opened; 0: they are closed.
-    index: u32,
-    /// By family, as [`FAMILIES`]. Where the interface only carries addresses,
-    /// the first one can only send.
-    sides: [Side; 2],
-    /// promote_secondaries was set on it.
-    promoted: bool,
-    /// The ports could not be opened; it was told as no link.
-    deaf: bool,
-    send_errors: u32,
-}
-
-/// One family of a [`Door`].
-#[derive(Default)]
-struct Side {
-    /// Adverts of this family are received here.
-    wanted: bool,
-    port: Option<Port>,
-    member: Option<OwnedFd>,
-    /// Packets that may still be taken in this turn.
-    waiting: u8,
-}
-
 /// An event whose packet, if any, is in the buffer.
 enum Step {
     Event(Event<'static>),
@@ -125,21 +97,10 @@ impl<'a> Net<'a> {
         // Ports are opened as interfaces come, so that a missing right shows
         // only then; a port on no interface shows it now.
         drop(Port::open("no interface", 0, None)?);
-        add(epoll, watch.fd(), TOKEN)?;
+        door::add(epoll, watch.fd(), TOKEN)?;
         let mut doors = Vec::new();
-        for interface in node.interfaces() {
-            let side = |wanted| Side {
-                wanted,
-                ..Side::default()
-            };
-            let _ = doors.push(Door {
-                name: interface.name,
-                index: 0,
-                sides: [side(interface.ipv4), side(interface.ipv6)],
-                promoted: false,
-                deaf: false,
-                send_errors: 0,
-            });
+        for (interface, at) in node.interfaces().iter().zip(0..) {
+            let _ = doors.push(Door::new(interface, TOKEN + 1 + 2 * at));
         }
         Ok(Net {
             epoll,
@@ -160,7 +121,7 @@ impl<'a> Net<'a> {
         }
         let at = token.saturating_sub(TOKEN + 1) as usize;
         if let Some(door) = self.doors.get_mut(at / 2) {
-            door.sides[at % 2].waiting = PACKETS_MAX;
+            door.wake(at % 2);
         }
     }
 
@@ -168,9 +129,8 @@ impl<'a> Net<'a> {
     pub fn drain(&mut self) {
         self.watch.ready();
         for door in &mut self.doors {
-            for side in &mut door.sides {
-                side.waiting = PACKETS_MAX;
-            }
+            door.wake(0);
+            door.wake(1);
         }
     }
 
@@ -237,27 +197,12 @@ impl<'a> Net<'a> {
             _ => return event,
         };
         let link = self.watch.link(interface);
-        let at = usize::from(interface.0);
-        let door = &mut self.doors[at];
-        if door.index != link.map_or(0, |link| link.index) {
-            door.close(self.epoll);
-        }
-        let Some(link) = link else {
-            return event;
-        };
-        let was_deaf = door.deaf;
-        if let Err(failure) = door.open(link.index, at, self.epoll) {
-            log::error!("{}: cannot listen: {failure}", door.name);
-            door.close(self.epoll);
-            door.deaf = true;
-            return Event::Link(interface, None);
-        }
-        door.deaf = false;
-        if was_deaf {
+        match self.doors[usize::from(interface.0)].follow(link, self.epoll) {
+            Followed::Yes => event,
             // Its addresses are asked for by whoever learns of a new link.
-            return Event::Link(interface, Some(link));
+            Followed::Again => Event::Link(interface, link),
+            Followed::Deaf => Event::Link(interface, None),
         }
-        event
     }
 
     /// Takes a packet from the next door that has one.
@@ -265,21 +210,9 @@ impl<'a> Net<'a> {
         let ports = 2 * self.doors.len();
         for _ in 0..ports {
             self.turn = (self.turn + 1) % ports;
-            let door = &mut self.doors[self.turn / 2];
-            let side = &mut door.sides[self.turn % 2];
-            let Some(port) = side.port.as_ref().filter(|_| side.wanted) else {
-                continue;
-            };
-            while let Some(left) = side.waiting.checked_sub(1) {
-                side.waiting = left;
-                match port.receive(self.packet) {
-                    packet::Received::Packet(length) => {
-                        let interface = InterfaceId((self.turn / 2) as u8);
-                        return Some(Step::Packet(interface, FAMILIES[self.turn % 2], length));
-                    }
-                    packet::Received::Other => {}
-                    packet::Received::Empty => side.waiting = 0,
-                }
+            let (at, side) = (self.turn / 2, self.turn % 2);
+            if let Some(length) = self.doors[at].receive(side, self.packet) {
+                return Some(Step::Packet(InterfaceId(at as u8), FAMILIES[side], length));
             }
         }
         None
@@ -302,7 +235,7 @@ impl<'a> Net<'a> {
         for address in 0..config.addresses.len() {
             let forwarding = config.family == Family::Ipv6 && {
                 let carrier = node.carrier_of(router, address);
-                sysctl::forwards_ipv6(self.doors[usize::from(carrier.0)].name)
+                sysctl::forwards_ipv6(self.doors[usize::from(carrier.0)].name())
             };
             let told = node.emit_announcement(router, address, forwarding, self.packet);
             if let Some(told) = told {
@@ -316,27 +249,10 @@ impl<'a> Net<'a> {
         }
     }
 
-    /// Sends the first bytes of the buffer. What is lost is lost, as on any
-    /// wire; the next advert is due soon.
+    /// Sends the first bytes of the buffer.
     fn send(&mut self, interface: InterfaceId, ethertype: u16, destination: Mac, length: usize) {
-        let door = &mut self.doors[usize::from(interface.0)];
         let bytes = self.packet.get(..length).unwrap_or_default();
-        let port = door.sides.iter().find_map(|side| side.port.as_ref());
-        let sent = match port {
-            Some(port) => port.send(bytes, ethertype, destination),
-            None => Err(Errno::NODEV),
-        };
-        if let Err(errno) = sent {
-            door.send_errors = door.send_errors.saturating_add(1);
-            // The first, the second, the fourth...: few lines, none forgotten.
-            if door.send_errors.is_power_of_two() {
-                let (name, count) = (door.name, door.send_errors);
-                log::warn!(
-                    "{name}: cannot send: {} ({count} packets lost)",
-                    Reason(errno)
-                );
-            }
-        }
+        self.doors[usize::from(interface.0)].send(bytes, ethertype, destination);
     }
 
     /// Sets or renews all addresses of a router in one go, since the kernel
@@ -376,12 +292,11 @@ impl<'a> Net<'a> {
     /// Before the first address on an interface.
     fn promote_secondaries(&mut self, interface: InterfaceId, index: u32) {
         let door = &mut self.doors[usize::from(interface.0)];
-        if door.promoted {
+        if !door.take_unpromoted() {
             return;
         }
-        door.promoted = true;
         if let Err(errno) = self.watch.requests().promote_secondaries(index) {
-            let (name, why) = (door.name, Reason(errno));
+            let (name, why) = (door.name(), Reason(errno));
             log::warn!("{name}: cannot set promote_secondaries: {why}");
         }
     }
@@ -392,64 +307,4 @@ impl<'a> Net<'a> {
             let _ = self.refused.push((router, errno));
         }
     }
-}
-
-impl Door<'_> {
-    /// Opens what is not open yet on the interface with this index. A group
-    /// that can't be joined is no reason to be deaf: it is tried again with
-    /// the interface's next event.
-    fn open(&mut self, index: u32, at: usize, epoll: BorrowedFd<'_>) -> Result<(), Failure> {
-        let fresh = self.index == 0;
-        self.index = index;
-        let carries_only = self.sides.iter().all(|side| !side.wanted);
-        if carries_only && self.sides[0].port.is_none() {
-            self.sides[0].port = Some(Port::open(self.name, index, None)?);
-        }
-        for (nth, (side, family)) in self.sides.iter_mut().zip(FAMILIES).enumerate() {
-            if !side.wanted {
-                continue;
-            }
-            if side.member.is_none() {
-                match multicast::join(self.name, index, family) {
-                    Ok(member) => side.member = Some(member),
-                    Err(failure) if fresh => log::warn!("{failure}"),
-                    Err(_) => {}
-                }
-            }
-            if side.port.is_none() {
-                let port = Port::open(self.name, index, Some(family))?;
-                add(epoll, port.fd(), TOKEN + 1 + (2 * at + nth) as u64)?;
-                side.port = Some(port);
-                side.waiting = PACKETS_MAX;
-            }
-        }
-        Ok(())
-    }
-
-    /// Closes everything.
-    fn close(&mut self, epoll: BorrowedFd<'_>) {
-        self.index = 0;
-        self.promoted = false;
-        self.deaf = false;
-        self.send_errors = 0;
-        for side in &mut self.sides {
-            if let Some(port) = side.port.take().filter(|_| side.wanted) {
-                // A child that is yet to exec holds the socket open, and with
-                // it epoll would keep reporting it.
-                let _ = epoll::delete(epoll, port.fd());
-            }
-            side.member = None;
-            side.waiting = 0;
-        }
-    }
-}
-
-fn add(epoll: BorrowedFd<'_>, fd: BorrowedFd<'_>, token: u64) -> Result<(), Failure> {
-    epoll::add(
-        epoll,
-        fd,
-        epoll::EventData::new_u64(token),
-        epoll::EventFlags::IN,
-    )
-    .map_err(|errno| Failure::new("epoll_ctl", format_args!("a socket"), errno, ""))
 }

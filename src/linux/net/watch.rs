@@ -21,11 +21,10 @@ use smena::board;
 use smena::event::{Event, InterfaceId, Link, LocalAddress};
 use smena::protocol::Family;
 
+use super::known::Known;
 use crate::linux::failure::{Failure, Reason};
 use crate::linux::netlink::{Received, Socket, meaning, message};
 
-/// Addresses that are remembered: all of ours twice over.
-const KNOWN_MAX: usize = 2 * board::ROUTERS_MAX * board::ADDRESSES_MAX;
 /// Datagrams taken after one wake-up, so that packets get their turn.
 const NOTICES_MAX: u8 = 64;
 /// How often an interrupted or failed dump is begun again.
@@ -36,7 +35,7 @@ const TRIES_MAX: u8 = 3;
 pub struct Memory {
     notices: [u8; 8192],
     answers: [u8; 16384],
-    known: Vec<Known, KNOWN_MAX>,
+    known: Known,
 }
 
 impl Memory {
@@ -45,17 +44,9 @@ impl Memory {
         Memory {
             notices: [0; 8192],
             answers: [0; 16384],
-            known: Vec::new(),
+            known: Known::new(),
         }
     }
-}
-
-/// An address that was told.
-struct Known {
-    interface: InterfaceId,
-    address: LocalAddress,
-    /// Told again since the scan of its interface began.
-    seen: bool,
 }
 
 /// One interface of the node.
@@ -228,12 +219,12 @@ impl<'a> Watch<'a> {
                         on_link(&mut self.links, body, deleted)
                     }
                     meaning::NEW_ADDRESS => on_address(&self.links, body).map(|(id, address)| {
-                        remember(&mut self.memory.known, id, address);
+                        self.memory.known.remember(id, address);
                         Event::AddressAdded(id, address)
                     }),
                     meaning::DELETE_ADDRESS => {
                         on_address(&self.links, body).map(|(id, address)| {
-                            forget(&mut self.memory.known, id, &address);
+                            self.memory.known.forget(id, &address);
                             Event::AddressRemoved(id, address)
                         })
                     }
@@ -312,7 +303,7 @@ impl<'a> Watch<'a> {
         let Some(link) = watched.link else {
             return answer.then_some(Event::AddressesScanned(interface));
         };
-        mark_unseen(&mut self.memory.known, interface);
+        self.memory.known.mark_unseen(interface);
         self.start_dump(Dump {
             interface,
             index: link.index,
@@ -364,7 +355,7 @@ impl<'a> Watch<'a> {
                 if index != dump.index {
                     return None;
                 }
-                remember(&mut self.memory.known, dump.interface, address);
+                self.memory.known.remember(dump.interface, address);
                 Some(Event::AddressAdded(dump.interface, address))
             }
             message::DONE | message::ERROR => {
@@ -427,7 +418,7 @@ impl<'a> Watch<'a> {
 
     /// Begins to tell all addresses of an interface as removed.
     fn begin_sweep(&mut self, interface: InterfaceId, gone: bool, answer: bool) {
-        mark_unseen(&mut self.memory.known, interface);
+        self.memory.known.mark_unseen(interface);
         self.work = Work::Sweep {
             interface,
             gone,
@@ -442,12 +433,7 @@ impl<'a> Watch<'a> {
         gone: bool,
         answer: bool,
     ) -> Option<Event<'static>> {
-        let known = &mut self.memory.known;
-        if let Some(at) = known
-            .iter()
-            .position(|k| k.interface == interface && !k.seen)
-        {
-            let address = known.swap_remove(at).address;
+        if let Some(address) = self.memory.known.take_unseen(interface) {
             return Some(Event::AddressRemoved(interface, address));
         }
         self.work = Work::Idle;
@@ -487,44 +473,4 @@ fn on_address(links: &[Watched<'_>], body: &[u8]) -> Option<(InterfaceId, LocalA
     let known = |w: &Watched<'_>| w.link.is_some_and(|link| link.index == index);
     let at = links.iter().position(known)?;
     Some((InterfaceId(at as u8), address))
-}
-
-/// Whether an entry is this address; the kernel tells the same address with
-/// two prefix lengths apart.
-fn is(known: &Known, interface: InterfaceId, address: &LocalAddress) -> bool {
-    known.interface == interface
-        && known.address.address == address.address
-        && known.address.prefix_len == address.prefix_len
-}
-
-fn remember(table: &mut Vec<Known, KNOWN_MAX>, interface: InterfaceId, address: LocalAddress) {
-    let entry = Known {
-        interface,
-        address,
-        seen: true,
-    };
-    match table
-        .iter_mut()
-        .find(|known| is(known, interface, &address))
-    {
-        Some(known) => *known = entry,
-        // What does not fit is told all the same; only its unseen removal
-        // would stay untold.
-        None => drop(table.push(entry)),
-    }
-}
-
-fn forget(table: &mut Vec<Known, KNOWN_MAX>, interface: InterfaceId, address: &LocalAddress) {
-    if let Some(at) = table.iter().position(|known| is(known, interface, address)) {
-        table.swap_remove(at);
-    }
-}
-
-fn mark_unseen(table: &mut Vec<Known, KNOWN_MAX>, interface: InterfaceId) {
-    for known in table
-        .iter_mut()
-        .filter(|known| known.interface == interface)
-    {
-        known.seen = false;
-    }
 }

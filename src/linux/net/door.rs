@@ -1,0 +1,209 @@
+//! What is open on one interface: a port and a membership for each family that
+//! is listened to. It opens and closes as the link comes and goes, counts what
+//! could not be sent, and never looks into a packet.
+
+use rustix::event::epoll;
+use rustix::fd::{BorrowedFd, OwnedFd};
+use rustix::io::Errno;
+
+use smena::event::{Link, Mac};
+use smena::node::Interface;
+use smena::protocol::Family;
+
+use crate::linux::failure::{Failure, Reason};
+use crate::linux::multicast;
+use crate::linux::packet::{Port, Received};
+
+/// Packets taken from one socket after one wake-up.
+const PACKETS_MAX: u8 = 64;
+
+/// The families in the order of a door's sides.
+pub const FAMILIES: [Family; 2] = [Family::Ipv4, Family::Ipv6];
+
+/// See the module.
+pub struct Door<'a> {
+    name: &'a str,
+    /// The epoll token of the first side.
+    token: u64,
+    /// The interface's index when the ports were opened; 0: they are closed.
+    index: u32,
+    /// By family. Where the interface only carries addresses, the first one
+    /// can only send.
+    sides: [Side; 2],
+    /// The ports could not be opened, and it was told as no link.
+    deaf: bool,
+    /// promote_secondaries was set on it.
+    promoted: bool,
+    send_errors: u32,
+}
+
+/// One family.
+#[derive(Default)]
+struct Side {
+    /// Adverts of this family are received here.
+    wanted: bool,
+    port: Option<Port>,
+    member: Option<OwnedFd>,
+    /// Packets that may still be taken in this turn.
+    waiting: u8,
+}
+
+/// What came of following a link.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Followed {
+    /// The door is as the link is.
+    Yes,
+    /// It could be opened, after it could not.
+    Again,
+    /// It can't be opened: a link that we are deaf on is as good as none.
+    Deaf,
+}
+
+impl<'a> Door<'a> {
+    /// A closed door; its sides have this epoll token and the next.
+    pub fn new(interface: &Interface<'a>, token: u64) -> Door<'a> {
+        let side = |wanted| Side {
+            wanted,
+            ..Side::default()
+        };
+        Door {
+            name: interface.name,
+            token,
+            index: 0,
+            sides: [side(interface.ipv4), side(interface.ipv6)],
+            deaf: false,
+            promoted: false,
+            send_errors: 0,
+        }
+    }
+
+    /// The interface's name.
+    pub fn name(&self) -> &'a str {
+        self.name
+    }
+
+    /// True once for each life of the interface.
+    pub fn take_unpromoted(&mut self) -> bool {
+        !core::mem::replace(&mut self.promoted, true)
+    }
+
+    /// Packets may wait on one side.
+    pub fn wake(&mut self, side: usize) {
+        self.sides[side].waiting = PACKETS_MAX;
+    }
+
+    /// Takes a packet from one side; `None`: nothing waits, or it had its turn.
+    pub fn receive(&mut self, side: usize, buffer: &mut [u8]) -> Option<usize> {
+        let side = &mut self.sides[side];
+        let port = side.port.as_ref().filter(|_| side.wanted)?;
+        loop {
+            side.waiting = side.waiting.checked_sub(1)?;
+            match port.receive(buffer) {
+                Received::Packet(length) => return Some(length),
+                Received::Other => {}
+                Received::Empty => side.waiting = 0,
+            }
+        }
+    }
+
+    /// Sends a packet. What is lost is lost, as on any wire; the next advert is
+    /// due soon.
+    pub fn send(&mut self, bytes: &[u8], ethertype: u16, destination: Mac) {
+        let sent = match self.sides.iter().find_map(|side| side.port.as_ref()) {
+            Some(port) => port.send(bytes, ethertype, destination),
+            None => Err(Errno::NODEV),
+        };
+        let Err(errno) = sent else {
+            return;
+        };
+        self.send_errors = self.send_errors.saturating_add(1);
+        // The first, the second, the fourth...: few lines, none forgotten.
+        if self.send_errors.is_power_of_two() {
+            let (name, count, why) = (self.name, self.send_errors, Reason(errno));
+            log::warn!("{name}: cannot send: {why} ({count} packets lost)");
+        }
+    }
+
+    /// Opens what the link needs, and closes what was another's.
+    pub fn follow(&mut self, link: Option<Link>, epoll: BorrowedFd<'_>) -> Followed {
+        let index = link.map_or(0, |link| link.index);
+        if self.index != index {
+            self.close(epoll);
+            self.deaf = false;
+        }
+        if index == 0 {
+            return Followed::Yes;
+        }
+        if let Err(failure) = self.open(index, epoll) {
+            if !self.deaf {
+                log::error!("{}: cannot listen: {failure}", self.name);
+            }
+            self.close(epoll);
+            self.deaf = true;
+            return Followed::Deaf;
+        }
+        if core::mem::replace(&mut self.deaf, false) {
+            return Followed::Again;
+        }
+        Followed::Yes
+    }
+
+    /// Opens what is not open yet on the interface with this index. A group
+    /// that can't be joined is no reason to be deaf: it is tried again with
+    /// the interface's next event.
+    fn open(&mut self, index: u32, epoll: BorrowedFd<'_>) -> Result<(), Failure> {
+        let fresh = self.index == 0;
+        self.index = index;
+        let carries_only = self.sides.iter().all(|side| !side.wanted);
+        if carries_only && self.sides[0].port.is_none() {
+            self.sides[0].port = Some(Port::open(self.name, index, None)?);
+        }
+        let sides = self.sides.iter_mut().zip(FAMILIES);
+        for (token, (side, family)) in (self.token..).zip(sides) {
+            if !side.wanted {
+                continue;
+            }
+            if side.member.is_none() {
+                match multicast::join(self.name, index, family) {
+                    Ok(member) => side.member = Some(member),
+                    Err(failure) if fresh => log::warn!("{failure}"),
+                    Err(_) => {}
+                }
+            }
+            if side.port.is_none() {
+                let port = Port::open(self.name, index, Some(family))?;
+                add(epoll, port.fd(), token)?;
+                side.port = Some(port);
+                side.waiting = PACKETS_MAX;
+            }
+        }
+        Ok(())
+    }
+
+    /// Closes everything.
+    fn close(&mut self, epoll: BorrowedFd<'_>) {
+        self.index = 0;
+        self.promoted = false;
+        self.send_errors = 0;
+        for side in &mut self.sides {
+            if let Some(port) = side.port.take().filter(|_| side.wanted) {
+                // A child that is yet to exec holds the socket open, and with
+                // it epoll would keep reporting it.
+                let _ = epoll::delete(epoll, port.fd());
+            }
+            side.member = None;
+            side.waiting = 0;
+        }
+    }
+}
+
+/// Has epoll report a socket that can be read.
+pub fn add(epoll: BorrowedFd<'_>, fd: BorrowedFd<'_>, token: u64) -> Result<(), Failure> {
+    epoll::add(
+        epoll,
+        fd,
+        epoll::EventData::new_u64(token),
+        epoll::EventFlags::IN,
+    )
+    .map_err(|errno| Failure::new("epoll_ctl", format_args!("a socket"), errno, ""))
+}
