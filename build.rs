@@ -170,7 +170,15 @@ fn embedded(path: &Path, capacities: [usize; 7]) -> Result<Option<PathBuf>, Stri
     if !path.exists() {
         return Ok(None);
     }
-    let [routers, addresses, checks, tracks, interfaces, sysctls, file] = capacities;
+    let [
+        routers,
+        addresses,
+        checks,
+        tracks,
+        interfaces,
+        sysctls,
+        file,
+    ] = capacities;
     let limits = config::Limits {
         routers,
         addresses,
@@ -189,16 +197,19 @@ fn embedded(path: &Path, capacities: [usize; 7]) -> Result<Option<PathBuf>, Stri
     };
     let mut errors = String::new();
     let mut configuration = Box::new(config::Config::EMPTY);
-    config::parse(&source, &limits, &mut configuration, &mut |diagnostic| {
-        match diagnostic.severity {
+    config::parse(
+        &source,
+        &limits,
+        &mut configuration,
+        &mut |diagnostic| match diagnostic.severity {
             config::Severity::Error => errors += &diagnostic.to_string(),
             config::Severity::Warning => {
                 for line in diagnostic.to_string().lines() {
                     println!("cargo:warning={line}");
                 }
             }
-        }
-    });
+        },
+    );
     if !errors.is_empty() {
         return Err(errors);
     }
