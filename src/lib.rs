@@ -30,6 +30,7 @@ extern crate std;
 
 pub mod board;
 pub mod check;
+pub mod command;
 pub mod config;
 pub mod event;
 pub mod hook;

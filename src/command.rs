@@ -1,0 +1,341 @@
+//! The command line: which command, and with what. It opens nothing and prints
+//! nothing; an error says what is wrong and what was probably meant.
+
+use core::fmt;
+
+/// What the user asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Command<'a> {
+    /// `run`: the keeper, in the foreground.
+    Run {
+        /// `-c`.
+        file: Option<&'a str>,
+    },
+    /// `check`: validate one file, or two halves of a pair.
+    Check {
+        /// `-c`.
+        file: Option<&'a str>,
+        /// `--peer`: the other node's file.
+        peer: Option<&'a str>,
+    },
+    /// `status`: one look at the running keeper.
+    Status {
+        /// `-c`.
+        file: Option<&'a str>,
+        /// `--json`.
+        json: bool,
+    },
+    /// `demo`.
+    Demo,
+    /// `version`.
+    Version,
+    /// `help`, `-h`, `--help`.
+    Help,
+}
+
+/// What is wrong with a command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Error<'a> {
+    /// No such command.
+    UnknownCommand(&'a str),
+    /// A command that a later version brings.
+    NotYet(&'a str),
+    /// An option that the command does not take.
+    UnknownOption(&'static str, &'a str),
+    /// An option whose value is missing, and what the value is.
+    NoValue(&'static str, &'static str),
+    /// An option that stands there twice.
+    Twice(&'static str),
+    /// A word too many.
+    Unexpected(&'static str, &'a str),
+}
+
+/// The text of `smena help`.
+pub const HELP: &str = "\
+usage: smena [COMMAND] [OPTIONS]
+
+  run     [-c FILE]                 keep the addresses, in the foreground
+  check   [-c FILE] [--peer FILE]   validate a configuration, or both halves of a pair
+  status  [-c FILE] [--json]        one look at everything; plain `smena` is the same
+  demo                              watch a pair fail over in private network namespaces
+  version
+  help
+
+FILE defaults to /etc/smena.ini, then to the configuration inside the binary.
+Exit codes: 0 fine; 1 degraded or warnings; 2 the configuration or the command
+line is wrong; 3 not running, or unreadable; 4 the system refused.
+";
+
+/// The commands there are, and the options of each.
+const COMMANDS: &[(&str, &[&str])] = &[
+    ("run", &["-c"]),
+    ("check", &["-c", "--peer"]),
+    ("status", &["-c", "--json"]),
+    ("demo", &[]),
+    ("version", &[]),
+    ("help", &[]),
+];
+
+/// Commands that the surface names and this version has not.
+const LATER: &[&str] = &[
+    "events", "why", "standby", "resume", "takeover", "drain", "maint", "ready", "reload", "adapt",
+    "replay", "bake",
+];
+
+impl<'a> Command<'a> {
+    /// Reads the words after the program's name. Without a command it is `status`.
+    pub fn parse(words: &mut dyn Iterator<Item = &'a str>) -> Result<Command<'a>, Error<'a>> {
+        let first = words.next();
+        let (name, options) = match first {
+            None => return Command::build("status", Options::default()),
+            Some("-h" | "--help") => ("help", &[] as &[&str]),
+            Some("-V" | "--version") => ("version", &[] as &[&str]),
+            Some(option) if option.starts_with('-') => ("status", options_of("status")),
+            Some(word) => match COMMANDS.iter().find(|(name, _)| *name == word) {
+                Some((name, options)) => (*name, *options),
+                None if LATER.contains(&word) => return Err(Error::NotYet(word)),
+                None => return Err(Error::UnknownCommand(word)),
+            },
+        };
+        let mut said = Options::default();
+        let mut next = first.filter(|word| name == "status" && word.starts_with('-'));
+        while let Some(word) = next.take().or_else(|| words.next()) {
+            if matches!(word, "-h" | "--help") {
+                return Ok(Command::Help);
+            }
+            said.take(name, options, word, words)?;
+        }
+        Command::build(name, said)
+    }
+
+    /// The command of a name that [`COMMANDS`] has.
+    fn build(name: &str, said: Options<'a>) -> Result<Command<'a>, Error<'a>> {
+        let Options { file, peer, json } = said;
+        Ok(match name {
+            "run" => Command::Run { file },
+            "check" => Command::Check { file, peer },
+            "status" => Command::Status { file, json },
+            "demo" => Command::Demo,
+            "version" => Command::Version,
+            _ => Command::Help,
+        })
+    }
+}
+
+/// The options of all commands.
+#[derive(Default)]
+struct Options<'a> {
+    file: Option<&'a str>,
+    peer: Option<&'a str>,
+    json: bool,
+}
+
+impl<'a> Options<'a> {
+    /// Takes one word, and the next one when that is its value.
+    fn take(
+        &mut self,
+        command: &'static str,
+        options: &[&str],
+        word: &'a str,
+        words: &mut dyn Iterator<Item = &'a str>,
+    ) -> Result<(), Error<'a>> {
+        if !word.starts_with('-') {
+            return Err(Error::Unexpected(command, word));
+        }
+        // `-cFILE` and `--peer=FILE` carry their value.
+        let (option, attached) = match word.split_once('=') {
+            Some((option, value)) if option.starts_with("--") => (option, Some(value)),
+            _ if word.starts_with("-c") => word.split_at(2).into_option(),
+            _ => (word, None),
+        };
+        if !options.contains(&option) {
+            return Err(Error::UnknownOption(command, word));
+        }
+        let mut value = |option| {
+            let value = attached.or_else(|| words.next());
+            value
+                .filter(|value| !value.is_empty())
+                .ok_or(Error::NoValue(option, "FILE"))
+        };
+        match option {
+            "-c" => once("-c", &mut self.file, value("-c")?),
+            "--peer" => once("--peer", &mut self.peer, value("--peer")?),
+            "--json" if attached.is_none() => {
+                self.json = true;
+                Ok(())
+            }
+            _ => Err(Error::UnknownOption(command, word)),
+        }
+    }
+}
+
+/// Splits off an attached value, which is none when it is empty.
+trait IntoOption<'a> {
+    fn into_option(self) -> (&'a str, Option<&'a str>);
+}
+
+impl<'a> IntoOption<'a> for (&'a str, &'a str) {
+    fn into_option(self) -> (&'a str, Option<&'a str>) {
+        (self.0, (!self.1.is_empty()).then_some(self.1))
+    }
+}
+
+/// Sets an option that may stand there once.
+fn once<'a>(
+    option: &'static str,
+    slot: &mut Option<&'a str>,
+    value: &'a str,
+) -> Result<(), Error<'a>> {
+    match slot.replace(value) {
+        None => Ok(()),
+        Some(_) => Err(Error::Twice(option)),
+    }
+}
+
+/// The options of a command.
+fn options_of(command: &str) -> &'static [&'static str] {
+    COMMANDS
+        .iter()
+        .find(|(name, _)| *name == command)
+        .map_or(&[], |(_, options)| *options)
+}
+
+impl fmt::Display for Error<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Error::UnknownCommand(word) => {
+                write!(f, "unknown command `{word}`")?;
+                let names = COMMANDS.iter().map(|(name, _)| *name);
+                suggest(f, closest(word, &mut names.chain(LATER.iter().copied())))
+            }
+            Error::NotYet(word) => write!(f, "`{word}` is not in this version"),
+            Error::UnknownOption(command, word) => {
+                write!(f, "`{command}` has no option `{word}`")?;
+                suggest(f, closest(word, &mut options_of(command).iter().copied()))
+            }
+            Error::NoValue(option, value) => write!(f, "`{option}` needs a {value} behind it"),
+            Error::Twice(option) => write!(f, "`{option}` is given twice"),
+            Error::Unexpected(command, word) => {
+                write!(f, "`{command}` takes no `{word}`")?;
+                suggest(f, None)
+            }
+        }
+    }
+}
+
+/// Ends an error with what was probably meant, or with where to look.
+fn suggest(f: &mut fmt::Formatter<'_>, meant: Option<&str>) -> fmt::Result {
+    match meant {
+        Some(meant) => write!(f, "; did you mean `{meant}`?"),
+        None => f.write_str("; see `smena help`"),
+    }
+}
+
+/// The candidate that a word was probably meant to be.
+fn closest<'c>(word: &str, candidates: &mut dyn Iterator<Item = &'c str>) -> Option<&'c str> {
+    candidates
+        .map(|candidate| (distance(word.as_bytes(), candidate.as_bytes()), candidate))
+        .filter(|(distance, candidate)| *distance <= candidate.len().div_ceil(3))
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
+/// How many letters differ: insertions, deletions and replacements (Levenshtein).
+fn distance(a: &[u8], b: &[u8]) -> usize {
+    const LONGEST: usize = 16;
+    if a.len() > LONGEST || b.len() > LONGEST {
+        return usize::MAX;
+    }
+    let mut row = [0; LONGEST + 1];
+    for (at, cell) in row.iter_mut().enumerate() {
+        *cell = at;
+    }
+    for (at, x) in a.iter().enumerate() {
+        let (mut corner, mut left) = (row[0], at + 1);
+        row[0] = left;
+        for (y, cell) in b.iter().zip(row.iter_mut().skip(1)) {
+            let replaced = corner + usize::from(x != y);
+            corner = *cell;
+            left = replaced.min(left + 1).min(corner + 1);
+            *cell = left;
+        }
+    }
+    row.get(b.len()).copied().unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::string::ToString;
+
+    use super::{Command, Error};
+
+    fn parse<'a>(words: &[&'a str]) -> Result<Command<'a>, Error<'a>> {
+        Command::parse(&mut words.iter().copied())
+    }
+
+    #[track_caller]
+    fn message(words: &[&str], expected: &str) {
+        assert_eq!(parse(words).unwrap_err().to_string(), expected);
+    }
+
+    #[test]
+    fn nothing_is_status() {
+        let status = Command::Status {
+            file: None,
+            json: false,
+        };
+        assert_eq!(parse(&[]), Ok(status));
+        assert_eq!(parse(&["status"]), Ok(status));
+        let json = Command::Status {
+            file: Some("a.ini"),
+            json: true,
+        };
+        assert_eq!(parse(&["-c", "a.ini", "--json"]), Ok(json));
+        assert_eq!(parse(&["--json", "-ca.ini"]), Ok(json));
+        assert_eq!(parse(&["status", "--json", "-c", "a.ini"]), Ok(json));
+    }
+
+    #[test]
+    fn values_follow_or_are_attached() {
+        let both = Command::Check {
+            file: Some("a"),
+            peer: Some("b"),
+        };
+        assert_eq!(parse(&["check", "-c", "a", "--peer", "b"]), Ok(both));
+        assert_eq!(parse(&["check", "--peer=b", "-ca"]), Ok(both));
+        assert_eq!(parse(&["run"]), Ok(Command::Run { file: None }));
+        assert_eq!(parse(&["run", "--help"]), Ok(Command::Help));
+        assert_eq!(parse(&["--version"]), Ok(Command::Version));
+        assert_eq!(parse(&["-h"]), Ok(Command::Help));
+    }
+
+    #[test]
+    fn errors_say_what_was_meant() {
+        message(
+            &["statsu"],
+            "unknown command `statsu`; did you mean `status`?",
+        );
+        message(&["chek"], "unknown command `chek`; did you mean `check`?");
+        message(&["xyzzy"], "unknown command `xyzzy`; see `smena help`");
+        message(&["events"], "`events` is not in this version");
+        message(
+            &["status", "--jsno"],
+            "`status` has no option `--jsno`; did you mean `--json`?",
+        );
+        message(
+            &["run", "--json"],
+            "`run` has no option `--json`; see `smena help`",
+        );
+        message(
+            &["--json=1"],
+            "`status` has no option `--json=1`; did you mean `--json`?",
+        );
+        message(&["run", "-c"], "`-c` needs a FILE behind it");
+        message(&["check", "--peer="], "`--peer` needs a FILE behind it");
+        message(&["run", "-c", "a", "-c", "b"], "`-c` is given twice");
+        message(
+            &["run", "a.ini"],
+            "`run` takes no `a.ini`; see `smena help`",
+        );
+    }
+}
