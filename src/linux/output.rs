@@ -1,0 +1,115 @@
+//! Standard output and error of the commands that talk to a person: blocking,
+//! buffered, and done with at the first error.
+//!
+//! # Safety
+//!
+//! The three standard descriptors are open from the first moment of the process
+//! to its end: `start` sees to it, and nothing closes them.
+#![allow(unsafe_code)]
+
+use core::fmt;
+
+use rustix::fd::{AsFd, BorrowedFd};
+use rustix::io::{Errno, write};
+
+/// A descriptor with a buffer before it. Nothing is flushed on drop: the last
+/// [`Output::flush`] also tells whether all of it was written.
+pub struct Output<'fd> {
+    descriptor: BorrowedFd<'fd>,
+    buffer: [u8; 1024],
+    length: usize,
+    failed: bool,
+}
+
+/// Standard input.
+pub fn stdin() -> BorrowedFd<'static> {
+    // SAFETY: it is open and stays so.
+    unsafe { rustix::stdio::stdin() }
+}
+
+/// Standard output.
+pub fn stdout() -> BorrowedFd<'static> {
+    // SAFETY: it is open and stays so.
+    unsafe { rustix::stdio::stdout() }
+}
+
+/// Standard error.
+pub fn stderr() -> BorrowedFd<'static> {
+    // SAFETY: it is open and stays so.
+    unsafe { rustix::stdio::stderr() }
+}
+
+impl Output<'static> {
+    /// Standard output.
+    pub fn stdout() -> Output<'static> {
+        Output::new(stdout())
+    }
+
+    /// Standard error.
+    pub fn stderr() -> Output<'static> {
+        Output::new(stderr())
+    }
+}
+
+impl<'fd> Output<'fd> {
+    /// Writes to any descriptor.
+    pub fn new(descriptor: BorrowedFd<'fd>) -> Output<'fd> {
+        Output {
+            descriptor,
+            buffer: [0; 1024],
+            length: 0,
+            failed: false,
+        }
+    }
+
+    /// Writes what is buffered; false when anything since the start failed.
+    pub fn flush(&mut self) -> bool {
+        let bytes = self.buffer.get(..self.length).unwrap_or_default();
+        self.failed |= !self.failed && write_all(self.descriptor, bytes).is_err();
+        self.length = 0;
+        !self.failed
+    }
+}
+
+impl fmt::Write for Output<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let mut rest = text.as_bytes();
+        while !rest.is_empty() && !self.failed {
+            let room = self.buffer.get_mut(self.length..).unwrap_or_default();
+            let fits = room.len().min(rest.len());
+            let (now, later) = rest.split_at(fits);
+            if let Some(room) = room.get_mut(..fits) {
+                room.copy_from_slice(now);
+            }
+            self.length += fits;
+            rest = later;
+            if self.length == self.buffer.len() {
+                self.flush();
+            }
+        }
+        if self.failed { Err(fmt::Error) } else { Ok(()) }
+    }
+}
+
+/// Writes all of it, however many calls that takes.
+pub fn write_all(descriptor: impl AsFd, mut bytes: &[u8]) -> Result<(), Errno> {
+    while !bytes.is_empty() {
+        match write(&descriptor, bytes) {
+            Ok(length) => bytes = bytes.get(length..).unwrap_or_default(),
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+    Ok(())
+}
+
+/// Prints to standard error, for a message outside of the log.
+#[macro_export]
+macro_rules! complain {
+    ($($argument:tt)*) => {{
+        use core::fmt::Write as _;
+        let mut output = $crate::linux::output::Output::stderr();
+        let _ = writeln!(output, $($argument)*);
+        output.flush();
+    }};
+}

@@ -1,0 +1,110 @@
+//! Short texts in fixed memory: what does not fit is cut, never an error.
+
+use core::ffi::CStr;
+use core::fmt;
+
+/// A text of at most `N` bytes.
+pub struct Text<const N: usize> {
+    bytes: [u8; N],
+    length: usize,
+    cut: bool,
+}
+
+impl<const N: usize> Text<N> {
+    /// The empty text.
+    pub const fn new() -> Text<N> {
+        Text {
+            bytes: [0; N],
+            length: 0,
+            cut: false,
+        }
+    }
+
+    /// A text made from anything that can be written.
+    pub fn of(arguments: fmt::Arguments<'_>) -> Text<N> {
+        let mut text = Text::new();
+        let _ = fmt::write(&mut text, arguments);
+        text
+    }
+
+    /// What was written and fitted.
+    pub fn as_str(&self) -> &str {
+        let bytes = self.bytes.get(..self.length).unwrap_or_default();
+        core::str::from_utf8(bytes).unwrap_or_default()
+    }
+
+    /// Whether something did not fit.
+    pub const fn is_cut(&self) -> bool {
+        self.cut
+    }
+
+    /// The text as a C string; `None` when there is no room for its closing
+    /// zero, when it was cut, or when it holds a zero.
+    pub fn as_c_str(&mut self) -> Option<&CStr> {
+        if self.cut {
+            return None;
+        }
+        *self.bytes.get_mut(self.length)? = 0;
+        CStr::from_bytes_with_nul(self.bytes.get(..=self.length)?).ok()
+    }
+}
+
+impl<const N: usize> fmt::Write for Text<N> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        // After a cut nothing follows, or the end would belong to no beginning.
+        let room = if self.cut { 0 } else { N - self.length };
+        let mut fits = text.len().min(room);
+        while !text.is_char_boundary(fits) {
+            fits -= 1;
+        }
+        self.cut |= fits < text.len();
+        let end = self.length + fits;
+        if let (Some(to), Some(from)) = (
+            self.bytes.get_mut(self.length..end),
+            text.as_bytes().get(..fits),
+        ) {
+            to.copy_from_slice(from);
+            self.length = end;
+        }
+        Ok(())
+    }
+}
+
+/// Bytes from somewhere else as one printable line: valid UTF-8 stays, control
+/// characters and anything else are written as `\xNN`.
+pub struct Escaped<'a>(pub &'a [u8]);
+
+impl fmt::Display for Escaped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for chunk in self.0.utf8_chunks() {
+            escape(f, chunk.valid())?;
+            for byte in chunk.invalid() {
+                hexadecimal(f, *byte)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Writes text with its control characters as `\xNN`; a tab stays.
+pub fn escape(to: &mut dyn fmt::Write, text: &str) -> fmt::Result {
+    let control = |byte: &u8| (*byte < b' ' && *byte != b'\t') || *byte == 0x7f;
+    let mut rest = text;
+    while let Some(at) = rest.as_bytes().iter().position(control) {
+        let (clean, tail) = rest.split_at(at);
+        to.write_str(clean)?;
+        hexadecimal(to, tail.as_bytes().first().copied().unwrap_or_default())?;
+        rest = tail.get(1..).unwrap_or_default();
+    }
+    to.write_str(rest)
+}
+
+/// Writes one byte as `\xNN`.
+fn hexadecimal(to: &mut dyn fmt::Write, byte: u8) -> fmt::Result {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    to.write_str("\\x")?;
+    for digit in [byte >> 4, byte & 15] {
+        to.write_char(char::from(DIGITS[usize::from(digit)]))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,102 @@
+//! `script_user`: who runs checks and hooks. A name is looked up in
+//! `/etc/passwd` once, at the start; a number needs no file.
+
+use rustix::fs::{Mode, OFlags, open};
+use rustix::io::{Errno, read};
+use rustix::process::{Gid, Uid};
+use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
+
+/// The file that names users.
+const PASSWD: &str = "/etc/passwd";
+
+/// A user and the group that comes with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct User {
+    uid: u32,
+    gid: u32,
+}
+
+/// Why a user is none.
+pub enum Unknown {
+    /// `/etc/passwd` has no such name.
+    Name,
+    /// `/etc/passwd` cannot be read.
+    File(Errno),
+}
+
+impl User {
+    /// The superuser, whom `script_user` names where it is absent.
+    pub const ROOT: User = User { uid: 0, gid: 0 };
+
+    /// The user of a name or number. The group of a number that no line of
+    /// `/etc/passwd` has is the same number.
+    pub fn find(name: &str) -> Result<User, Unknown> {
+        if name == "root" {
+            return Ok(User::ROOT);
+        }
+        match (name.parse(), find_line(name)) {
+            (_, Ok(Some(user))) => Ok(user),
+            (Ok(uid), _) => Ok(User { uid, gid: uid }),
+            (Err(_), Ok(None)) => Err(Unknown::Name),
+            (Err(_), Err(errno)) => Err(Unknown::File(errno)),
+        }
+    }
+
+    /// In a child: becomes this user for good, with its group and no other.
+    pub fn become_it(&self) -> Result<(), Errno> {
+        let uid = Uid::from_raw(self.uid);
+        let gid = Gid::from_raw(self.gid);
+        if rustix::process::geteuid() == uid && self.uid == 0 {
+            // Root stays root; in a user namespace setgroups may be forbidden.
+            return Ok(());
+        }
+        set_thread_groups(&[gid])?;
+        set_thread_res_gid(gid, gid, gid)?;
+        set_thread_res_uid(uid, uid, uid)
+    }
+}
+
+/// The user of the line with this name or number, if there is one.
+fn find_line(wanted: &str) -> Result<Option<User>, Errno> {
+    let file = open(PASSWD, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+    let mut buffer = [0; 1024];
+    let mut length = 0;
+    loop {
+        let room = buffer.get_mut(length..).unwrap_or_default();
+        // A line longer than the buffer is no user's; it is passed over in parts.
+        if room.is_empty() {
+            length = 0;
+            continue;
+        }
+        let got = read(&file, room)?;
+        let end = length + got;
+        let bytes = buffer.get(..end).unwrap_or_default();
+        let mut used = 0;
+        for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+            if got > 0 && line.last() != Some(&b'\n') {
+                break;
+            }
+            used += line.len();
+            if let Some(user) = parse_line(line, wanted) {
+                return Ok(Some(user));
+            }
+        }
+        if got == 0 {
+            return Ok(None);
+        }
+        buffer.copy_within(used..end, 0);
+        length = end - used;
+    }
+}
+
+/// `name:password:uid:gid:...` as a user, when name or uid is the wanted one.
+fn parse_line(line: &[u8], wanted: &str) -> Option<User> {
+    let line = core::str::from_utf8(line).ok()?;
+    let mut fields = line.trim_end().split(':');
+    let name = fields.next()?;
+    let uid = fields.nth(1)?;
+    let gid = fields.next()?.parse().ok()?;
+    let found = name == wanted || uid == wanted;
+    let uid = uid.parse().ok()?;
+    found.then_some(User { uid, gid })
+}
