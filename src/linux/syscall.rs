@@ -3,10 +3,34 @@
 //! # Safety
 //!
 //! Each function makes its pointers from references or owned descriptors, so
-//! what the kernel is handed lives through the call.
+//! what the kernel is handed lives through the call. [`fork`] is sound because
+//! the process has one thread, no libc and no heap: the copy finds every
+//! structure as its only thread left it.
 #![allow(unsafe_code)]
 
+use core::ffi::CStr;
+use core::ptr;
+
+use rustix::fd::{FromRawFd, OwnedFd};
+use rustix::io::Errno;
+use rustix::process::Pid;
+
 use super::arch::{number, syscall6};
+
+/// A set of signals as the kernel has it: bit `n - 1` is signal `n`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SignalSet(pub u64);
+
+/// The kernel's size of a signal set in bytes.
+const SIGNAL_SET_SIZE: usize = 8;
+
+/// The result of a call, or its error number.
+fn result(returned: isize) -> Result<usize, Errno> {
+    match usize::try_from(returned) {
+        Ok(value) => Ok(value),
+        Err(_) => Err(Errno::from_raw_os_error(-(returned as i32))),
+    }
+}
 
 /// exit_group(2)—Ends the process.
 pub fn exit(code: i32) -> ! {
@@ -14,4 +38,201 @@ pub fn exit(code: i32) -> ! {
         // SAFETY: the call takes no pointer and does not return.
         unsafe { syscall6(number::EXIT_GROUP, code as usize, 0, 0, 0, 0, 0) };
     }
+}
+
+/// Where a fork continues.
+pub enum Fork {
+    /// In the copy.
+    Child,
+    /// In the caller; the descriptor becomes readable when the child has ended.
+    Parent(Pid, OwnedFd),
+}
+
+/// clone(SIGCHLD | CLONE_PIDFD)—Copies the process.
+///
+/// The child id and thread pointer arguments, whose order differs between
+/// processors, are both zero.
+pub fn fork() -> Result<Fork, Errno> {
+    const SIGCHLD: usize = 17;
+    const CLONE_PIDFD: usize = 0x1000;
+    let mut pidfd: i32 = -1;
+    // SAFETY: without CLONE_VM the copy has its own stack at the same address,
+    // so no stack pointer is given; `pidfd` is written in the parent only.
+    let returned = unsafe {
+        syscall6(
+            number::CLONE,
+            SIGCHLD | CLONE_PIDFD,
+            0,
+            (&raw mut pidfd) as usize,
+            0,
+            0,
+            0,
+        )
+    };
+    match Pid::from_raw(result(returned)? as i32) {
+        None => Ok(Fork::Child),
+        Some(pid) => {
+            // SAFETY: the kernel has just made this descriptor for us.
+            let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
+            Ok(Fork::Parent(pid, pidfd))
+        }
+    }
+}
+
+/// A list of C strings that ends with a null pointer, as execve(2) takes it.
+pub struct CStrings<'a, const N: usize> {
+    pointers: [*const u8; N],
+    length: usize,
+    strings: core::marker::PhantomData<&'a CStr>,
+}
+
+impl<'a, const N: usize> CStrings<'a, N> {
+    /// The empty list.
+    pub const fn new() -> CStrings<'a, N> {
+        CStrings {
+            pointers: [ptr::null(); N],
+            length: 0,
+            strings: core::marker::PhantomData,
+        }
+    }
+
+    /// Appends a string; false when the list is full.
+    pub fn push(&mut self, string: &'a CStr) -> bool {
+        if self.length + 1 >= N {
+            return false;
+        }
+        self.pointers[self.length] = string.as_ptr().cast();
+        self.length += 1;
+        true
+    }
+}
+
+/// execve(2)—Becomes another program; returns only when that failed.
+pub fn execve<const N: usize, const M: usize>(
+    path: &CStr,
+    arguments: &CStrings<'_, N>,
+    environment: &CStrings<'_, M>,
+) -> Errno {
+    // SAFETY: the path and both lists end as the call asks, since the last slot
+    // of a list is never filled, and all strings outlive the borrow.
+    let returned = unsafe {
+        syscall6(
+            number::EXECVE,
+            path.as_ptr() as usize,
+            arguments.pointers.as_ptr() as usize,
+            environment.pointers.as_ptr() as usize,
+            0,
+            0,
+            0,
+        )
+    };
+    result(returned).err().unwrap_or(Errno::INVAL)
+}
+
+/// close_range(2)—Closes every descriptor from `first` on. Fails before Linux 5.9.
+pub fn close_range(first: u32) -> Result<(), Errno> {
+    // SAFETY: the callers are forked children that use none of these
+    // descriptors again.
+    let returned = unsafe {
+        syscall6(
+            number::CLOSE_RANGE,
+            first as usize,
+            u32::MAX as usize,
+            0,
+            0,
+            0,
+            0,
+        )
+    };
+    result(returned).map(|_| ())
+}
+
+/// close(2) by number, for kernels without [`close_range`].
+pub fn close(descriptor: i32) {
+    // SAFETY: as for `close_range`.
+    unsafe { rustix::io::close(descriptor) };
+}
+
+/// rt_sigprocmask(SIG_SETMASK)—Blocks exactly these signals.
+pub fn set_signal_mask(blocked: SignalSet) {
+    const SIG_SETMASK: usize = 2;
+    // SAFETY: the set lives through the call, and no old set is asked for.
+    let returned = unsafe {
+        syscall6(
+            number::RT_SIGPROCMASK,
+            SIG_SETMASK,
+            (&raw const blocked.0) as usize,
+            0,
+            SIGNAL_SET_SIZE,
+            0,
+            0,
+        )
+    };
+    debug_assert!(returned == 0);
+}
+
+/// rt_sigaction(2)—Gives every signal its default action.
+pub fn reset_signal_actions() {
+    const SIGNALS: usize = 64;
+    // Handler, flags, restorer and mask, all zero: SIG_DFL on every processor.
+    let action = [0_u64; 4];
+    for signal in 1..=SIGNALS {
+        // SAFETY: the action lives through the call and names no handler;
+        // SIGKILL and SIGSTOP are refused, which changes nothing.
+        unsafe {
+            syscall6(
+                number::RT_SIGACTION,
+                signal,
+                (&raw const action) as usize,
+                0,
+                SIGNAL_SET_SIZE,
+                0,
+                0,
+            )
+        };
+    }
+}
+
+/// signalfd4(2)—A descriptor that these signals are read from.
+pub fn signalfd(signals: SignalSet) -> Result<OwnedFd, Errno> {
+    const SFD_CLOEXEC_NONBLOCK: usize = 0o2000000 | 0o4000;
+    // SAFETY: the set lives through the call.
+    let returned = unsafe {
+        syscall6(
+            number::SIGNALFD4,
+            usize::MAX,
+            (&raw const signals.0) as usize,
+            SIGNAL_SET_SIZE,
+            SFD_CLOEXEC_NONBLOCK,
+            0,
+            0,
+        )
+    };
+    let descriptor = result(returned)?;
+    // SAFETY: the kernel has just made this descriptor for us.
+    Ok(unsafe { OwnedFd::from_raw_fd(descriptor as i32) })
+}
+
+/// waitid(P_ALL, WEXITED | WNOHANG | WNOWAIT)—The id of some child that has
+/// ended and still waits to be collected.
+pub fn ended_child() -> Option<Pid> {
+    const P_ALL: usize = 0;
+    const WNOHANG_WEXITED_WNOWAIT: usize = 1 | 4 | 0x0100_0000;
+    // siginfo_t: 128 bytes; on 64 bits the child's id is its fifth 32-bit word.
+    let mut info = [0_i32; 32];
+    const SI_PID: usize = 4;
+    // SAFETY: the kernel writes one siginfo_t of 128 bytes.
+    let returned = unsafe {
+        syscall6(
+            number::WAITID,
+            P_ALL,
+            0,
+            (&raw mut info) as usize,
+            WNOHANG_WEXITED_WNOWAIT,
+            0,
+            0,
+        )
+    };
+    result(returned).ok()?;
+    Pid::from_raw(info[SI_PID])
 }

@@ -78,4 +78,8 @@ pub mod number {
     pub const RECVFROM: usize = 207;
     /// sched_setscheduler(2).
     pub const SCHED_SETSCHEDULER: usize = 119;
+    /// waitid(2).
+    pub const WAITID: usize = 95;
+    /// close_range(2).
+    pub const CLOSE_RANGE: usize = 436;
 }

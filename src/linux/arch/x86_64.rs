@@ -77,4 +77,8 @@ pub mod number {
     pub const RECVFROM: usize = 45;
     /// sched_setscheduler(2).
     pub const SCHED_SETSCHEDULER: usize = 144;
+    /// waitid(2).
+    pub const WAITID: usize = 247;
+    /// close_range(2).
+    pub const CLOSE_RANGE: usize = 436;
 }

@@ -1,0 +1,547 @@
+//! Children of the keeper: checks and hooks, from fork to collection, and what
+//! they print in between.
+//!
+//! Each is a process group of its own with a pipe for its output and a pidfd
+//! that tells its end. Nothing here waits for a child, and no child can make it:
+//! even the judging of a path and the change of user happen in the child. Each
+//! run ends in one function, `end`, however it came to its end.
+
+use heapless::Vec;
+use rustix::event::epoll::{self, EventData, EventFlags};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::{Mode, OFlags, fcntl_setfl, open};
+use rustix::io::{Errno, read};
+use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::process::{
+    Pid, Signal, WaitId, WaitIdOptions, WaitIdStatus, WaitOptions, getpid, kill_process_group,
+    set_child_subreaper, setpgid, waitid, waitpid,
+};
+use smena::config::{CheckKind, Config};
+use smena::event::{CheckId, CheckResult, Event, Exit, HookCall, Kill, Outcome, RouterId};
+use smena::node::Node;
+use smena::{Instant, board};
+
+use super::answer::{Answers, TEXT_MAX};
+use super::failure::{Failure, Reason};
+use super::lines::{Lines, Said};
+use super::spawn::{self, Program, Setting};
+use super::syscall::{self, Fork};
+use super::text::{Escaped, Text};
+use super::user::User;
+use super::{hook, scan};
+
+/// The most children: one for each check and one for each router's hook.
+const CHILDREN_MAX: usize = board::CHECKS_MAX + board::ROUTERS_MAX;
+/// Reads of one pipe when its child has ended: a pipe holds 64 KiB.
+const LAST_READS_MAX: usize = 64;
+
+/// The tokens of children in epoll: two each, pidfd and pipe.
+pub const TOKENS: u64 = 1 << 32;
+
+/// Whose process it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Owner {
+    Check(CheckId),
+    Hook(RouterId),
+}
+
+/// The place of one check or hook.
+pub struct Place {
+    owner: Owner,
+    /// Made at the first run and kept: what a hook daemonised may go on writing.
+    pipe: Option<Pipe>,
+    lines: Lines,
+    /// The pipe is left alone for a while.
+    paused: bool,
+    running: Option<Running>,
+}
+
+struct Pipe {
+    read: OwnedFd,
+    write: OwnedFd,
+}
+
+struct Running {
+    pid: Pid,
+    pidfd: OwnedFd,
+}
+
+/// The end of a child, with what it said.
+pub struct Ended {
+    owner: Owner,
+    outcome: Outcome,
+    exit: Exit,
+    detail: Text<TEXT_MAX>,
+}
+
+impl Ended {
+    /// As the core is told.
+    pub fn event(&self) -> Event<'_> {
+        match self.owner {
+            Owner::Check(id) => Event::CheckEnded(
+                id,
+                CheckResult {
+                    outcome: self.outcome,
+                    detail: self.detail.as_str(),
+                },
+            ),
+            Owner::Hook(id) => Event::HookEnded(id, self.exit),
+        }
+    }
+}
+
+/// What there was to collect.
+pub enum Collected {
+    /// A check or a hook has ended.
+    Ended(Ended),
+    /// A process that was adopted.
+    Stray,
+    /// Nothing.
+    Nothing,
+}
+
+/// The table of places, which is large.
+pub type Places = Vec<Place, CHILDREN_MAX>;
+
+/// All children.
+pub struct Children<'a> {
+    config: &'a Config<'a>,
+    places: &'a mut Places,
+    answers: Answers,
+    epoll: BorrowedFd<'a>,
+    null: OwnedFd,
+    user: User,
+    keeper: Pid,
+}
+
+impl<'a> Children<'a> {
+    /// Places for every check and router of the configuration; the process
+    /// adopts what its children leave behind, so that it can be collected.
+    pub fn open(
+        config: &'a Config<'a>,
+        epoll: BorrowedFd<'a>,
+        user: User,
+        places: &'a mut Places,
+    ) -> Result<Children<'a>, Failure> {
+        const NULL: &str = "/dev/null";
+        let null = open(NULL, OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()).map_err(|errno| {
+            Failure::new(
+                "open",
+                format_args!("{NULL}"),
+                errno,
+                "mount devtmpfs on /dev",
+            )
+        })?;
+        let keeper = getpid();
+        // Refused nowhere; without it strays would go to init.
+        let _ = set_child_subreaper(Some(keeper));
+        let children = Children {
+            config,
+            places,
+            answers: Answers::open(config.checks.len() + config.routers.len())?,
+            epoll,
+            null,
+            user,
+            keeper,
+        };
+        let checks = (0..config.checks.len()).map(|at| Owner::Check(CheckId(at as u8)));
+        let hooks = (0..config.routers.len()).map(|at| Owner::Hook(RouterId(at as u8)));
+        for owner in checks.chain(hooks) {
+            let place = Place {
+                owner,
+                pipe: None,
+                lines: Lines::new(),
+                paused: false,
+                running: None,
+            };
+            // The table has room for every check and router of any configuration.
+            let fitted = children.places.push(place).is_ok();
+            assert!(fitted);
+        }
+        Ok(children)
+    }
+
+    /// Starts a check. An event comes back when that failed.
+    pub fn start_check(&mut self, id: CheckId) -> Option<Event<'static>> {
+        let at = usize::from(id.0);
+        let kind = &self.config.checks[at].kind;
+        let started = self.fork(at, Some(Signal::KILL), &|children, setting| {
+            children.run_check(at, kind, setting)
+        });
+        let errno = started.err()?;
+        let name = self.config.checks[at].name;
+        log::error!("check {name}: cannot start a process: {}", Reason(errno));
+        Some(Event::CheckEnded(
+            id,
+            CheckResult {
+                outcome: Outcome::Unknown,
+                detail: "cannot start a process",
+            },
+        ))
+    }
+
+    /// Starts a router's hook. An event comes back when that failed.
+    pub fn start_hook(
+        &mut self,
+        node: &Node<'_>,
+        id: RouterId,
+        call: HookCall,
+    ) -> Option<Event<'static>> {
+        let at = self.place_of_hook(id);
+        let at_death = hook::ends_with_keeper(&call).then_some(Signal::TERM);
+        let started = self.fork(at, at_death, &|children, setting| {
+            children.run_hook(at, node, id, &call, setting)
+        });
+        let errno = started.err()?;
+        let name = self.config.routers[usize::from(id.0)].name;
+        log::error!("hook {name}: cannot start a process: {}", Reason(errno));
+        Some(Event::HookEnded(id, Exit::NotStarted))
+    }
+
+    /// Sends a signal to the group of a check.
+    pub fn kill_check(&self, id: CheckId, kill: Kill) {
+        self.kill(usize::from(id.0), kill);
+    }
+
+    /// Sends a signal to the group of a hook.
+    pub fn kill_hook(&self, id: RouterId, kill: Kill) {
+        self.kill(self.place_of_hook(id), kill);
+    }
+
+    /// A descriptor of a child is ready: its output or its end.
+    pub fn ready(&mut self, token: u64, now: Instant) -> Option<Ended> {
+        let number = (token - TOKENS) as usize;
+        let (at, is_pipe) = (number / 2, number % 2 == 1);
+        if is_pipe {
+            self.read_output(at, now);
+            None
+        } else {
+            self.end(at, now)
+        }
+    }
+
+    /// Collects one child that has ended, above all adopted ones.
+    pub fn collect(&mut self, now: Instant) -> Collected {
+        let Some(pid) = syscall::ended_child() else {
+            return Collected::Nothing;
+        };
+        let is = |place: &Place| place.running.as_ref().is_some_and(|r| r.pid == pid);
+        if let Some(at) = self.places.iter().position(is)
+            && let Some(ended) = self.end(at, now)
+        {
+            return Collected::Ended(ended);
+        }
+        let _ = waitpid(Some(pid), WaitOptions::NOHANG);
+        Collected::Stray
+    }
+
+    /// When [`Children::poll`] wants to be called.
+    pub fn poll_at(&self) -> Option<Instant> {
+        let paused = self.places.iter().filter(|place| place.paused);
+        paused.filter_map(|place| place.lines.paused_until()).min()
+    }
+
+    /// Goes on with pipes that were left alone long enough.
+    pub fn poll(&mut self, now: Instant) {
+        for at in 0..self.places.len() {
+            let place = &mut self.places[at];
+            if place.paused && place.lines.paused_until().is_none_or(|until| until <= now) {
+                place.paused = false;
+                self.listen(at, EventFlags::IN);
+                self.read_output(at, now);
+            }
+        }
+    }
+
+    /// Ends all checks that still run. Hooks are left to finish.
+    pub fn end_checks(&self) {
+        for at in 0..self.config.checks.len() {
+            self.kill(at, Kill::Kill);
+        }
+    }
+
+    /// The place of a router's hook.
+    fn place_of_hook(&self, id: RouterId) -> usize {
+        self.config.checks.len() + usize::from(id.0)
+    }
+
+    /// Forks; `run` is the child's life.
+    fn fork(
+        &mut self,
+        at: usize,
+        at_parents_death: Option<Signal>,
+        run: &dyn Fn(&Children<'a>, &Setting<'_>) -> i32,
+    ) -> Result<(), Errno> {
+        assert!(self.places[at].running.is_none());
+        self.open_pipe(at)?;
+        self.answers.clear(at);
+        match syscall::fork()? {
+            Fork::Child => {
+                let output = match &self.places[at].pipe {
+                    Some(pipe) => pipe.write.as_fd(),
+                    None => self.null.as_fd(),
+                };
+                let setting = Setting {
+                    null: self.null.as_fd(),
+                    output,
+                    parent: self.keeper,
+                    at_parents_death,
+                };
+                syscall::exit(run(self, &setting))
+            }
+            Fork::Parent(pid, pidfd) => {
+                // The child does the same; whoever comes first, the group is
+                // there before it can be signalled. Fails after the exec only.
+                let _ = setpgid(Some(pid), Some(pid));
+                let token = EventData::new_u64(TOKENS + 2 * at as u64);
+                let watched = epoll::add(self.epoll, &pidfd, token, EventFlags::IN);
+                // Unwatched it is still collected by its SIGCHLD.
+                if let Err(errno) = watched {
+                    log::error!("epoll_ctl for a child: {}", Reason(errno));
+                }
+                self.places[at].running = Some(Running { pid, pidfd });
+                Ok(())
+            }
+        }
+    }
+
+    /// Makes the pipe of a place at its first run.
+    fn open_pipe(&mut self, at: usize) -> Result<(), Errno> {
+        if self.places[at].pipe.is_some() {
+            return Ok(());
+        }
+        let (read, write) = pipe_with(PipeFlags::CLOEXEC)?;
+        fcntl_setfl(&read, OFlags::NONBLOCK)?;
+        let token = EventData::new_u64(TOKENS + 2 * at as u64 + 1);
+        epoll::add(self.epoll, &read, token, EventFlags::IN)?;
+        self.places[at].pipe = Some(Pipe { read, write });
+        Ok(())
+    }
+
+    /// Says which events of a pipe are wanted.
+    fn listen(&self, at: usize, flags: EventFlags) {
+        let token = EventData::new_u64(TOKENS + 2 * at as u64 + 1);
+        if let Some(pipe) = &self.places[at].pipe
+            && let Err(errno) = epoll::modify(self.epoll, &pipe.read, token, flags)
+        {
+            log::error!("epoll_ctl for a pipe: {}", Reason(errno));
+        }
+    }
+
+    /// In the child: what a check does. Returns the exit code.
+    fn run_check(&self, at: usize, kind: &CheckKind<'_>, setting: &Setting<'_>) -> i32 {
+        let answer = |outcome, text: core::fmt::Arguments<'_>| {
+            self.answers.leave(at, outcome, text);
+        };
+        if let Err(errno) = spawn::leave(setting) {
+            answer(Outcome::Unknown, format_args!("{}", Reason(errno)));
+            return 1;
+        }
+        let mut memory = [0; spawn::STRINGS_MAX];
+        match kind {
+            CheckKind::Process(words) => {
+                let name = words.iter().next();
+                let mut answer = answer;
+                match name {
+                    Some(name) => scan::look(format_args!("{name}"), &mut answer),
+                    None => answer(Outcome::Failure, format_args!("no name")),
+                }
+                0
+            }
+            CheckKind::Exec(words) | CheckKind::Shell(words) => {
+                let mut program = Program::new(&mut memory);
+                if let CheckKind::Shell(_) = kind {
+                    program.argument(format_args!("/bin/sh"));
+                    program.argument(format_args!("-c"));
+                    program.argument(format_args!("{}", words.command_line()));
+                } else {
+                    program.words(words);
+                }
+                let failure = self.become_program(program, setting);
+                let outcome = if spawn::is_passing(failure.errno) {
+                    Outcome::Unknown
+                } else {
+                    Outcome::Failure
+                };
+                answer(outcome, format_args!("{failure}"));
+                1
+            }
+        }
+    }
+
+    /// In the child: what a hook does. Returns the exit code.
+    fn run_hook(
+        &self,
+        at: usize,
+        node: &Node<'_>,
+        id: RouterId,
+        call: &HookCall,
+        setting: &Setting<'_>,
+    ) -> i32 {
+        let refuse = |why: core::fmt::Arguments<'_>| {
+            self.answers.leave(at, Outcome::Failure, why);
+            1
+        };
+        if let Err(errno) = spawn::leave(setting) {
+            return refuse(format_args!("{}", Reason(errno)));
+        }
+        let Some(words) = &self.config.routers[usize::from(id.0)].notify else {
+            return refuse(format_args!("no command"));
+        };
+        let Some(file) = words.iter().next() else {
+            return refuse(format_args!("no command"));
+        };
+        let file = Text::<1024>::of(format_args!("{file}"));
+        if let Err(refused) = hook::judge(file.as_str()) {
+            return refuse(format_args!("{refused}"));
+        }
+        let mut memory = [0; spawn::STRINGS_MAX];
+        let mut program = Program::new(&mut memory);
+        hook::tell(&mut program, words, node, id, call);
+        let failure = self.become_program(program, setting);
+        refuse(format_args!("{failure}"))
+    }
+
+    /// In the child: becomes the script user and then the program.
+    fn become_program(&self, program: Program<'_>, setting: &Setting<'_>) -> Failure {
+        match spawn::become_user(setting, &self.user) {
+            Ok(()) => program.execute(),
+            Err(errno) => Failure::new(
+                "setresuid",
+                format_args!("(script_user)"),
+                errno,
+                "run smena as root, or let `script_user` be the user who runs it",
+            ),
+        }
+    }
+
+    /// Sends a signal to the group of a child that runs.
+    fn kill(&self, at: usize, kill: Kill) {
+        let signal = match kill {
+            Kill::Term => Signal::TERM,
+            Kill::Kill => Signal::KILL,
+        };
+        if let Some(running) = &self.places[at].running {
+            // It has not been collected, so the group's number is still its own.
+            let _ = kill_process_group(running.pid, signal);
+        }
+    }
+
+    /// Reads what waits in a pipe, once.
+    fn read_output(&mut self, at: usize, now: Instant) -> bool {
+        let Some(Place {
+            owner,
+            pipe: Some(pipe),
+            lines,
+            paused,
+            ..
+        }) = self.places.get_mut(at)
+        else {
+            return false;
+        };
+        let mut buffer = [0; 4096];
+        let Ok(length @ 1..) = read(&pipe.read, &mut buffer) else {
+            return false;
+        };
+        let owner = *owner;
+        let config = self.config;
+        let bytes = buffer.get(..length).unwrap_or_default();
+        lines.take(now, bytes, &mut |said| write_line(config, owner, &said));
+        if !*paused && lines.paused_until().is_some() {
+            *paused = true;
+            self.listen(at, EventFlags::empty());
+        }
+        true
+    }
+
+    /// A child has ended, or so it seems: collects it, ends what a check left
+    /// behind, and tells.
+    fn end(&mut self, at: usize, now: Instant) -> Option<Ended> {
+        let place = self.places.get(at)?;
+        let running = place.running.as_ref()?;
+        if let Owner::Check(_) = place.owner
+            && has_ended(&running.pidfd)
+        {
+            // Before it is collected, while the group's number is surely its own.
+            let _ = kill_process_group(running.pid, Signal::KILL);
+        }
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
+        let Ok(Some(status)) = waitid(WaitId::PidFd(running.pidfd.as_fd()), options) else {
+            return None;
+        };
+        // A copy of the descriptor may live on in another child for a moment,
+        // so closing it is not enough to be rid of its events.
+        let _ = epoll::delete(self.epoll, &running.pidfd);
+        self.places[at].running = None;
+        let mut reads = 0;
+        while reads < LAST_READS_MAX && self.read_output(at, now) {
+            reads += 1;
+        }
+        let (place, config) = (&mut self.places[at], self.config);
+        let owner = place.owner;
+        place
+            .lines
+            .end(now, &mut |said| write_line(config, owner, &said));
+        Some(self.ended(at, owner, &status))
+    }
+
+    /// What an end means.
+    fn ended(&self, at: usize, owner: Owner, status: &WaitIdStatus) -> Ended {
+        let mut ended = Ended {
+            owner,
+            outcome: Outcome::Failure,
+            exit: exit_of(status),
+            detail: Text::new(),
+        };
+        match (owner, self.answers.read(at)) {
+            (Owner::Check(_), Some((outcome, detail))) => {
+                ended.outcome = outcome;
+                ended.detail = detail;
+            }
+            (Owner::Hook(id), Some((_, why))) => {
+                let name = self.config.routers[usize::from(id.0)].name;
+                log::error!("hook {name}: not started: {}", why.as_str());
+                ended.exit = Exit::NotStarted;
+            }
+            (_, None) => match ended.exit {
+                Exit::Code(code) => {
+                    if code == 0 {
+                        ended.outcome = Outcome::Success;
+                    }
+                    ended.detail = Text::of(format_args!("exit {code}"));
+                }
+                Exit::Signal(signal) => ended.detail = Text::of(format_args!("signal {signal}")),
+                Exit::NotStarted => ended.outcome = Outcome::Unknown,
+            },
+        }
+        ended
+    }
+}
+
+/// Whether a child has ended, without collecting it.
+fn has_ended(pidfd: &OwnedFd) -> bool {
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    matches!(waitid(WaitId::PidFd(pidfd.as_fd()), options), Ok(Some(_)))
+}
+
+/// How a child ended.
+fn exit_of(status: &WaitIdStatus) -> Exit {
+    match (status.exit_status(), status.terminating_signal()) {
+        (Some(code), _) => Exit::Code(code as u8),
+        (None, Some(signal)) => Exit::Signal(signal as u8),
+        (None, None) => Exit::NotStarted,
+    }
+}
+
+/// Writes one line of a child to the log.
+fn write_line(config: &Config<'_>, owner: Owner, said: &Said<'_>) {
+    let (kind, name) = match owner {
+        Owner::Check(id) => ("check", config.checks[usize::from(id.0)].name),
+        Owner::Hook(id) => ("hook", config.routers[usize::from(id.0)].name),
+    };
+    match said {
+        Said::Line(line) => log::info!("{kind} {name}: {}", Escaped(line)),
+        Said::LineBeginning(line) => log::info!("{kind} {name}: {}...", Escaped(line)),
+        Said::Dropped(count) => log::warn!("{kind} {name}: {count} lines of output dropped"),
+    }
+}

@@ -1,0 +1,210 @@
+//! The child's side of a fork: out of the keeper's group, descriptors, signals
+//! and privileges, and into another program. All of it happens in the child, so
+//! whatever blocks here blocks nobody else.
+
+use core::ffi::CStr;
+use core::fmt;
+
+use rustix::fd::BorrowedFd;
+use rustix::fs::Mode;
+use rustix::io::Errno;
+use rustix::process::{
+    Pid, Signal, chdir, getppid, set_parent_process_death_signal, setpgid, umask,
+};
+use smena::config::Words;
+
+use super::failure::Failure;
+use super::syscall::{self, CStrings, SignalSet};
+use super::user::User;
+use super::{log, text::Text};
+
+/// Where programs without a slash are looked for.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/// A line of the configuration has at most 1024 bytes, so at most 512 words.
+const WORDS_MAX: usize = 512 + 8;
+/// Room for the environment: PATH and what hooks are told.
+const VARIABLES_MAX: usize = 12;
+/// Bytes of all arguments and variables together.
+pub const STRINGS_MAX: usize = 8 * 1024;
+
+/// What a child is to be.
+pub struct Setting<'a> {
+    /// Its standard input.
+    pub null: BorrowedFd<'a>,
+    /// Its standard output and error.
+    pub output: BorrowedFd<'a>,
+    /// The keeper.
+    pub parent: Pid,
+    /// What happens to it when the keeper dies; `None`: it goes on.
+    pub at_parents_death: Option<Signal>,
+}
+
+/// Leaves everything of the keeper behind but memory and user.
+pub fn leave(setting: &Setting<'_>) -> Result<(), Errno> {
+    log::silence();
+    setpgid(None, None)?;
+    syscall::reset_signal_actions();
+    syscall::set_signal_mask(SignalSet(0));
+    rustix::stdio::dup2_stdin(setting.null)?;
+    rustix::stdio::dup2_stdout(setting.output)?;
+    rustix::stdio::dup2_stderr(setting.output)?;
+    close_descriptors();
+    umask(Mode::WGRP | Mode::WOTH);
+    chdir("/")?;
+    die_with_parent(setting)
+}
+
+/// Becomes the script user. The kernel forgets the death signal at a change of
+/// user, so it is asked for again.
+pub fn become_user(setting: &Setting<'_>, user: &User) -> Result<(), Errno> {
+    user.become_it()?;
+    die_with_parent(setting)
+}
+
+/// Arranges for the keeper's death; one that has died already counts.
+fn die_with_parent(setting: &Setting<'_>) -> Result<(), Errno> {
+    set_parent_process_death_signal(setting.at_parents_death)?;
+    if setting.at_parents_death.is_some() && getppid() != Some(setting.parent) {
+        syscall::exit(1);
+    }
+    Ok(())
+}
+
+/// Closes everything but the standard descriptors.
+pub fn close_descriptors() {
+    const FIRST: u32 = 3;
+    // What kernels before 5.9 allow by default is far below this.
+    const LAST: i32 = 4096;
+    if syscall::close_range(FIRST).is_err() {
+        for descriptor in FIRST as i32..LAST {
+            syscall::close(descriptor);
+        }
+    }
+}
+
+/// The command and the environment of a program.
+pub struct Program<'a> {
+    strings: &'a mut [u8],
+    arguments: CStrings<'a, WORDS_MAX>,
+    environment: CStrings<'a, VARIABLES_MAX>,
+    name: Option<&'a CStr>,
+    full: bool,
+}
+
+/// The memory of a [`Program`].
+pub type Strings = [u8; STRINGS_MAX];
+
+impl<'a> Program<'a> {
+    /// Nothing but PATH in its environment.
+    pub fn new(strings: &'a mut Strings) -> Program<'a> {
+        let mut program = Program {
+            strings,
+            arguments: CStrings::new(),
+            environment: CStrings::new(),
+            name: None,
+            full: false,
+        };
+        program.variable("PATH", format_args!("{PATH}"));
+        program
+    }
+
+    /// Appends an argument; the first one is the program itself.
+    pub fn argument(&mut self, argument: fmt::Arguments<'_>) {
+        match self.string(argument) {
+            Some(string) if self.arguments.push(string) => {
+                self.name = self.name.or(Some(string));
+            }
+            _ => self.full = true,
+        }
+    }
+
+    /// Appends each word of a configuration line as an argument.
+    pub fn words(&mut self, words: &Words<'_>) {
+        for word in words.iter() {
+            self.argument(format_args!("{word}"));
+        }
+    }
+
+    /// Sets a variable of the environment.
+    pub fn variable(&mut self, name: &str, value: fmt::Arguments<'_>) {
+        match self.string(format_args!("{name}={value}")) {
+            Some(string) if self.environment.push(string) => {}
+            _ => self.full = true,
+        }
+    }
+
+    /// Keeps a string, with its closing zero.
+    fn string(&mut self, arguments: fmt::Arguments<'_>) -> Option<&'a CStr> {
+        let all = core::mem::take(&mut self.strings);
+        let mut writer = Filling { to: all, length: 0 };
+        fmt::write(&mut writer, arguments).ok()?;
+        fmt::Write::write_char(&mut writer, '\0').ok()?;
+        let Filling { to, length } = writer;
+        let (string, rest) = to.split_at_mut_checked(length)?;
+        self.strings = rest;
+        CStr::from_bytes_with_nul(string).ok()
+    }
+
+    /// Becomes the program; returns only when that failed.
+    pub fn execute(self) -> Failure {
+        let Some(name) = self.name.filter(|_| !self.full) else {
+            return Failure::new(
+                "execve",
+                format_args!("(command)"),
+                Errno::TOOBIG,
+                "shorten the command",
+            );
+        };
+        let readable = name.to_str().unwrap_or_default();
+        let mut errno = Errno::NOENT;
+        if readable.contains('/') {
+            errno = syscall::execve(name, &self.arguments, &self.environment);
+        } else {
+            for folder in PATH.split(':') {
+                let mut path = Text::<1100>::of(format_args!("{folder}/{readable}"));
+                let Some(path) = path.as_c_str() else {
+                    continue;
+                };
+                match syscall::execve(path, &self.arguments, &self.environment) {
+                    Errno::NOENT | Errno::NOTDIR => {}
+                    other => errno = other,
+                }
+            }
+        }
+        Failure::new("execve", format_args!("{readable}"), errno, mend(errno))
+    }
+}
+
+/// What to do when a program cannot be executed.
+fn mend(errno: Errno) -> &'static str {
+    match errno {
+        Errno::NOENT => "check the path, and the interpreter that its first line names",
+        Errno::ACCESS => "make it executable for `script_user`, on a file system without noexec",
+        Errno::NOEXEC => "begin the script with a line such as #!/bin/sh",
+        _ => "",
+    }
+}
+
+/// Whether trying again later may help: nothing is wrong with the program.
+pub fn is_passing(errno: Errno) -> bool {
+    matches!(
+        errno,
+        Errno::AGAIN | Errno::NOMEM | Errno::MFILE | Errno::NFILE | Errno::INTR | Errno::IO
+    )
+}
+
+/// Writes into a slice, and fails where it ends.
+struct Filling<'a> {
+    to: &'a mut [u8],
+    length: usize,
+}
+
+impl fmt::Write for Filling<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let end = self.length + text.len();
+        let room = self.to.get_mut(self.length..end).ok_or(fmt::Error)?;
+        room.copy_from_slice(text.as_bytes());
+        self.length = end;
+        Ok(())
+    }
+}
