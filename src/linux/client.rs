@@ -1,0 +1,139 @@
+//! The asking side of the control socket: one line out, the answer to standard
+//! output.
+
+use rustix::fd::OwnedFd;
+use rustix::io::{Errno, read};
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
+use rustix::net::{SocketAddrUnix, connect};
+
+use super::control;
+use super::failure::Reason;
+use super::output::{self, write_all};
+use crate::complain;
+
+/// Exit code: not running, or unreadable.
+const NOT_RUNNING: i32 = 3;
+/// How long the keeper may be silent. Its answers come within microseconds;
+/// with eight other readers at once they may take longer.
+const PATIENCE: core::time::Duration = core::time::Duration::from_secs(10);
+
+/// Asks the keeper at a socket, prints its answer, and returns the exit code.
+pub fn ask(path: &str, question: &str) -> i32 {
+    match try_ask(path, question) {
+        Ok(exit) => exit,
+        Err(Trouble::Socket(errno)) => {
+            complain!(
+                "error: cannot ask at {path}: {}: {}",
+                Reason(errno),
+                mend(errno)
+            );
+            NOT_RUNNING
+        }
+        Err(Trouble::Cut) => {
+            complain!("error: the answer from {path} is incomplete: ask again");
+            NOT_RUNNING
+        }
+        Err(Trouble::Output) => {
+            complain!("error: cannot write to standard output");
+            NOT_RUNNING
+        }
+    }
+}
+
+/// What can go wrong.
+enum Trouble {
+    /// With the socket.
+    Socket(Errno),
+    /// The keeper ended in the middle, or speaks otherwise.
+    Cut,
+    /// With standard output.
+    Output,
+}
+
+/// What to do when nobody answers.
+fn mend(errno: Errno) -> &'static str {
+    match errno {
+        Errno::NOENT | Errno::CONNREFUSED => {
+            "smena is not running; start it with `smena run`, or name its file with `-c FILE`"
+        }
+        Errno::ACCESS | Errno::PERM => "run this as root",
+        Errno::AGAIN => "the keeper does not answer; is it stopped?",
+        _ => "",
+    }
+}
+
+fn try_ask(path: &str, question: &str) -> Result<i32, Trouble> {
+    let socket = open(path).map_err(Trouble::Socket)?;
+    let mut line = [0; 64];
+    let end = question.len();
+    if let Some(room) = line.get_mut(..end) {
+        room.copy_from_slice(question.as_bytes());
+    }
+    line[end] = b'\n';
+    write_all(&socket, line.get(..=end).unwrap_or_default()).map_err(Trouble::Socket)?;
+    print_answer(&socket)
+}
+
+fn open(path: &str) -> Result<OwnedFd, Errno> {
+    let address = SocketAddrUnix::new(path)?;
+    let socket = control::stream()?;
+    connect(&socket, &address)?;
+    rustix::io::ioctl_fionbio(&socket, false)?;
+    set_socket_timeout(&socket, Timeout::Recv, Some(PATIENCE))?;
+    Ok(socket)
+}
+
+/// Copies the answer's body to standard output; its head says the exit code
+/// and the length.
+fn print_answer(socket: &OwnedFd) -> Result<i32, Trouble> {
+    let mut buffer = [0; 4096];
+    let mut have = 0;
+    let (exit, length, at) = loop {
+        let room = buffer.get_mut(have..).unwrap_or_default();
+        let got = receive(socket, room)?;
+        if got == 0 {
+            return Err(Trouble::Cut);
+        }
+        have += got;
+        let bytes = buffer.get(..have).unwrap_or_default();
+        if let Some(end) = bytes.iter().position(|byte| *byte == b'\n') {
+            let head = bytes.get(..end).unwrap_or_default();
+            let (exit, length) = parse_head(head).ok_or(Trouble::Cut)?;
+            break (exit, length, end + 1);
+        }
+    };
+    let mut left = length;
+    let mut begin = at;
+    loop {
+        let bytes = buffer.get(begin..have).unwrap_or_default();
+        left = left.checked_sub(bytes.len()).ok_or(Trouble::Cut)?;
+        write_all(output::stdout(), bytes).map_err(|_| Trouble::Output)?;
+        if left == 0 {
+            break;
+        }
+        begin = 0;
+        have = receive(socket, &mut buffer)?;
+        if have == 0 {
+            return Err(Trouble::Cut);
+        }
+    }
+    Ok(exit)
+}
+
+fn receive(socket: &OwnedFd, room: &mut [u8]) -> Result<usize, Trouble> {
+    loop {
+        match read(socket, &mut *room) {
+            Err(Errno::INTR) => {}
+            other => return other.map_err(Trouble::Socket),
+        }
+    }
+}
+
+/// `smena EXIT LENGTH`
+fn parse_head(head: &[u8]) -> Option<(i32, usize)> {
+    let mut words = core::str::from_utf8(head).ok()?.split(' ');
+    if words.next() != Some("smena") {
+        return None;
+    }
+    Some((words.next()?.parse().ok()?, words.next()?.parse().ok()?))
+}

@@ -1,0 +1,416 @@
+//! The control socket: who connects sends one line and gets an answer.
+//!
+//! The line is read by the keeper as it comes; the answer is written by a forked
+//! copy of the keeper, which has everything as it was at that moment and may
+//! wait for a slow reader as long as it likes, up to a limit. The keeper never
+//! waits for anybody. An answer begins with a line `smena EXIT LENGTH`: what the
+//! asking command is to exit with, and how many bytes follow.
+
+use core::fmt;
+
+use rustix::event::epoll::{self, EventData, EventFlags};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::{FileType, FlockOperation, Mode, OFlags, flock, lstat, open, unlink};
+use rustix::io::{Errno, read};
+use rustix::net::sockopt::socket_peercred;
+use rustix::net::{
+    AddressFamily, Shutdown, SocketAddrUnix, SocketFlags, SocketType, accept_with, bind, connect,
+    listen, shutdown, socket_with,
+};
+use rustix::process::{
+    Pid, Signal, WaitId, WaitIdOptions, kill_process, set_parent_process_death_signal, umask,
+    waitid,
+};
+use smena::node::Node;
+use smena::report::{self, View};
+use smena::{Duration, Instant};
+
+use super::failure::{Failure, Reason};
+use super::output::{self, Output};
+use super::syscall::{self, Fork, SignalSet};
+use super::{log as logger, spawn};
+
+/// The tokens in epoll: the listener, and two for each connection, its socket
+/// and its answering process.
+pub const TOKENS: u64 = 10;
+/// Connections at once; further ones wait to be accepted.
+const CONNECTIONS_MAX: usize = 8;
+/// How long a connection may take, each for its question and its answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// The longest question in bytes.
+const QUESTION_MAX: usize = 128;
+
+/// What a connection is about.
+enum Connection {
+    Free,
+    /// The question has not come, or not wholly.
+    Asking {
+        socket: OwnedFd,
+        line: [u8; QUESTION_MAX],
+        length: usize,
+        until: Instant,
+    },
+    /// A copy of the keeper writes the answer.
+    Answering {
+        pid: Pid,
+        pidfd: OwnedFd,
+        until: Instant,
+        killed: bool,
+    },
+}
+
+/// The listening socket and its connections.
+pub struct Control<'a> {
+    epoll: BorrowedFd<'a>,
+    listener: OwnedFd,
+    /// Accepting is paused, because every connection is in use.
+    full: bool,
+    path: &'a str,
+    /// Device and inode of the socket file, so that another's is not removed.
+    file: Option<(u64, u64)>,
+    connections: [Connection; CONNECTIONS_MAX],
+}
+
+impl<'a> Control<'a> {
+    /// Listens at a path. A socket that nobody listens on any more is replaced.
+    ///
+    /// # Errors
+    /// Somebody does listen there, or the system refused.
+    pub fn open(path: &'a str, epoll: BorrowedFd<'a>) -> Result<Control<'a>, Failure> {
+        let fail = |call, errno, mend| Failure::new(call, format_args!("{path}"), errno, mend);
+        let address = SocketAddrUnix::new(path)
+            .map_err(|errno| fail("bind", errno, "choose a shorter path for `control`"))?;
+        let listener = stream().map_err(|errno| fail("socket", errno, ""))?;
+        // Of two that start at once the second sees what the first made.
+        let lock = lock_folder(path);
+        let bound = with_private_mode(|| bind(&listener, &address));
+        if bound == Err(Errno::ADDRINUSE) {
+            remove_stale(path, &address)?;
+            with_private_mode(|| bind(&listener, &address))
+                .map_err(|errno| fail("bind", errno, mend_of_bind(errno)))?;
+        } else {
+            bound.map_err(|errno| fail("bind", errno, mend_of_bind(errno)))?;
+        }
+        listen(&listener, CONNECTIONS_MAX as i32).map_err(|errno| fail("listen", errno, ""))?;
+        drop(lock);
+        let token = EventData::new_u64(TOKENS);
+        epoll::add(epoll, &listener, token, EventFlags::IN)
+            .map_err(|errno| fail("epoll_ctl", errno, ""))?;
+        Ok(Control {
+            epoll,
+            listener,
+            full: false,
+            path,
+            file: lstat(path).ok().map(|stat| (stat.st_dev, stat.st_ino)),
+            connections: [const { Connection::Free }; CONNECTIONS_MAX],
+        })
+    }
+
+    /// A descriptor is ready: somebody connects, asks, or has been answered.
+    pub fn ready(&mut self, token: u64, now: Instant, node: &Node<'_>, view: &View<'_>) {
+        let Some(number) = token.checked_sub(TOKENS + 1) else {
+            self.accept(now);
+            return;
+        };
+        let at = number as usize;
+        if at >= CONNECTIONS_MAX {
+            return;
+        }
+        match &mut self.connections[at] {
+            Connection::Free => {}
+            Connection::Asking {
+                socket,
+                line,
+                length,
+                ..
+            } => match read_question(socket, line, length) {
+                Question::Incomplete => {}
+                Question::Nonsense => self.close(at),
+                Question::Complete => self.answer(at, now, node, view),
+            },
+            Connection::Answering { pidfd, .. } => {
+                let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
+                if !matches!(waitid(WaitId::PidFd(pidfd.as_fd()), options), Ok(None)) {
+                    self.close(at);
+                }
+            }
+        }
+    }
+
+    /// When [`Control::poll`] wants to be called.
+    pub fn poll_at(&self) -> Option<Instant> {
+        let until = |connection: &Connection| match connection {
+            Connection::Asking { until, .. } => Some(*until),
+            Connection::Answering {
+                until,
+                killed: false,
+                ..
+            } => Some(*until),
+            Connection::Answering { .. } | Connection::Free => None,
+        };
+        self.connections.iter().filter_map(until).min()
+    }
+
+    /// Ends what took too long.
+    pub fn poll(&mut self, now: Instant) {
+        for at in 0..CONNECTIONS_MAX {
+            match &mut self.connections[at] {
+                Connection::Asking { until, .. } if *until <= now => self.close(at),
+                Connection::Answering {
+                    pid, until, killed, ..
+                } if *until <= now && !*killed => {
+                    *killed = true;
+                    let _ = kill_process(*pid, Signal::KILL);
+                }
+                Connection::Asking { .. } | Connection::Answering { .. } | Connection::Free => {}
+            }
+        }
+    }
+
+    fn accept(&mut self, now: Instant) {
+        let free = |connection: &Connection| matches!(connection, Connection::Free);
+        while let Some(at) = self.connections.iter().position(free) {
+            let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+            let Ok(socket) = accept_with(&self.listener, flags) else {
+                return;
+            };
+            let token = EventData::new_u64(TOKENS + 1 + at as u64);
+            if epoll::add(self.epoll, &socket, token, EventFlags::IN).is_ok() {
+                self.connections[at] = Connection::Asking {
+                    socket,
+                    line: [0; QUESTION_MAX],
+                    length: 0,
+                    until: now + PATIENCE,
+                };
+            }
+        }
+        self.full = true;
+        self.listen_for(EventFlags::empty());
+    }
+
+    /// Says whether connections are wanted.
+    fn listen_for(&self, flags: EventFlags) {
+        let token = EventData::new_u64(TOKENS);
+        if let Err(errno) = epoll::modify(self.epoll, &self.listener, token, flags) {
+            log::error!("epoll_ctl for {}: {}", self.path, Reason(errno));
+        }
+    }
+
+    /// Forgets a connection, which closes it.
+    fn close(&mut self, at: usize) {
+        // A child may have a copy of the descriptor for a moment, which would
+        // keep its events coming.
+        match &self.connections[at] {
+            Connection::Free => {}
+            Connection::Asking { socket, .. } => drop(epoll::delete(self.epoll, socket)),
+            Connection::Answering { pidfd, .. } => drop(epoll::delete(self.epoll, pidfd)),
+        }
+        self.connections[at] = Connection::Free;
+        if self.full {
+            self.full = false;
+            self.listen_for(EventFlags::IN);
+        }
+    }
+
+    /// Forks the copy that answers.
+    fn answer(&mut self, at: usize, now: Instant, node: &Node<'_>, view: &View<'_>) {
+        let Connection::Asking {
+            socket,
+            line,
+            length,
+            ..
+        } = &self.connections[at]
+        else {
+            return;
+        };
+        match syscall::fork() {
+            Ok(Fork::Child) => {
+                let question = line.get(..*length).unwrap_or_default();
+                syscall::exit(write_answer(socket, question, node, view))
+            }
+            Ok(Fork::Parent(pid, pidfd)) => {
+                self.close(at);
+                let token = EventData::new_u64(TOKENS + 1 + at as u64);
+                if let Err(errno) = epoll::add(self.epoll, &pidfd, token, EventFlags::IN) {
+                    log::error!("epoll_ctl for a child: {}", Reason(errno));
+                    return;
+                }
+                self.connections[at] = Connection::Answering {
+                    pid,
+                    pidfd,
+                    until: now + PATIENCE,
+                    killed: false,
+                };
+            }
+            Err(errno) => {
+                log::error!("cannot answer on {}: {}", self.path, Reason(errno));
+                self.close(at);
+            }
+        }
+    }
+}
+
+impl Drop for Control<'_> {
+    fn drop(&mut self) {
+        let now = lstat(self.path).ok();
+        if now.map(|stat| (stat.st_dev, stat.st_ino)) == self.file {
+            let _ = unlink(self.path);
+        }
+    }
+}
+
+/// A stream socket of the local kind.
+pub fn stream() -> Result<OwnedFd, Errno> {
+    socket_with(
+        AddressFamily::UNIX,
+        SocketType::STREAM,
+        SocketFlags::CLOEXEC | SocketFlags::NONBLOCK,
+        None,
+    )
+}
+
+/// What to do when the socket cannot be made.
+fn mend_of_bind(errno: Errno) -> &'static str {
+    match errno {
+        Errno::NOENT | Errno::NOTDIR => "make its folder, or name another path as `control`",
+        Errno::ACCESS | Errno::PERM | Errno::ROFS => {
+            "run as root, or name a path that can be written as `control`"
+        }
+        Errno::ADDRINUSE => "something else is there: remove it, or name another path as `control`",
+        _ => "",
+    }
+}
+
+/// Makes a file that only its owner and group may use.
+fn with_private_mode<T>(make: impl FnOnce() -> T) -> T {
+    let before = umask(Mode::XUSR | Mode::XGRP | Mode::RWXO);
+    let made = make();
+    umask(before);
+    made
+}
+
+/// Takes a lock on the folder of a path, for a moment; without it two starts at
+/// the same time are not told apart.
+fn lock_folder(path: &str) -> Option<OwnedFd> {
+    const TRIES: usize = 50;
+    let folder = match path.rfind('/') {
+        Some(0) => "/",
+        Some(at) => path.get(..at)?,
+        None => ".",
+    };
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let folder = open(folder, flags, Mode::empty()).ok()?;
+    for _ in 0..TRIES {
+        if flock(&folder, FlockOperation::NonBlockingLockExclusive).is_ok() {
+            return Some(folder);
+        }
+        const PAUSE: rustix::time::Timespec = rustix::time::Timespec {
+            tv_sec: 0,
+            tv_nsec: 1_000_000,
+        };
+        let _ = rustix::thread::nanosleep(&PAUSE);
+    }
+    None
+}
+
+/// Removes the socket of a keeper that is gone; one that is there is an error.
+fn remove_stale(path: &str, address: &SocketAddrUnix) -> Result<(), Failure> {
+    let fail = |errno| {
+        let mend = mend_of_bind(Errno::ADDRINUSE);
+        Failure::new("bind", format_args!("{path}"), errno, mend)
+    };
+    let stat = lstat(path).map_err(fail)?;
+    if FileType::from_raw_mode(stat.st_mode) != FileType::Socket {
+        return Err(fail(Errno::ADDRINUSE));
+    }
+    let probe = stream().map_err(fail)?;
+    match connect(&probe, address) {
+        Err(Errno::CONNREFUSED) => unlink(path).map_err(fail),
+        // With a full queue somebody listens, too.
+        Ok(()) | Err(Errno::AGAIN) => {
+            let pid = socket_peercred(&probe).map_or(0, |peer| peer.pid.as_raw_nonzero().get());
+            Err(Failure::new(
+                "bind",
+                format_args!("{path} (already running, pid {pid})"),
+                Errno::ADDRINUSE,
+                "stop it first, or name another path as `control`",
+            ))
+        }
+        Err(errno) => Err(fail(errno)),
+    }
+}
+
+/// How far a question has come.
+enum Question {
+    Incomplete,
+    Complete,
+    Nonsense,
+}
+
+/// Reads what has come of a question; `length` is that of the line once it is
+/// complete.
+fn read_question(socket: &OwnedFd, line: &mut [u8; QUESTION_MAX], length: &mut usize) -> Question {
+    let room = line.get_mut(*length..).unwrap_or_default();
+    match read(socket, room) {
+        Ok(0) => return Question::Nonsense,
+        Ok(got) => *length += got,
+        Err(Errno::AGAIN | Errno::INTR) => return Question::Incomplete,
+        Err(_) => return Question::Nonsense,
+    }
+    match line.iter().position(|byte| *byte == b'\n') {
+        Some(end) => {
+            *length = end;
+            Question::Complete
+        }
+        None if *length < QUESTION_MAX => Question::Incomplete,
+        None => Question::Nonsense,
+    }
+}
+
+/// In the copy: leaves the keeper's things behind and writes the answer.
+fn write_answer(socket: &OwnedFd, question: &[u8], node: &Node<'_>, view: &View<'_>) -> i32 {
+    logger::silence();
+    syscall::reset_signal_actions();
+    syscall::set_signal_mask(SignalSet(0));
+    let _ = set_parent_process_death_signal(Some(Signal::KILL));
+    // The answer may wait; the keeper's deadline for it is the limit.
+    let blocking = rustix::io::ioctl_fionbio(socket, false);
+    if blocking.is_err() || rustix::stdio::dup2_stdin(socket).is_err() {
+        return 1;
+    }
+    spawn::close_descriptors();
+    let socket = output::stdin();
+    let mut output = Output::new(socket);
+    let question = question.strip_suffix(b"\r").unwrap_or(question);
+    let written = match question {
+        b"status" => answer_twice(&mut output, node, &|to| report::text(node, view, to)),
+        b"status --json" => answer_twice(&mut output, node, &|to| report::json(node, view, to)),
+        _ => fmt::write(&mut output, format_args!("smena 2 0\n")),
+    };
+    let whole = written.is_ok() && output.flush();
+    let _ = shutdown(socket, Shutdown::Both);
+    i32::from(!whole)
+}
+
+/// Writes an answer once to learn its length, and once to send it.
+fn answer_twice(
+    output: &mut Output<'_>,
+    node: &Node<'_>,
+    answer: &dyn Fn(&mut dyn fmt::Write) -> fmt::Result,
+) -> fmt::Result {
+    let mut length = Length(0);
+    answer(&mut length)?;
+    let exit = report::exit_code(node);
+    fmt::write(output, format_args!("smena {exit} {}\n", length.0))?;
+    answer(output)
+}
+
+/// Counts what is written.
+struct Length(usize);
+
+impl fmt::Write for Length {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0 += text.len();
+        Ok(())
+    }
+}
