@@ -3,15 +3,37 @@
 //! Code here does what the core decided: it turns what the kernel says into
 //! events and actions into system calls. It never decides about priority,
 //! health or order.
+#![allow(
+    clippy::result_large_err,
+    reason = "an error carries its words; they are made at the start, or in a child, and there is no heap"
+)]
 
+mod answer;
 mod arch;
+mod cell;
+mod client;
+mod clock;
+mod control;
 mod failure;
+mod hook;
+mod keeper;
+mod lines;
+mod load;
+mod log;
 mod mem;
 mod multicast;
 mod net;
 mod netlink;
+mod output;
 mod packet;
+mod process;
+mod program;
+mod scan;
+mod signal;
 mod socket;
+mod spawn;
 mod start;
 mod syscall;
 mod sysctl;
+mod text;
+mod user;

@@ -1,16 +1,62 @@
 //! From the kernel's hand to the command line: argc, argv and the environment,
 //! and what a panic does.
 //!
+//! A panic writes its message and place to the log and ends the process with
+//! code 101, which no command gives otherwise. The lease takes the addresses.
+//!
 //! # Safety
 //!
 //! [`main`] may assume that its argument is the stack pointer of a fresh
 //! process, as the kernel lays it out: argc, argv, a zero, the environment, a
-//! zero, the auxiliary vector.
+//! zero, the auxiliary vector. Those strings live as long as the process.
 #![allow(unsafe_code)]
 
+use core::ffi::CStr;
 use core::panic::PanicInfo;
 
-use super::syscall;
+use rustix::fs::{Mode, OFlags, open};
+use rustix::io::fcntl_getfd;
+
+use super::{log, output, program, syscall};
+
+/// The words and the environment that the process was started with.
+#[derive(Clone, Copy)]
+pub struct Invocation {
+    argc: usize,
+    argv: *const *const u8,
+    envp: *const *const u8,
+}
+
+impl Invocation {
+    /// The words after the program's name.
+    pub fn words(&self) -> impl Iterator<Item = &'static CStr> + use<> {
+        let argv = self.argv;
+        // SAFETY: argv has argc pointers to C strings.
+        (1..self.argc).map(move |at| unsafe { CStr::from_ptr((*argv.add(at)).cast()) })
+    }
+
+    /// The value of a variable of the environment.
+    pub fn variable(&self, name: &str) -> Option<&'static [u8]> {
+        let mut at = self.envp;
+        loop {
+            // SAFETY: the environment ends with a null pointer, which ends the
+            // loop, so `at` is still inside.
+            let pointer = unsafe { *at };
+            if pointer.is_null() {
+                return None;
+            }
+            // SAFETY: each pointer before the null one is a C string.
+            let entry = unsafe { CStr::from_ptr(pointer.cast()) }.to_bytes();
+            if let Some(value) = entry.strip_prefix(name.as_bytes())
+                && let Some(value) = value.strip_prefix(b"=")
+            {
+                return Some(value);
+            }
+            // SAFETY: the entry at `at` was not the last.
+            at = unsafe { at.add(1) };
+        }
+    }
+}
 
 /// Called by `_start` with the initial stack pointer.
 ///
@@ -20,17 +66,36 @@ pub unsafe extern "C" fn main(stack: *const usize) -> ! {
     // SAFETY: the kernel puts argc at the stack pointer.
     let argc = unsafe { *stack };
     // SAFETY: argv follows argc, and the environment argv's closing zero.
-    let envp = unsafe { stack.add(1 + argc + 1) };
+    let (argv, envp) = unsafe { (stack.add(1), stack.add(1 + argc + 1)) };
     // SAFETY: the environment is followed by the auxiliary vector, as rustix
     // needs it, and nothing of rustix has run before.
     unsafe { rustix::param::init(envp as *mut *mut u8) };
-    syscall::exit(0)
+    open_standard_descriptors();
+    syscall::exit(program::main(Invocation {
+        argc,
+        argv: argv.cast(),
+        envp: envp.cast(),
+    }))
 }
 
-/// A broken invariant: the process ends, and the lease takes the addresses.
+/// Whoever starts a process with standard descriptors closed would get our
+/// sockets in their place: they are opened on `/dev/null` first.
+fn open_standard_descriptors() {
+    use rustix::fd::IntoRawFd;
+    for descriptor in [output::stdin(), output::stdout(), output::stderr()] {
+        if fcntl_getfd(descriptor).is_err()
+            && let Ok(null) = open("/dev/null", OFlags::RDWR, Mode::empty())
+        {
+            // The kernel gives the lowest free number, which is this one.
+            let _ = null.into_raw_fd();
+        }
+    }
+}
+
+/// A broken invariant: it is said where, and the process ends.
 #[panic_handler]
 fn panic(info: &PanicInfo) -> ! {
-    let _ = info;
+    log::last_words(format_args!("smena must end: {info}"));
     syscall::exit(101)
 }
 

@@ -1,0 +1,356 @@
+//! The keeper's loop: wait until something happens or the core's deadline has
+//! come, tell the core, do what it says.
+//!
+//! ```text
+//!            epoll                      Node
+//!   packets ----+                 +--> process(now, event) --+
+//!   links   ----+--> one turn ----+                          |  actions, in order
+//!   children ---+    clock once   +--> poll_at() --> timer   v
+//!   signals ----+                                    net, children
+//! ```
+//!
+//! A turn takes what waits in bounded portions, the network and the deadline
+//! first, so that neither a flood nor a talkative child delays an advert. The
+//! loop sleeps in epoll and nowhere else.
+
+use core::mem::MaybeUninit;
+
+use heapless::Vec;
+use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::io::Errno;
+use rustix::time::{
+    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
+    timerfd_settime,
+};
+use smena::config::Config;
+use smena::event::{Action, Actions, Event};
+use smena::node::Node;
+use smena::report::View;
+use smena::{Duration, Instant, board};
+
+use super::cell::Cell;
+use super::clock::{self, Suspend};
+use super::control::{self, Control};
+use super::failure::{Failure, Reason};
+use super::net::{self, Net};
+use super::process::{self, Children, Collected, Places};
+use super::signal::{Request, Signals};
+use super::user::User;
+
+const TIMER: u64 = 1;
+const SIGNALS: u64 = 2;
+/// Events that are taken from epoll at once.
+const EVENTS_MAX: usize = 32;
+/// Adopted processes that are collected in one turn.
+const STRAYS_MAX: usize = 32;
+/// Events that carrying out one list of actions can lead to: each check and
+/// each hook that cannot be started.
+const BACK_MAX: usize = board::CHECKS_MAX + board::ROUTERS_MAX;
+
+static PLACES: Cell<Places> = Cell::new(Vec::new());
+static NET_MEMORY: Cell<net::Memory> = Cell::new(net::Memory::new());
+
+/// Runs a configuration until a planned stop is complete.
+///
+/// # Errors
+/// What the system refused at the start; nothing was changed then.
+pub fn run(config: &Config<'_>, user: User, host: &str) -> Result<(), Failure> {
+    let started_at = clock::now();
+    let signals = Signals::open()?;
+    let epoll =
+        epoll::create(CreateFlags::CLOEXEC).map_err(|errno| refused("epoll_create1", errno))?;
+    let epoll = epoll.as_fd();
+    let path = config.node.control.unwrap_or(smena::config::Node::CONTROL);
+    let control = Control::open(path, epoll)?;
+    let timer = Timer::open(epoll)?;
+    watch(epoll, signals.as_fd(), SIGNALS)?;
+    let mut node = Node::new(config, started_at, seed(started_at));
+    let net = Net::open(&node, epoll, NET_MEMORY.claim())?;
+    let children = Children::open(config, epoll, user, PLACES.claim())?;
+    let mut keeper = Keeper {
+        node: &mut node,
+        net,
+        children,
+        control,
+        signals,
+        timer,
+        host,
+        started_at,
+        suspend: Suspend::new(),
+        lag_last: Duration::ZERO,
+        lag_max: Duration::ZERO,
+        collecting: false,
+        finished: false,
+        actions: Actions::new(),
+        back: Vec::new(),
+    };
+    log::info!("smena {} starts", env!("CARGO_PKG_VERSION"));
+    keeper.take_network(started_at);
+    keeper.deliver(clock::now(), Event::Start);
+    while !keeper.finished {
+        keeper.turn(epoll);
+    }
+    keeper.children.end_checks();
+    log::info!("smena ends");
+    Ok(())
+}
+
+/// What the loop works with.
+struct Keeper<'k, 'a> {
+    node: &'k mut Node<'a>,
+    net: Net<'k>,
+    children: Children<'k>,
+    control: Control<'k>,
+    signals: Signals,
+    timer: Timer,
+    host: &'k str,
+    started_at: Instant,
+    suspend: Suspend,
+    /// How late the last deadline was met, and the latest that one ever was.
+    lag_last: Duration,
+    lag_max: Duration,
+    /// More adopted processes may wait than one turn collects.
+    collecting: bool,
+    finished: bool,
+    actions: Actions,
+    /// Events that actions led to, to be processed after them.
+    back: Vec<Event<'static>, BACK_MAX>,
+}
+
+impl Keeper<'_, '_> {
+    /// Waits, and handles what came.
+    fn turn(&mut self, epoll: BorrowedFd<'_>) {
+        self.timer.set(self.wake_at());
+        let mut buffer = [const { MaybeUninit::<epoll::Event>::uninit() }; EVENTS_MAX];
+        let waiting = match epoll::wait(epoll, &mut buffer, None) {
+            Ok((waiting, _)) => waiting,
+            // A stop and continue interrupts it; the clock is looked at anew.
+            Err(Errno::INTR) => &mut [],
+            Err(errno) => panic!("epoll_wait: {}", Reason(errno)),
+        };
+        let now = clock::now();
+        if let Some(asleep) = self.suspend.look() {
+            log::warn!("the machine was suspended for {} ms", asleep.total_millis());
+            self.deliver(now, Event::Suspended(asleep));
+        }
+        for event in waiting.iter() {
+            let token = event.data.u64();
+            if (net::TOKEN..process::TOKENS).contains(&token) {
+                self.net.ready(token);
+            }
+        }
+        self.take_network(now);
+        self.poll(now);
+        for event in waiting.iter() {
+            match event.data.u64() {
+                TIMER => {}
+                SIGNALS => self.take_signals(now),
+                token @ control::TOKENS..net::TOKEN => self.take_control(token, now),
+                token @ process::TOKENS.. => {
+                    if let Some(ended) = self.children.ready(token, now) {
+                        self.deliver(now, ended.event());
+                    }
+                }
+                _ => {}
+            }
+        }
+        if self.collecting {
+            self.collect(now);
+        }
+        self.children.poll(now);
+        self.control.poll(now);
+    }
+
+    /// When the next turn must begin without anything happening.
+    fn wake_at(&self) -> Instant {
+        let (mut at, _) = self.node.poll_at();
+        for other in [self.children.poll_at(), self.control.poll_at()] {
+            at = at.min(other.unwrap_or(at));
+        }
+        if self.collecting {
+            at = Instant::ZERO;
+        }
+        at
+    }
+
+    /// Delivers the core's deadline when it has come, after every packet that
+    /// came before it.
+    fn poll(&mut self, now: Instant) {
+        let (at, _) = self.node.poll_at();
+        if now < at {
+            return;
+        }
+        self.net.drain();
+        self.take_network(now);
+        // A packet may have moved the deadline.
+        let (at, _) = self.node.poll_at();
+        if now < at {
+            return;
+        }
+        self.lag_last = now - at;
+        self.lag_max = self.lag_max.max(self.lag_last);
+        self.deliver(now, Event::Poll);
+        self.take_network(now);
+    }
+
+    /// Takes what the network has to tell.
+    fn take_network(&mut self, now: Instant) {
+        while let Some(event) = self.net.next() {
+            self.node.process(now, event, &mut self.actions);
+            self.carry_out(now);
+        }
+    }
+
+    fn take_signals(&mut self, now: Instant) {
+        while let Some(request) = self.signals.next() {
+            match request {
+                Request::Stop => {
+                    log::info!("asked to stop");
+                    self.deliver(now, Event::Stop);
+                }
+                Request::Reload => {
+                    log::warn!(
+                        "SIGHUP: reload is not in this version; restart to apply a changed file"
+                    );
+                }
+                Request::Collect => self.collect(now),
+            }
+        }
+    }
+
+    /// Collects children that have ended; each adopted one, too.
+    fn collect(&mut self, now: Instant) {
+        self.collecting = false;
+        for _ in 0..STRAYS_MAX {
+            match self.children.collect(now) {
+                Collected::Ended(ended) => self.deliver(now, ended.event()),
+                Collected::Stray => {}
+                Collected::Nothing => return,
+            }
+        }
+        self.collecting = true;
+    }
+
+    fn take_control(&mut self, token: u64, now: Instant) {
+        let view = View {
+            now,
+            uptime: now - self.started_at,
+            version: env!("CARGO_PKG_VERSION"),
+            host: self.host,
+            lag_last: self.lag_last,
+            lag_max: self.lag_max,
+        };
+        self.control.ready(token, now, self.node, &view);
+    }
+
+    /// Tells the core, and does what it says, and what that leads to.
+    fn deliver(&mut self, now: Instant, event: Event<'_>) {
+        self.node.process(now, event, &mut self.actions);
+        self.carry_out(now);
+    }
+
+    /// Carries out the actions in their order, then tells what failed.
+    fn carry_out(&mut self, now: Instant) {
+        loop {
+            let mut at = 0;
+            while let Some(action) = self.actions.get(at).copied() {
+                self.carry_out_one(action);
+                at += 1;
+            }
+            if self.back.is_empty() {
+                return;
+            }
+            let event = self.back.remove(0);
+            self.node.process(now, event, &mut self.actions);
+        }
+    }
+
+    fn carry_out_one(&mut self, action: Action) {
+        let back = match action {
+            Action::StartCheck(id) => self.children.start_check(id),
+            Action::StartHook(id, call) => self.children.start_hook(self.node, id, call),
+            Action::KillCheck(id, kill) => {
+                self.children.kill_check(id, kill);
+                None
+            }
+            Action::KillHook(id, kill) => {
+                self.children.kill_hook(id, kill);
+                None
+            }
+            Action::Finish => {
+                self.finished = true;
+                None
+            }
+            Action::SendAdvert(..)
+            | Action::Announce(_)
+            | Action::SetAddresses(_)
+            | Action::RemoveAddresses(_)
+            | Action::RemoveLeftover(..)
+            | Action::RescanAddresses(_) => {
+                self.net.perform(self.node, action);
+                None
+            }
+        };
+        if let Some(event) = back {
+            // Each check and hook is in at most one action of a list, and what
+            // comes back is taken before the next list is longer.
+            let fitted = self.back.push(event).is_ok();
+            assert!(fitted);
+        }
+    }
+}
+
+/// The timer of the core's deadline. It shows through epoll only: setting it
+/// again takes back that it has expired.
+struct Timer {
+    descriptor: OwnedFd,
+}
+
+impl Timer {
+    fn open(epoll: BorrowedFd<'_>) -> Result<Timer, Failure> {
+        let flags = TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK;
+        let descriptor = timerfd_create(TimerfdClockId::Monotonic, flags)
+            .map_err(|errno| refused("timerfd_create", errno))?;
+        watch(epoll, descriptor.as_fd(), TIMER)?;
+        Ok(Timer { descriptor })
+    }
+
+    /// Expires at this instant; at once when it is past.
+    fn set(&self, at: Instant) {
+        const ONCE: Timespec = Timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
+        let time = Itimerspec {
+            it_interval: ONCE,
+            it_value: clock::timespec(at),
+        };
+        let set = timerfd_settime(&self.descriptor, TimerfdTimerFlags::ABSTIME, &time);
+        if let Err(errno) = set {
+            panic!("timerfd_settime: {}", Reason(errno));
+        }
+    }
+}
+
+/// Watches a descriptor for something to read.
+fn watch(epoll: BorrowedFd<'_>, descriptor: BorrowedFd<'_>, token: u64) -> Result<(), Failure> {
+    epoll::add(epoll, descriptor, EventData::new_u64(token), EventFlags::IN)
+        .map_err(|errno| refused("epoll_ctl", errno))
+}
+
+/// A refusal that only a lack of memory or descriptors explains.
+fn refused(call: &'static str, errno: Errno) -> Failure {
+    Failure::new(
+        call,
+        format_args!("(the keeper's loop)"),
+        errno,
+        "raise the limits of memory and open files",
+    )
+}
+
+/// Something that differs between two nodes and two starts.
+fn seed(now: Instant) -> u64 {
+    let pid = rustix::process::getpid().as_raw_nonzero().get();
+    now.total_micros() as u64 ^ (u64::from(pid.unsigned_abs()) << 40)
+}

@@ -1,0 +1,98 @@
+//! Where the configuration comes from: the file that was named, else the
+//! default file, else the one inside the binary. Only a missing default file
+//! leads on to the next; everything else that is wrong is said.
+
+use core::fmt;
+
+use rustix::fs::{FileType, Mode, OFlags, fstat, open};
+use rustix::io::{Errno, read};
+use smena::board;
+use smena::config::Source;
+
+use super::failure::Reason;
+
+/// The file that is read when none is named.
+pub const DEFAULT: &str = "/etc/smena.ini";
+
+/// The configuration inside the binary.
+const BUILT_IN: Option<&[u8]> = None;
+
+/// Room for a file and one byte more, by which too large a file is known.
+pub type Memory = [u8; board::FILE_MAX + 1];
+
+/// Why there is no configuration.
+pub enum Error<'a> {
+    /// Nothing was named, and there is neither a default file nor a built-in one.
+    Nothing,
+    /// The file cannot be read.
+    Unreadable(&'a str, Errno),
+}
+
+impl fmt::Display for Error<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Error::Nothing => write!(
+                f,
+                "error: there is no configuration\n  --> {DEFAULT}\n   \
+                 | write this file, or name another with `-c FILE`; none is built into this binary"
+            ),
+            Error::Unreadable(file, errno) => {
+                write!(
+                    f,
+                    "error: cannot read the configuration: {}\n",
+                    Reason(errno)
+                )?;
+                write!(f, "  --> {file}\n   | {}", mend(errno))
+            }
+        }
+    }
+}
+
+/// What to do about a file that cannot be read.
+fn mend(errno: Errno) -> &'static str {
+    match errno {
+        Errno::NOENT | Errno::NOTDIR => "check the path",
+        Errno::ISDIR => "name a file inside of it",
+        Errno::ACCESS | Errno::PERM => "run as root, or let this user read it",
+        _ => "check the file system it is on",
+    }
+}
+
+/// Reads the configuration that `file` names, or the default one.
+pub fn load<'a>(file: Option<&'a str>, memory: &'a mut Memory) -> Result<Source<'a>, Error<'a>> {
+    let name = file.unwrap_or(DEFAULT);
+    match read_file(name, memory) {
+        Ok((length, others_can_read)) => Ok(Source {
+            file: name,
+            text: memory.get(..length).unwrap_or_default(),
+            others_can_read,
+        }),
+        Err(Errno::NOENT) if file.is_none() => match BUILT_IN {
+            Some(text) => Ok(Source {
+                file: "(built in)",
+                text,
+                others_can_read: false,
+            }),
+            None => Err(Error::Nothing),
+        },
+        Err(errno) => Err(Error::Unreadable(name, errno)),
+    }
+}
+
+/// Reads a file up to the end of the memory; also says whether every user of
+/// the system can.
+fn read_file(name: &str, memory: &mut Memory) -> Result<(usize, bool), Errno> {
+    let file = open(name, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+    let stat = fstat(&file)?;
+    let is_file = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
+    let mut length = 0;
+    while let Some(room) = memory.get_mut(length..).filter(|room| !room.is_empty()) {
+        match read(&file, room) {
+            Ok(0) => break,
+            Ok(got) => length += got,
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+    Ok((length, is_file && stat.st_mode & Mode::ROTH.bits() != 0))
+}

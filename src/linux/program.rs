@@ -1,0 +1,223 @@
+//! The commands, and what each exits with: 0 fine; 1 degraded or warnings; 2
+//! the configuration or the command line is wrong; 3 not running, or
+//! unreadable; 4 the system refused. A panic ends with 101.
+
+use core::ffi::CStr;
+use core::fmt::Write as _;
+
+use rustix::system::uname;
+use smena::command::{Command, HELP};
+use smena::config::{self, Config, Limits, LogTarget, Source};
+
+use super::cell::Cell;
+use super::output::Output;
+use super::start::Invocation;
+use super::user::{Unknown, User};
+use super::{client, keeper, load, log, sysctl};
+use crate::complain;
+
+const FINE: i32 = 0;
+const WARNINGS: i32 = 1;
+const WRONG: i32 = 2;
+const REFUSED: i32 = 4;
+
+static TEXT: Cell<load::Memory> = Cell::new([0; _]);
+static PEER_TEXT: Cell<load::Memory> = Cell::new([0; _]);
+static CONFIG: Cell<Config<'static>> = Cell::new(Config::EMPTY);
+static PEER_CONFIG: Cell<Config<'static>> = Cell::new(Config::EMPTY);
+
+/// Does what the command line says and returns the exit code.
+pub fn main(invocation: Invocation) -> i32 {
+    let mut words = invocation.words().map(CStr::to_str);
+    let mut unreadable = false;
+    let mut readable = core::iter::from_fn(|| match words.next()? {
+        Ok(word) => Some(word),
+        Err(_) => {
+            unreadable = true;
+            None
+        }
+    });
+    let command = Command::parse(&mut readable);
+    if unreadable {
+        complain!("error: the command line is not UTF-8");
+        return WRONG;
+    }
+    match command {
+        Ok(Command::Run { file }) => run(file, &invocation),
+        Ok(Command::Check { file, peer }) => check(file, peer),
+        Ok(Command::Status { file, json }) => status(file, json),
+        Ok(Command::Demo) => {
+            complain!("error: `demo` is not in this version");
+            WRONG
+        }
+        Ok(Command::Version) => print(format_args!("smena {}\n", env!("CARGO_PKG_VERSION"))),
+        Ok(Command::Help) => print(format_args!("{HELP}")),
+        Err(error) => {
+            complain!("error: {error}");
+            WRONG
+        }
+    }
+}
+
+/// Prints to standard output.
+fn print(text: core::fmt::Arguments<'_>) -> i32 {
+    let mut output = Output::stdout();
+    let _ = output.write_fmt(text);
+    if output.flush() { FINE } else { REFUSED }
+}
+
+/// Reads and checks a configuration; what is wrong with it goes to standard error.
+fn read(
+    file: Option<&'static str>,
+    text: &'static Cell<load::Memory>,
+    config: &'static Cell<Config<'static>>,
+) -> Option<(&'static Config<'static>, Source<'static>, config::Outcome)> {
+    let source = match load::load(file, text.claim()) {
+        Ok(source) => source,
+        Err(error) => {
+            complain!("{error}");
+            return None;
+        }
+    };
+    let config = config.claim();
+    let outcome = parse(&source, config);
+    Some((config, source, outcome))
+}
+
+/// Parses with the diagnostics on standard error.
+fn parse(source: &Source<'static>, config: &mut Config<'static>) -> config::Outcome {
+    let mut output = Output::stderr();
+    let outcome = config::parse(source, &Limits::BOARD, config, &mut |diagnostic| {
+        let _ = write!(output, "{diagnostic}");
+    });
+    output.flush();
+    outcome
+}
+
+/// `smena run`.
+fn run(file: Option<&'static str>, invocation: &Invocation) -> i32 {
+    match read(file, &TEXT, &CONFIG) {
+        Some((config, _, outcome)) if outcome.errors == 0 => keep(config, invocation),
+        _ => WRONG,
+    }
+}
+
+/// Parses a configuration from memory and keeps it, in a process that has kept
+/// or read none before.
+pub fn run_text(name: &'static str, text: &'static [u8], invocation: &Invocation) -> i32 {
+    let source = Source {
+        file: name,
+        text,
+        others_can_read: false,
+    };
+    let config = CONFIG.claim();
+    if parse(&source, config).errors > 0 {
+        return WRONG;
+    }
+    keep(config, invocation)
+}
+
+/// Sets up what comes before the keeper's loop, and runs it.
+fn keep(config: &'static Config<'static>, invocation: &Invocation) -> i32 {
+    let level = config.node.log.unwrap_or(::log::Level::Info);
+    let target = config.node.log_target.unwrap_or(LogTarget::Stderr);
+    let journal = invocation.variable("JOURNAL_STREAM");
+    if let Err(failure) = log::open_target(level, target, journal) {
+        complain!("error: {failure}");
+        return REFUSED;
+    }
+    let Some(user) = script_user(config) else {
+        return WRONG;
+    };
+    for setting in &config.sysctls {
+        if let Err(failure) = sysctl::set(setting) {
+            ::log::error!("sysctl {}: {failure}", setting.name);
+        }
+    }
+    let host = uname();
+    let host = host.nodename().to_str().unwrap_or_default();
+    match keeper::run(config, user, host) {
+        Ok(()) => FINE,
+        Err(failure) => {
+            ::log::error!("{failure}");
+            if target != LogTarget::Stderr {
+                complain!("error: {failure}");
+            }
+            REFUSED
+        }
+    }
+}
+
+/// The user of `script_user`.
+fn script_user(config: &Config<'_>) -> Option<User> {
+    let name = config.node.script_user.unwrap_or("root");
+    match User::find(name) {
+        Ok(user) => Some(user),
+        Err(Unknown::Name) => {
+            complain!(
+                "error: `script_user`: /etc/passwd has no user `{name}`: add one, or give a number"
+            );
+            None
+        }
+        Err(Unknown::File(errno)) => {
+            let reason = super::failure::Reason(errno);
+            complain!("error: `script_user`: cannot read /etc/passwd: {reason}: give a number");
+            None
+        }
+    }
+}
+
+/// `smena check`.
+fn check(file: Option<&'static str>, peer: Option<&'static str>) -> i32 {
+    let own = read(file, &TEXT, &CONFIG);
+    let other = peer.map(|peer| read(Some(peer), &PEER_TEXT, &PEER_CONFIG));
+    let Some((_, source, outcome)) = own else {
+        return WRONG;
+    };
+    let mut files = [Some((source, outcome)), None];
+    match other {
+        None => {}
+        Some(None) => return WRONG,
+        Some(Some((_, source, outcome))) => files[1] = Some((source, outcome)),
+    }
+    if files
+        .iter()
+        .flatten()
+        .any(|(_, outcome)| outcome.errors > 0)
+    {
+        return WRONG;
+    }
+    let mut output = Output::stdout();
+    let mut exit = FINE;
+    for (source, outcome) in files.iter().flatten() {
+        let _ = match outcome.warnings {
+            0 => writeln!(output, "{}: ok", source.file),
+            1 => writeln!(output, "{}: ok, 1 warning", source.file),
+            n => writeln!(output, "{}: ok, {n} warnings", source.file),
+        };
+        if outcome.warnings > 0 {
+            exit = WARNINGS;
+        }
+    }
+    if output.flush() { exit } else { REFUSED }
+}
+
+/// `smena status`. A file that is wrong or missing says no other socket.
+fn status(file: Option<&'static str>, json: bool) -> i32 {
+    let mut path = config::Node::CONTROL;
+    match load::load(file, TEXT.claim()) {
+        Ok(source) => {
+            let config = CONFIG.claim();
+            let outcome = config::parse(&source, &Limits::BOARD, config, &mut |_| {});
+            if outcome.errors == 0 {
+                path = config.node.control.unwrap_or(path);
+            }
+        }
+        Err(error) if file.is_some() => {
+            complain!("{error}");
+            return 3;
+        }
+        Err(_) => {}
+    }
+    client::ask(path, if json { "status --json" } else { "status" })
+}

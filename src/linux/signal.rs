@@ -1,0 +1,72 @@
+//! Signals as something to read: the keeper blocks them and takes them from a
+//! descriptor, so none interrupts it anywhere.
+
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::io::read;
+
+use super::failure::Failure;
+use super::syscall::{self, SignalSet};
+
+const SIGHUP: u32 = 1;
+const SIGINT: u32 = 2;
+const SIGPIPE: u32 = 13;
+const SIGTERM: u32 = 15;
+const SIGCHLD: u32 = 17;
+
+/// What a signal asks of the keeper.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// SIGTERM or SIGINT: a planned stop.
+    Stop,
+    /// SIGHUP: read the configuration again.
+    Reload,
+    /// SIGCHLD: some child ended, perhaps one that was adopted.
+    Collect,
+}
+
+/// The signals that are read instead of delivered.
+pub struct Signals {
+    descriptor: OwnedFd,
+}
+
+impl Signals {
+    /// Blocks the signals and opens their descriptor. SIGPIPE is blocked and
+    /// never read: a write to a closed pipe is an error, not an end.
+    pub fn open() -> Result<Signals, Failure> {
+        let read = bit(SIGHUP) | bit(SIGINT) | bit(SIGTERM) | bit(SIGCHLD);
+        syscall::set_signal_mask(SignalSet(read | bit(SIGPIPE)));
+        let descriptor = syscall::signalfd(SignalSet(read))
+            .map_err(|errno| Failure::new("signalfd", format_args!("(signals)"), errno, ""))?;
+        Ok(Signals { descriptor })
+    }
+
+    /// What waits, one at a time; `None` when nothing does.
+    pub fn next(&self) -> Option<Request> {
+        // struct signalfd_siginfo: 128 bytes that begin with the number.
+        let mut info = [0_u8; 128];
+        loop {
+            let length = read(&self.descriptor, &mut info).ok()?;
+            if length < info.len() {
+                return None;
+            }
+            let number = u32::from_ne_bytes([info[0], info[1], info[2], info[3]]);
+            match number {
+                SIGTERM | SIGINT => return Some(Request::Stop),
+                SIGHUP => return Some(Request::Reload),
+                SIGCHLD => return Some(Request::Collect),
+                _ => {}
+            }
+        }
+    }
+}
+
+impl AsFd for Signals {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.descriptor.as_fd()
+    }
+}
+
+/// The bit of a signal in a set.
+const fn bit(signal: u32) -> u64 {
+    1 << (signal - 1)
+}
