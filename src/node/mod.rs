@@ -73,6 +73,8 @@ enum Phase {
     Running,
     /// A stop was asked for; hand-overs and hooks are under way.
     Stopping,
+    /// It was asked for again: hooks are no longer waited for.
+    Abandoning,
     /// All is at rest; nothing more is said.
     Finished,
 }
@@ -134,6 +136,9 @@ impl<'a> Node<'a> {
         let now = now.max(self.now);
         self.now = now;
         actions.clear();
+        if self.phase == Phase::Finished {
+            return;
+        }
         let asleep = match event {
             Event::Suspended(asleep) => asleep,
             _ => Duration::ZERO,
@@ -339,20 +344,16 @@ impl<'a> Node<'a> {
     /// Asks to stop; asked again, it stops at once.
     fn on_stop(&mut self, now: Instant, actions: &mut Actions) {
         let again = self.phase == Phase::Stopping;
-        if !again {
-            self.checks
-                .iter_mut()
-                .for_each(|check| check.on_stop(actions));
+        if again {
+            self.phase = Phase::Abandoning;
+        } else {
+            self.phase = Phase::Stopping;
+            for check in &mut self.checks {
+                check.on_stop(actions);
+            }
         }
-        self.phase = Phase::Stopping;
         for router in &mut self.routers {
             router.on_stop(now, again, actions);
-        }
-        if again {
-            self.hooks
-                .iter_mut()
-                .for_each(|hook| hook.on_abandon(actions));
-            self.finish(actions);
         }
     }
 
@@ -396,7 +397,9 @@ impl<'a> Node<'a> {
             };
             let sentence = reason.display(self.config, self);
             log::log!(level, "{name}: {}..{}: {sentence}", from.name(), to.name());
-            if let Some(state) = hook_state {
+            if self.phase != Phase::Abandoning
+                && let Some(state) = hook_state
+            {
                 self.hooks[index].on_change(now, state, priority, actions);
             }
         }
@@ -405,12 +408,17 @@ impl<'a> Node<'a> {
     fn finish_if_at_rest(&mut self, actions: &mut Actions) {
         let stopped = self.routers.iter().all(Router::stopped);
         let quiet = self.hooks.iter().all(Hook::at_rest);
-        if self.phase == Phase::Stopping && stopped && quiet {
-            self.finish(actions);
+        match self.phase {
+            Phase::Abandoning => {
+                assert!(stopped, "a second stop leaves no router behind");
+                for hook in &mut self.hooks {
+                    hook.on_abandon(actions);
+                }
+            }
+            Phase::Stopping if stopped && quiet => {}
+            Phase::Preparing | Phase::Running | Phase::Stopping | Phase::Finished => return,
         }
-    }
-
-    fn finish(&mut self, actions: &mut Actions) {
+        log::info!("stopped");
         self.phase = Phase::Finished;
         actions.push(Action::Finish);
     }
