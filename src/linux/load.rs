@@ -14,9 +14,6 @@ use super::failure::Reason;
 /// The file that is read when none is named.
 pub const DEFAULT: &str = "/etc/smena.ini";
 
-/// The configuration inside the binary.
-const BUILT_IN: Option<&[u8]> = None;
-
 /// Room for a file and one byte more, by which too large a file is known.
 pub type Memory = [u8; board::FILE_MAX + 1];
 
@@ -37,11 +34,7 @@ impl fmt::Display for Error<'_> {
                  | write this file, or name another with `-c FILE`; none is built into this binary"
             ),
             Error::Unreadable(file, errno) => {
-                write!(
-                    f,
-                    "error: cannot read the configuration: {}\n",
-                    Reason(errno)
-                )?;
+                writeln!(f, "error: cannot read the configuration: {}", Reason(errno))?;
                 write!(f, "  --> {file}\n   | {}", mend(errno))
             }
         }
@@ -67,10 +60,10 @@ pub fn load<'a>(file: Option<&'a str>, memory: &'a mut Memory) -> Result<Source<
             text: memory.get(..length).unwrap_or_default(),
             others_can_read,
         }),
-        Err(Errno::NOENT) if file.is_none() => match BUILT_IN {
+        Err(Errno::NOENT) if file.is_none() => match board::CONFIG {
             Some(text) => Ok(Source {
                 file: "(built in)",
-                text,
+                text: text.as_bytes(),
                 others_can_read: false,
             }),
             None => Err(Error::Nothing),

@@ -91,6 +91,7 @@ impl Ended {
 }
 
 /// What there was to collect.
+#[expect(clippy::large_enum_variant, reason = "it lives for one call")]
 pub enum Collected {
     /// A check or a hook has ended.
     Ended(Ended),
