@@ -43,26 +43,18 @@ impl<'a> Source<'a> {
     /// The line that a piece begins in, without its end and without a byte
     /// order mark, and where in it the piece begins.
     fn line_around(&self, piece: &[u8]) -> (&'a [u8], usize) {
-        let (before, after) = self.text.split_at(self.offset(piece));
-        let mut start = before
-            .iter()
-            .rposition(|&b| b == b'\n')
-            .map_or(0, |at| at + 1);
-        if start == 0 && before.starts_with(BYTE_ORDER_MARK) {
-            start = BYTE_ORDER_MARK.len();
-        }
-        let rest = after
-            .iter()
-            .position(|&b| b == b'\n')
-            .unwrap_or(after.len());
-        let line = self
-            .text
-            .get(start..before.len() + rest)
-            .unwrap_or_default();
-        (
-            line.strip_suffix(b"\r").unwrap_or(line),
-            before.len() - start,
-        )
+        let at = self.offset(piece);
+        let (before, after) = self.text.split_at(at);
+        let start = match before.iter().rposition(|&byte| byte == b'\n') {
+            Some(end) => end + 1,
+            None if self.text.starts_with(BYTE_ORDER_MARK) => BYTE_ORDER_MARK.len(),
+            None => 0,
+        };
+        let rest = after.iter().position(|&byte| byte == b'\n');
+        let end = at + rest.unwrap_or(after.len());
+        let line = self.text.get(start..end).unwrap_or_default();
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        (line, at.saturating_sub(start))
     }
 }
 
@@ -280,6 +272,10 @@ impl<'a> Findings<'a> {
         }
         // There is room now, so this cannot fail.
         let _ = self.shown.insert(index, (severity, problem));
+    }
+
+    pub fn has_errors(&self) -> bool {
+        self.errors > 0
     }
 
     /// Tells everything, and what was left out.

@@ -7,6 +7,7 @@ use super::reader::{LEASE_AUTO, Reader, WEIGHT_ABSENT};
 use super::words::{Iter, Word, Words};
 use super::{suggest, value};
 use crate::Duration;
+use crate::protocol::Family;
 
 type Read<'a> = Result<(), Problem<'a>>;
 
@@ -62,7 +63,12 @@ pub(super) fn address<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read<'a> {
                 }
                 address.label = Some(value::label(written)?);
             }
-            _ => return Err(unknown_option(name, &["dev", "label"])),
+            _ => {
+                return Err(unknown_option(
+                    name,
+                    "write `dev INTERFACE` or `label LABEL`, each once",
+                ));
+            }
         }
     }
     if r.router.addresses.iter().any(|other| other.address == ip) {
@@ -71,6 +77,32 @@ pub(super) fn address<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read<'a> {
             "{0} has the address `{1}` twice",
             "remove one",
             &[r.section(), Argument::Text(first)],
+        ));
+    }
+    let family = Family::of(&ip);
+    if r.router
+        .addresses
+        .first()
+        .is_some_and(|other| Family::of(&other.address) != family)
+    {
+        return Err(Problem::new(
+            first,
+            "{0} has IPv4 and IPv6 addresses",
+            "a router has one family: move this one to a [vrrp] section of its own",
+            &[r.section()],
+        ));
+    }
+    // What fits into one packet of 1500 bytes, and the 8 bits of the count.
+    let most = match family {
+        Family::Ipv4 => 255,
+        Family::Ipv6 => (1500 - 40 - 8) / 16,
+    };
+    if r.router.addresses.len() == most {
+        return Err(Problem::new(
+            first,
+            "more than {0} addresses do not fit into one advert",
+            "move this one and those after it to another [vrrp] section",
+            &[Argument::Number(most as i64)],
         ));
     }
     let room = r.limits.addresses;
@@ -128,10 +160,9 @@ pub(super) fn lease<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read<'a> {
         "auto" => LEASE_AUTO,
         "off" => 0,
         _ => {
-            let (second, day) = (Duration::from_secs(1), Duration::from_secs(86_400));
-            // What is no fraction of a second is told as out of range.
-            let time = value::time(value, "lease", Duration::from_micros(1), day)?;
-            if time.total_micros() % second.total_micros() != 0 {
+            let day = Duration::from_secs(86_400);
+            let time = value::time(value, "lease", Duration::ZERO, day)?;
+            if time == Duration::ZERO || !time.total_micros().is_multiple_of(1_000_000) {
                 return Err(Problem::new(
                     value,
                     "`lease` is no whole number of seconds",
@@ -164,9 +195,9 @@ pub(super) fn track<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read<'a> {
         };
         return Err(Problem::new(
             name,
-            "there is no check `{0}`",
+            "unknown check `{0}` in {2}",
             hint,
-            &[Argument::Text(name), Argument::Text(meant)],
+            &[Argument::Text(name), Argument::Text(meant), r.section()],
         ));
     };
     let mut track = Track {
@@ -181,7 +212,12 @@ pub(super) fn track<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read<'a> {
                 track.weight = value::number(written, "weight", -253, 253)? as i16;
             }
             "reverse" if !track.reverse => track.reverse = true,
-            name => return Err(unknown_option(name, &["weight", "reverse"])),
+            name => {
+                return Err(unknown_option(
+                    name,
+                    "write `weight NUMBER` or `reverse`, each once",
+                ));
+            }
         }
     }
     if r.router
@@ -265,11 +301,13 @@ fn argument<'a>(option: Word<'a>, words: &mut Iter<'a>) -> Result<&'a str, Probl
 }
 
 /// A word that is no option, or one that is there twice.
-fn unknown_option<'a>(word: &'a str, options: &'static [&'static str]) -> Problem<'a> {
-    let message = match options.contains(&word) {
+fn unknown_option<'a>(word: &'a str, hint: &'static str) -> Problem<'a> {
+    let known = hint
+        .split('`')
+        .any(|part| part.split(' ').next() == Some(word));
+    let message = match known {
         true => "`{0}` is there twice",
         false => "`{0}` is no option here",
     };
-    let arguments = [Argument::Text(word), Argument::OneOf(options)];
-    Problem::new(word, message, "there are {1}, once each", &arguments)
+    Problem::new(word, message, hint, &[Argument::Text(word)])
 }

@@ -10,6 +10,11 @@ impl Reader<'_, '_> {
     pub(super) fn end_file(&mut self) {
         self.resolve_weights();
         self.check_routers();
+        if self.findings.has_errors() {
+            // A mistake elsewhere would be told once more here.
+            return;
+        }
+        self.check_owners();
         self.check_use();
         let secret = self.config.routers.iter().find(|r| r.auth_pass.is_some());
         if let Some(router) = secret
@@ -34,6 +39,10 @@ impl Reader<'_, '_> {
                 }
             }
         }
+    }
+
+    /// An owner's priority never changes.
+    fn check_owners(&mut self) {
         let owners = self.config.routers.iter().filter(|r| r.priority == 255);
         for router in owners {
             if let Some(nth) = router.tracks.iter().position(|track| track.weight != 0) {

@@ -6,6 +6,7 @@
 //! Nothing here opens a file, prints, allocates or copies text: the
 //! configuration borrows from the file's bytes.
 
+mod compare;
 mod diagnostic;
 mod entry;
 mod excerpt;
@@ -19,6 +20,7 @@ pub mod table;
 mod value;
 mod words;
 
+pub use compare::compare;
 pub use diagnostic::{DIAGNOSTICS_MAX, Diagnostic, Severity, Source};
 pub use model::*;
 pub use statement::LINE_MAX;

@@ -6,7 +6,7 @@ use heapless::Vec;
 
 use super::diagnostic::{Argument, Findings, Problem, Severity, Source};
 use super::model::{Check, CheckKind, Config, Release, Router, Sysctl};
-use super::statement::{Statement, Statements, find};
+use super::statement::{LINE_MAX, Statement, Statements, find};
 use super::table::{self, Absence, Key, SECTIONS, Section, Value};
 use super::value;
 use super::words::Words;
@@ -74,7 +74,7 @@ impl<'c, 'a> Reader<'c, 'a> {
     /// Reads the whole file; what is wrong with it is in `findings` then.
     pub fn read(&mut self) {
         if self.source.text.len() > self.limits.file {
-            return self.too_many("", "bytes of configuration", self.limits.file, "file");
+            return self.too_long();
         }
         // Names first: a track line may name a check that comes later.
         for statement in Statements::new(self.source.text).flatten() {
@@ -107,15 +107,33 @@ impl<'c, 'a> Reader<'c, 'a> {
             }
         }
         self.end_section();
-        if empty {
+        if empty && !self.findings.has_errors() {
             self.error(Problem::new(
-                "",
+                self.start(),
                 "`{0}` has no section",
                 "begin with `[vrrp NAME]`; the manual smena(8) has an example",
                 &[Argument::Text(self.source.file)],
             ));
         }
         self.end_file();
+    }
+
+    /// A file that is too long may have been cut by whoever read it, so only what
+    /// made it long is looked for.
+    fn too_long(&mut self) {
+        let room = self.limits.file;
+        self.too_many(self.start(), "bytes of configuration", room, "file");
+        for problem in Statements::new(self.source.text).filter_map(Result::err) {
+            if problem.at.len() > LINE_MAX {
+                self.error(problem);
+            }
+        }
+    }
+
+    /// A place for what is wrong with the file as a whole.
+    fn start(&self) -> &'a str {
+        let start = self.source.text.get(..0).unwrap_or_default();
+        str::from_utf8(start).unwrap_or_default()
     }
 
     pub fn error(&mut self, problem: Problem<'a>) {
@@ -385,15 +403,17 @@ impl<'c, 'a> Reader<'c, 'a> {
             return;
         };
         for (index, key) in section.keys.iter().enumerate() {
-            if matches!(key.default, Absence::Required) && self.said >> index & 1 == 0 {
+            if let Absence::Required(example) = key.default
+                && self.said >> index & 1 == 0
+            {
                 self.error(Problem::new(
                     self.header,
                     "{0} has no `{1}`",
-                    "add `{1}`: {2}",
+                    "add a line such as `{1} = {2}`",
                     &[
                         self.section(),
                         Argument::Text(key.name),
-                        Argument::Text(key.doc),
+                        Argument::Text(example),
                     ],
                 ));
             }
@@ -463,6 +483,9 @@ pub(super) fn not_yet<'a>(at: &'a str, message: &'static str) -> Problem<'a> {
 /// What keepalived's word is here, if it fits.
 fn alias(word: &str, fits: impl Fn(&str) -> bool) -> Option<&'static str> {
     let mut aliases = table::ALIASES.iter();
-    let (_, meant) = aliases.find(|(theirs, ours)| *theirs == word && fits(ours))?;
+    let (_, meant) = aliases.find(|(theirs, ours)| {
+        let ours = ours.split(' ').next().unwrap_or_default();
+        *theirs == word && fits(ours)
+    })?;
     Some(meant)
 }

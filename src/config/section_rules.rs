@@ -4,7 +4,6 @@
 use super::diagnostic::{Argument, Problem};
 use super::model::{CheckKind, Router};
 use super::reader::{LEASE_AUTO, Reader};
-use super::statement::find;
 use super::{entry, words::Words};
 use crate::Duration;
 use crate::protocol::{Family, Version};
@@ -14,7 +13,10 @@ const SECOND: Duration = Duration::from_secs(1);
 impl<'a> Reader<'_, 'a> {
     /// The end of a `[vrrp]` section.
     pub(super) fn end_router(&mut self) {
-        self.check_family();
+        // All addresses are of one family, which is the router's.
+        if let Some(first) = self.router.addresses.first() {
+            self.router.family = Family::of(&first.address);
+        }
         self.check_version();
         self.check_preemption();
         self.check_lease();
@@ -22,36 +24,6 @@ impl<'a> Reader<'_, 'a> {
         let room = self.limits.routers;
         if self.config.routers.len() >= room || self.config.routers.push(router).is_err() {
             self.too_many(self.header, "[vrrp] sections", room, "routers");
-        }
-    }
-
-    /// All addresses of a router are of one family, which is the router's.
-    fn check_family(&mut self) {
-        let mut families = self.router.addresses.iter().map(|a| Family::of(&a.address));
-        let Some(family) = families.next() else {
-            return;
-        };
-        self.router.family = family;
-        if let Some(other) = families.position(|other| other != family) {
-            self.error(Problem::new(
-                self.value("address", other + 1),
-                "{0} has IPv4 and IPv6 addresses",
-                "a router has one family: move this one to a [vrrp] section of its own",
-                &[self.section()],
-            ));
-        }
-        // What fits into one packet of 1500 bytes, and the 8 bits of the count.
-        let most = match family {
-            Family::Ipv4 => 255,
-            Family::Ipv6 => (1500 - 40 - 8) / 16,
-        };
-        if self.router.addresses.len() > most {
-            self.error(Problem::new(
-                self.value("address", most),
-                "more than {0} addresses do not fit into one advert",
-                "move this one and those after it to another [vrrp] section",
-                &[Argument::Number(most as i64)],
-            ));
         }
     }
 
@@ -73,11 +45,11 @@ impl<'a> Reader<'_, 'a> {
         let (fits, hint) = match self.router.version {
             Version::V2 => (
                 micros % SECOND.total_micros() == 0,
-                "it counts whole seconds, from 1s to 255s; version 3 is finer",
+                "write whole seconds, or `version = 3` on both nodes",
             ),
             Version::V3 => (
                 micros <= 40_950_000 && micros % 10_000 == 0,
-                "it counts hundredths of a second, from 10ms to 40.95s",
+                "write a multiple of 10ms, up to 40.95s",
             ),
         };
         let version = Argument::Number(self.router.version.number().into());
@@ -198,9 +170,5 @@ impl<'a> Reader<'_, 'a> {
                 &[],
             ));
         }
-    }
-
-    fn value(&self, key: &str, nth: usize) -> &'a str {
-        find(self.source.text, "vrrp", self.name, key, nth)
     }
 }

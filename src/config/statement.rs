@@ -69,38 +69,30 @@ fn text_of(line: &[u8]) -> Result<&str, Problem<'_>> {
         ..Problem::new("", message, hint, &[])
     };
     if line.len() > LINE_MAX {
-        let lengths = [
-            Argument::Number(line.len() as i64),
-            Argument::Number(LINE_MAX as i64),
-        ];
-        return Err(Problem {
-            at: line,
-            ..Problem::new(
-                "",
-                "a line of {0} bytes",
-                "at most {1} bytes are allowed",
-                &lengths,
-            )
-        });
-    }
-    let control = |&byte: &u8| byte.is_ascii_control() && byte != b'\t';
-    if let Some(at) = line.iter().position(control) {
-        let at = line.get(at..=at).unwrap_or_default();
         return Err(bytes_problem(
-            at,
-            "a control character in the text",
-            "remove it",
+            line,
+            "a line of more than 1024 bytes",
+            "shorten it; a long command belongs into a script",
         ));
     }
-    str::from_utf8(line).map_err(|error| {
+    let text = str::from_utf8(line).map_err(|error| {
         let (_, after) = line.split_at(error.valid_up_to());
         let len = error.error_len().unwrap_or(after.len());
-        bytes_problem(
-            after.get(..len).unwrap_or_default(),
-            "not UTF-8 text",
-            "save the file as UTF-8",
-        )
-    })
+        let at = after.get(..len).unwrap_or_default();
+        bytes_problem(at, "not UTF-8 text", "save the file as UTF-8")
+    })?;
+    let control = |&byte: &u8| byte.is_ascii_control() && byte != b'\t';
+    match line.iter().position(control) {
+        Some(at) => {
+            let at = line.get(at..=at).unwrap_or_default();
+            Err(bytes_problem(
+                at,
+                "a control character in the text",
+                "remove it",
+            ))
+        }
+        None => Ok(text),
+    }
 }
 
 fn statement(line: &str) -> Result<Option<Statement<'_>>, Problem<'_>> {

@@ -40,8 +40,8 @@ pub struct Key {
 /// What holds when a key is absent.
 #[derive(Debug)]
 pub enum Absence {
-    /// It may not be absent.
-    Required,
+    /// It may not be absent; this is an example.
+    Required(&'static str),
     /// Nothing.
     Absent,
     /// As if this were written.
@@ -162,7 +162,7 @@ pub static SECTIONS: [Section; 4] = [
 /// Sections that a later version has.
 pub(super) static LATER: [&str; 3] = ["service", "interface", "init"];
 
-/// What keepalived calls a section or key, and what it is here.
+/// What keepalived calls a section or key, and what is written here.
 pub(super) static ALIASES: [(&str, &str); 8] = [
     ("vrrp_instance", "vrrp"),
     ("vrrp_script", "check"),
@@ -170,7 +170,7 @@ pub(super) static ALIASES: [(&str, &str); 8] = [
     ("virtual_ipaddress", "address"),
     ("track_script", "track"),
     ("script", "exec"),
-    ("nopreempt", "preempt"),
+    ("nopreempt", "preempt = no"),
     ("vrrp_version", "version"),
 ];
 
@@ -212,13 +212,13 @@ const NODE: &[Key] = &[
 const VRRP: &[Key] = &[
     key(
         "interface",
-        Required,
+        Required("eth0"),
         "where adverts are sent and received; it may appear later",
         Value::Own(entry::interface),
     ),
     key(
         "virtual_router_id",
-        Required,
+        Required("51"),
         "the number that both nodes share, and no other router of the network",
         Value::Number(1, 255, |r, id| r.router.virtual_router_id = id as u8),
     ),
@@ -250,7 +250,7 @@ const VRRP: &[Key] = &[
     ),
     plural(key(
         "address",
-        Required,
+        Required("192.0.2.1/24"),
         "an address that the master has: ADDRESS[/LENGTH] [dev INTERFACE] [label LABEL]",
         Value::Own(entry::address),
     )),

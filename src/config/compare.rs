@@ -1,0 +1,277 @@
+//! The two halves of a pair against each other. What keeps one node from
+//! taking over is an error, what only surprises is a warning; each is told at
+//! its place in the one file, with the line in the other.
+
+use super::Outcome;
+use super::diagnostic::{Argument, Diagnostic, Problem, Severity, Source};
+use super::model::{Address, Config, Router};
+use super::statement::find;
+use crate::protocol::Version;
+
+/// Compares two configurations that were read without errors, each with the
+/// file that it was read from.
+pub fn compare(
+    one: (&Config<'_>, &Source<'_>),
+    other: (&Config<'_>, &Source<'_>),
+    report: &mut dyn FnMut(&Diagnostic<'_>),
+) -> Outcome {
+    let mut comparison = Comparison {
+        here: one.1,
+        there: other.1,
+        outcome: Outcome {
+            errors: 0,
+            warnings: 0,
+        },
+        report,
+    };
+    for router in &one.0.routers {
+        match counterpart(router, other.0) {
+            Some(peer) if same_id(router, peer) => comparison.pair(router, peer),
+            Some(peer) => comparison.two_ids(router, peer),
+            None => comparison.alone(router),
+        }
+    }
+    // What is seen from the other side only.
+    core::mem::swap(&mut comparison.here, &mut comparison.there);
+    for router in &other.0.routers {
+        match counterpart(router, one.0) {
+            Some(peer) if same_id(router, peer) => comparison.one_way(router, peer),
+            Some(_) => {}
+            None => comparison.alone(router),
+        }
+    }
+    comparison.outcome
+}
+
+/// What the other node has in place of a router: the one with its id, or else
+/// the one with an address of it. Where an id is used on several interfaces, an
+/// address and then the name decide.
+fn counterpart<'c, 'a>(router: &Router<'_>, config: &'c Config<'a>) -> Option<&'c Router<'a>> {
+    let rank = |peer: &Router<'_>| {
+        let shared = router.addresses.iter().any(|address| has(peer, address));
+        let named = peer.name == router.name;
+        match (same_id(router, peer), shared) {
+            (true, _) => 4 + 2 * usize::from(shared) + usize::from(named),
+            (false, true) => 1,
+            (false, false) => 0,
+        }
+    };
+    let peers = config.routers.iter().filter(|peer| rank(peer) > 0);
+    peers.max_by_key(|peer| rank(peer))
+}
+
+fn same_id(router: &Router<'_>, peer: &Router<'_>) -> bool {
+    router.virtual_router_id == peer.virtual_router_id && router.family == peer.family
+}
+
+fn has(router: &Router<'_>, address: &Address<'_>) -> bool {
+    let mut addresses = router.addresses.iter();
+    addresses.any(|other| other.address == address.address)
+}
+
+/// The priority with every check as it should be.
+fn highest(router: &Router<'_>) -> i32 {
+    priority(router, |weight| weight.max(0))
+}
+
+/// The priority with every weighted check failing.
+fn lowest(router: &Router<'_>) -> i32 {
+    priority(router, |weight| weight.min(0))
+}
+
+fn priority(router: &Router<'_>, counted: impl Fn(i32) -> i32) -> i32 {
+    let base = i32::from(router.priority);
+    let weights = router
+        .tracks
+        .iter()
+        .map(|track| counted(track.weight.into()));
+    match base {
+        255 => 255,
+        _ => (base + weights.sum::<i32>()).clamp(1, 254),
+    }
+}
+
+struct Comparison<'c, 't> {
+    /// The file in which things are shown.
+    here: &'c Source<'t>,
+    /// The file whose lines are named.
+    there: &'c Source<'t>,
+    outcome: Outcome,
+    report: &'c mut dyn FnMut(&Diagnostic<'_>),
+}
+
+impl Comparison<'_, '_> {
+    /// Everything about two routers with the same id.
+    fn pair(&mut self, router: &Router<'_>, peer: &Router<'_>) {
+        if router.version != peer.version {
+            self.differ(
+                (Severity::Error, router, peer, "version"),
+                "the two nodes have different versions",
+                "`{0}`, line {1} has {2}: neither hears the other, and both are master",
+                Argument::Number(peer.version.number().into()),
+            );
+        }
+        if router.advert_int != peer.advert_int {
+            let (severity, hint) = match router.version {
+                Version::V2 => (
+                    Severity::Error,
+                    "`{0}`, line {1} has {2}: neither hears the other, and both are master",
+                ),
+                Version::V3 => (
+                    Severity::Warning,
+                    "`{0}`, line {1} has {2}: a backup learns the interval of its master",
+                ),
+            };
+            self.differ(
+                (severity, router, peer, "advert_int"),
+                "the two nodes have different intervals",
+                hint,
+                Argument::Time(peer.advert_int),
+            );
+        }
+        if router.auth_pass != peer.auth_pass {
+            let what = match peer.auth_pass {
+                Some(_) => "another one",
+                None => "none",
+            };
+            self.differ(
+                (Severity::Error, router, peer, "auth_pass"),
+                "the two nodes have different passwords",
+                "`{0}`, line {1} has {2}: neither hears the other, and both are master",
+                Argument::Text(what),
+            );
+        }
+        if router.priority == peer.priority {
+            let (severity, hint) = match router.priority {
+                255 => (
+                    Severity::Error,
+                    "`{0}`, line {1} has {2} too: only one can own the addresses",
+                ),
+                _ => (
+                    Severity::Warning,
+                    "`{0}`, line {1} has {2} too: the higher address decides",
+                ),
+            };
+            self.differ(
+                (severity, router, peer, "priority"),
+                "the two nodes have the same priority",
+                hint,
+                Argument::Number(peer.priority.into()),
+            );
+        }
+        self.one_way(router, peer);
+    }
+
+    /// What holds from one node to the other, and must be looked at both ways.
+    fn one_way(&mut self, router: &Router<'_>, peer: &Router<'_>) {
+        let missing = router
+            .addresses
+            .iter()
+            .position(|address| !has(peer, address));
+        if let Some(nth) = missing {
+            let at = find(self.here.text, "vrrp", router.name, "address", nth);
+            self.tell(
+                Severity::Error,
+                at,
+                (peer, "address"),
+                "only one of the nodes has this address",
+                "add it below line {1} of `{0}`, or remove it here",
+                Argument::Text(""),
+            );
+        }
+        self.weights(router, peer);
+    }
+
+    /// Weights exist to hand over; do they?
+    fn weights(&mut self, router: &Router<'_>, peer: &Router<'_>) {
+        let weighted = router.tracks.iter().position(|track| track.weight != 0);
+        let (Some(nth), true) = (weighted, router.priority != 255) else {
+            return;
+        };
+        let at = find(self.here.text, "vrrp", router.name, "track", nth);
+        if highest(router) < highest(peer) {
+            // It is master only while the other cannot be.
+            return;
+        }
+        if !peer.preempt {
+            self.tell(
+                Severity::Error,
+                at,
+                (peer, "preempt"),
+                "no weight can lead to a fail-over",
+                "`{0}`, line {1} has `preempt = no`: use weight 0, which is FAULT",
+                Argument::Text(""),
+            );
+        } else if lowest(router) >= highest(peer) {
+            let lowest = lowest(router);
+            self.tell(
+                Severity::Error,
+                at,
+                (peer, "priority"),
+                "no weight can lead to a fail-over: the priority stays at {2} or above",
+                "`{0}`, line {1} has no more: bring the priorities together, or weigh more",
+                Argument::Number(lowest.into()),
+            );
+        }
+    }
+
+    /// The same address under another id: what a typing error in an id makes.
+    fn two_ids(&mut self, router: &Router<'_>, peer: &Router<'_>) {
+        self.differ(
+            (Severity::Error, router, peer, "virtual_router_id"),
+            "the two nodes have the same address under different ids",
+            "`{0}`, line {1} has {2}: neither hears the other, and both are master",
+            Argument::Number(peer.virtual_router_id.into()),
+        );
+    }
+
+    fn alone(&mut self, router: &Router<'_>) {
+        let header = find(self.here.text, "vrrp", router.name, "", 0);
+        let problem = Problem::new(
+            header,
+            "{0} has no counterpart",
+            "nothing in `{1}` has this id and family, or one of the addresses",
+            &[Argument::Text(header), Argument::Text(self.there.file)],
+        );
+        self.outcome.warnings += 1;
+        (self.report)(&Diagnostic::new(Severity::Warning, *self.here, problem));
+    }
+
+    /// A key whose values do not go together.
+    fn differ(
+        &mut self,
+        (severity, router, peer, key): (Severity, &Router<'_>, &Router<'_>, &str),
+        message: &'static str,
+        hint: &'static str,
+        value: Argument<'_>,
+    ) {
+        let at = find(self.here.text, "vrrp", router.name, key, 0);
+        self.tell(severity, at, (peer, key), message, hint, value);
+    }
+
+    /// In the hint, `{0}` and `{1}` are file and line of the other node's key,
+    /// or of its section where the key is absent; `{2}` is the value.
+    fn tell(
+        &mut self,
+        severity: Severity,
+        at: &str,
+        (peer, key): (&Router<'_>, &str),
+        message: &'static str,
+        hint: &'static str,
+        value: Argument<'_>,
+    ) {
+        let there = find(self.there.text, "vrrp", peer.name, key, 0);
+        let line = self.there.line(there.as_bytes());
+        let arguments = [
+            Argument::Text(self.there.file),
+            Argument::Number(line.into()),
+            value,
+        ];
+        let problem = Problem::new(at, message, hint, &arguments);
+        match severity {
+            Severity::Error => self.outcome.errors += 1,
+            Severity::Warning => self.outcome.warnings += 1,
+        }
+        (self.report)(&Diagnostic::new(severity, *self.here, problem));
+    }
+}
