@@ -107,7 +107,7 @@ impl Comparison<'_, '_> {
             self.differ(
                 (Severity::Error, router, peer, "version"),
                 "the two nodes have different versions",
-                "`{0}`, line {1} has {2}: neither hears the other, and both are master",
+                "`{0}`, line {1} has {2}: write the same in both, or both are master",
                 Argument::Number(peer.version.number().into()),
             );
         }
@@ -115,7 +115,7 @@ impl Comparison<'_, '_> {
             let (severity, hint) = match router.version {
                 Version::V2 => (
                     Severity::Error,
-                    "`{0}`, line {1} has {2}: neither hears the other, and both are master",
+                    "`{0}`, line {1} has {2}: write the same in both, or both are master",
                 ),
                 Version::V3 => (
                     Severity::Warning,
@@ -137,7 +137,7 @@ impl Comparison<'_, '_> {
             self.differ(
                 (Severity::Error, router, peer, "auth_pass"),
                 "the two nodes have different passwords",
-                "`{0}`, line {1} has {2}: neither hears the other, and both are master",
+                "`{0}`, line {1} has {2}: write the same in both, or both are master",
                 Argument::Text(what),
             );
         }
@@ -203,14 +203,13 @@ impl Comparison<'_, '_> {
                 Argument::Text(""),
             );
         } else if lowest(router) >= highest(peer) {
-            let lowest = lowest(router);
             self.tell(
                 Severity::Error,
                 at,
                 (peer, "priority"),
-                "no weight can lead to a fail-over: the priority stays at {2} or above",
-                "`{0}`, line {1} has no more: bring the priorities together, or weigh more",
-                Argument::Number(lowest.into()),
+                "no weight can lead to a fail-over",
+                "`{0}`, line {1} reaches only {2}: weigh more, or bring the priorities together",
+                Argument::Number(highest(peer).into()),
             );
         }
     }
@@ -220,7 +219,7 @@ impl Comparison<'_, '_> {
         self.differ(
             (Severity::Error, router, peer, "virtual_router_id"),
             "the two nodes have the same address under different ids",
-            "`{0}`, line {1} has {2}: neither hears the other, and both are master",
+            "`{0}`, line {1} has {2}: write the same in both, or both are master",
             Argument::Number(peer.virtual_router_id.into()),
         );
     }

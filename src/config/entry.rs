@@ -154,7 +154,7 @@ pub(super) fn auth_pass<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read<'a> 
     Ok(())
 }
 
-/// `lease`: auto, off, or whole seconds.
+/// `lease`: auto, off or 0, or whole seconds.
 pub(super) fn lease<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read<'a> {
     r.router.lease_s = match value {
         "auto" => LEASE_AUTO,
@@ -162,11 +162,11 @@ pub(super) fn lease<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read<'a> {
         _ => {
             let day = Duration::from_secs(86_400);
             let time = value::time(value, "lease", Duration::ZERO, day)?;
-            if time == Duration::ZERO || !time.total_micros().is_multiple_of(1_000_000) {
+            if !time.total_micros().is_multiple_of(1_000_000) {
                 return Err(Problem::new(
                     value,
                     "`lease` is no whole number of seconds",
-                    "the kernel counts lifetimes in seconds: write `1s` or more, `auto` or `off`",
+                    "the kernel counts lifetimes in seconds: write `1s` or more",
                     &[],
                 ));
             }

@@ -159,7 +159,7 @@ impl<'c, 'a> Reader<'c, 'a> {
     ) -> Problem<'a> {
         Problem::new(
             at,
-            "more than {0} {1}",
+            "too many {1}: there is room for {0}",
             "`{2}` in board.ini is the limit: raise it there and build again",
             &[
                 Argument::Number(room as i64),

@@ -1,0 +1,339 @@
+//! Pairs that people run today, and what is said about two halves that do not
+//! go together.
+
+use super::{Config, Limits, Outcome, Source, compare, empty, parse};
+use std::net::IpAddr;
+
+use smena::Duration;
+use smena::config::{CheckKind, Release};
+use smena::protocol::{Family, Version};
+
+/// The two halves of a pair against each other: what is said.
+fn peers(a: &str, b: &str) -> (Outcome, String) {
+    let (a, b) = (half("a.ini", a), half("b.ini", b));
+    let (mut one, mut other) = (empty(), empty());
+    for (source, config) in [(&a, &mut one), (&b, &mut other)] {
+        let outcome = parse(source, &Limits::BOARD, config, &mut |d| print!("{d}"));
+        assert_eq!(outcome.errors, 0);
+    }
+    let mut said = String::new();
+    let outcome = compare((&one, &a), (&other, &b), &mut |d| said += &d.to_string());
+    (outcome, said)
+}
+
+fn half<'a>(file: &'a str, text: &'a str) -> Source<'a> {
+    Source {
+        file,
+        text: text.as_bytes(),
+        others_can_read: false,
+    }
+}
+
+#[track_caller]
+fn differ(a: &str, b: &str, expected: &str) {
+    let (_, said) = peers(a, b);
+    assert_eq!(said, expected, "\n{said}");
+}
+
+macro_rules! pair {
+    ($name:literal) => {
+        (
+            include_str!(concat!("../data/config/", $name, "-a.ini")),
+            include_str!(concat!("../data/config/", $name, "-b.ini")),
+        )
+    };
+}
+
+/// Reads a file that must be fine.
+fn configured(text: &str) -> Box<Config<'_>> {
+    let mut config = empty();
+    let outcome = parse(
+        &half("a.ini", text),
+        &Limits::BOARD,
+        &mut config,
+        &mut |d| {
+            print!("{d}");
+        },
+    );
+    assert_eq!(outcome.errors, 0);
+    config
+}
+
+#[test]
+fn the_openuds_pair_is_fine_and_means_what_it_says() {
+    let (a, b) = pair!("openuds");
+    let config = configured(a);
+    let [router] = &config.routers[..] else {
+        panic!("one router");
+    };
+    assert_eq!(router.name, "VI_01");
+    assert_eq!(router.interface, "enp0s3");
+    assert_eq!(router.virtual_router_id, 51);
+    assert_eq!(router.priority, 101);
+    assert_eq!(
+        router.addresses[0].address,
+        "192.168.0.49".parse::<IpAddr>().unwrap()
+    );
+    assert_eq!(router.addresses[0].prefix_len, 32);
+    assert_eq!(router.tracks[0].weight, 2);
+    // Nothing was said about these.
+    assert_eq!(router.version, Version::V2);
+    assert_eq!(router.family, Family::Ipv4);
+    assert_eq!(router.advert_int, Duration::from_secs(1));
+    assert!(router.preempt);
+    assert_eq!(router.preempt_delay, Duration::ZERO);
+    assert_eq!(router.startup_delay, Duration::ZERO);
+    assert_eq!(router.auth_pass, None);
+    assert_eq!(router.garp_master_delay, Duration::from_secs(5));
+    assert_eq!(router.garp_master_repeat, 5);
+    assert_eq!(router.garp_master_refresh, Duration::ZERO);
+    assert_eq!(router.lease_s, 2);
+    assert_eq!(router.release, Release::Overlap);
+    assert!(router.notify.is_none());
+    assert_eq!(router.notify_timeout, Duration::from_secs(300));
+    let [check] = &config.checks[..] else {
+        panic!("one check");
+    };
+    assert!(matches!(check.kind, CheckKind::Process(words) if words.as_str() == "haproxy"));
+    assert_eq!(check.interval, Duration::from_secs(2));
+    assert_eq!(check.timeout, Duration::from_secs(2));
+    assert_eq!((check.rise, check.fall, check.weight), (1, 1, 0));
+    assert!(!check.reverse);
+    assert_eq!(config.node.control, Some("/run/smena.sock"));
+    assert_eq!(config.node.log, Some(log::Level::Info));
+    differ(a, b, "");
+}
+
+#[test]
+fn the_wimark_pair_lets_the_address_decide() {
+    let (a, b) = pair!("wimark");
+    let config = configured(a);
+    let router = &config.routers[0];
+    assert_eq!(router.auth_pass, Some(*b"wimark12"));
+    assert_eq!(router.addresses[0].prefix_len, 24);
+    assert_eq!(router.addresses[0].dev, Some("l2tpeth0"));
+    assert_eq!(router.garp_master_delay, Duration::from_secs(1));
+    differ(
+        a,
+        b,
+        "\
+warning: the two nodes have the same priority
+  --> a.ini:10:21
+ 10 | priority          = 200
+    |                     ^^^ `b.ini`, line 10 has 200 too: the higher address decides
+",
+    );
+}
+
+#[test]
+fn the_exchange_pair_needs_a_shell_and_is_fine() {
+    let (a, b) = pair!("exchange");
+    let config = configured(a);
+    let CheckKind::Shell(words) = config.checks[0].kind else {
+        panic!("a command for a shell");
+    };
+    let line = words.command_line().to_string();
+    assert!(line.starts_with("/usr/bin/killall -0 haproxy && /usr/bin/curl -k 'https"));
+    assert_eq!(config.routers[0].tracks[0].weight, 2, "the check's");
+    differ(a, b, "");
+}
+
+#[test]
+fn the_space_vdi_pair_has_two_ids_for_one_address() {
+    let (a, b) = pair!("space-vdi");
+    differ(
+        a,
+        b,
+        "\
+error: the two nodes have the same address under different ids
+  --> a.ini:8:21
+ 8 | virtual_router_id = 51
+   |                     ^^ `b.ini`, line 8 has 5: write the same in both, or both are master
+",
+    );
+}
+
+/// One half, with one line more.
+fn with(priority: &str, line: &str) -> String {
+    format!(
+        "[vrrp web]\ninterface = eth0\nvirtual_router_id = 51\naddress = 10.0.0.1\n\
+         priority = {priority}\n{line}\n"
+    )
+}
+
+#[test]
+fn versions_differ() {
+    differ(
+        &with("101", ""),
+        &with("100", "version = 3"),
+        "\
+error: the two nodes have different versions
+  --> a.ini:1:1
+ 1 | [vrrp web]
+   | ^^^^^^^^^^ `b.ini`, line 6 has 3: write the same in both, or both are master
+",
+    );
+}
+
+#[test]
+fn intervals_differ() {
+    differ(
+        &with("101", ""),
+        &with("100", "advert_int = 2s"),
+        "\
+error: the two nodes have different intervals
+  --> a.ini:1:1
+ 1 | [vrrp web]
+   | ^^^^^^^^^^ `b.ini`, line 6 has 2s: write the same in both, or both are master
+",
+    );
+    let a = with("101", "version = 3\nadvert_int = 100ms");
+    differ(
+        &a,
+        &with("100", "version = 3"),
+        "\
+warning: the two nodes have different intervals
+  --> a.ini:7:14
+ 7 | advert_int = 100ms
+   |              ^^^^^ `b.ini`, line 1 has 1s: a backup learns the interval of its master
+",
+    );
+}
+
+#[test]
+fn passwords_differ() {
+    let secret = with("101", "auth_pass = secret");
+    differ(
+        &secret,
+        &with("100", ""),
+        "\
+error: the two nodes have different passwords
+  --> a.ini:6:13
+ 6 | auth_pass = secret
+   |             ^^^^^^ `b.ini`, line 1 has none: write the same in both, or both are master
+",
+    );
+    differ(
+        &with("101", ""),
+        &with("100", "auth_pass = x"),
+        "\
+error: the two nodes have different passwords
+  --> a.ini:1:1
+ 1 | [vrrp web]
+   | ^^^^^^^^^^ `b.ini`, line 6 has another one: write the same in both, or both are master
+",
+    );
+    // More than the wire has room for makes no difference.
+    let a = with("101", "auth_pass = 12345678a");
+    differ(&a, &with("100", "auth_pass = 12345678b"), "");
+}
+
+#[test]
+fn addresses_differ() {
+    let both = "address = 10.0.0.2";
+    differ(
+        &with("101", both),
+        &with("100", ""),
+        "\
+error: only one of the nodes has this address
+  --> a.ini:6:11
+ 6 | address = 10.0.0.2
+   |           ^^^^^^^^ add it below line 4 of `b.ini`, or remove it here
+",
+    );
+    differ(
+        &with("101", ""),
+        &with("100", both),
+        "\
+error: only one of the nodes has this address
+  --> b.ini:6:11
+ 6 | address = 10.0.0.2
+   |           ^^^^^^^^ add it below line 4 of `a.ini`, or remove it here
+",
+    );
+    // Their order makes none.
+    let a = with("101", both);
+    let b = with("100", "address = 10.0.0.1").replacen("10.0.0.1", "10.0.0.2", 1);
+    differ(&a, &b, "");
+}
+
+#[test]
+fn two_owners() {
+    differ(
+        &with("255", ""),
+        &with("255", ""),
+        "\
+error: the two nodes have the same priority
+  --> a.ini:5:12
+ 5 | priority = 255
+   |            ^^^ `b.ini`, line 5 has 255 too: only one can own the addresses
+",
+    );
+}
+
+#[test]
+fn a_router_without_a_counterpart() {
+    let more = "[vrrp lan]\ninterface = eth1\nvirtual_router_id = 9\naddress = 10.1.0.1";
+    differ(
+        &with("101", more),
+        &with("100", ""),
+        "\
+warning: [vrrp lan] has no counterpart
+  --> a.ini:6:1
+ 6 | [vrrp lan]
+   | ^^^^^^^^^^ nothing in `b.ini` has this id and family, or one of the addresses
+",
+    );
+    differ(
+        &with("101", ""),
+        &with("100", more),
+        "\
+warning: [vrrp lan] has no counterpart
+  --> b.ini:6:1
+ 6 | [vrrp lan]
+   | ^^^^^^^^^^ nothing in `a.ini` has this id and family, or one of the addresses
+",
+    );
+}
+
+#[test]
+fn the_counterpart_of_an_id_on_two_interfaces_is_the_one_with_the_address() {
+    let lan = "[vrrp lan]\ninterface = eth1\nvirtual_router_id = 51\naddress = 10.1.0.1";
+    let a = with("101", &format!("{lan}\npriority = 101"));
+    let b = format!("{lan}\n{}", with("100", ""));
+    differ(&a, &b, "");
+}
+
+#[test]
+fn weights_that_never_lead_to_a_fail_over() {
+    let check = |weight| format!("track = c weight {weight}\n[check c]\nprocess = c");
+    // 150 stays above 100 + 2.
+    differ(&with("150", &check(2)), &with("100", &check(2)), "\
+error: no weight can lead to a fail-over
+  --> a.ini:6:9
+ 6 | track = c weight 2
+   |         ^^^^^^^^^^ `b.ini`, line 5 reaches only 102: weigh more, or bring the priorities together
+");
+    differ(&with("150", &check(-50)), &with("100", ""), "\
+error: no weight can lead to a fail-over
+  --> a.ini:6:9
+ 6 | track = c weight -50
+   |         ^^^^^^^^^^^^ `b.ini`, line 5 reaches only 100: weigh more, or bring the priorities together
+");
+    differ(&with("150", &check(-51)), &with("100", ""), "");
+    differ(&with("101", &check(0)), &with("100", ""), "");
+    // The lower one gains nothing by its weight, and needs none.
+    differ(&with("150", &check(0)), &with("100", &check(-2)), "");
+    // Who does not preempt leaves a master alone, whatever its priority.
+    let waits = format!("preempt = no\n{}", check(2));
+    differ(
+        &with("101", &check(2)),
+        &with("100", &waits),
+        "\
+error: no weight can lead to a fail-over
+  --> a.ini:6:9
+ 6 | track = c weight 2
+   |         ^^^^^^^^^^ `b.ini`, line 6 has `preempt = no`: use weight 0, which is FAULT
+",
+    );
+}
