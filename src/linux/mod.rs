@@ -26,6 +26,7 @@ mod net;
 mod netlink;
 mod output;
 mod packet;
+mod panic;
 mod process;
 mod program;
 mod scan;

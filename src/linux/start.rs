@@ -1,8 +1,4 @@
-//! From the kernel's hand to the command line: argc, argv and the environment,
-//! and what a panic does.
-//!
-//! A panic writes its message and place to the log and ends the process with
-//! code 101, which no command gives otherwise. The lease takes the addresses.
+//! From the kernel's hand to the command line: argc, argv and the environment.
 //!
 //! # Safety
 //!
@@ -12,12 +8,11 @@
 #![allow(unsafe_code)]
 
 use core::ffi::CStr;
-use core::panic::PanicInfo;
 
 use rustix::fs::{Mode, OFlags, open};
 use rustix::io::fcntl_getfd;
 
-use super::{log, output, program, syscall};
+use super::{output, panic, program, syscall};
 
 /// The words and the environment that the process was started with.
 #[derive(Clone, Copy)]
@@ -63,6 +58,7 @@ impl Invocation {
 /// # Safety
 /// `stack` is the stack pointer at the process's entry.
 pub unsafe extern "C" fn main(stack: *const usize) -> ! {
+    panic::remember_stack(stack as usize);
     // SAFETY: the kernel puts argc at the stack pointer.
     let argc = unsafe { *stack };
     // SAFETY: argv follows argc, and the environment argv's closing zero.
@@ -91,14 +87,3 @@ fn open_standard_descriptors() {
         }
     }
 }
-
-/// A broken invariant: it is said where, and the process ends.
-#[panic_handler]
-fn panic(info: &PanicInfo) -> ! {
-    log::last_words(format_args!("smena must end: {info}"));
-    syscall::exit(101)
-}
-
-/// Debug builds of dependencies name it; nothing unwinds.
-#[unsafe(no_mangle)]
-extern "C" fn rust_eh_personality() {}
