@@ -4,191 +4,193 @@
 use core::fmt::{self, Display, Write};
 
 use super::{LatestCall, View, age_ms, name};
+use crate::check::Check;
+use crate::config;
 use crate::event::RouterId;
+use crate::hook::Hook;
 use crate::node::Node;
 use crate::wire::Reject;
 
 /// Writes the object and a line feed.
 pub fn json(node: &Node<'_>, view: &View<'_>, out: &mut dyn Write) -> fmt::Result {
-    let mut json = Json { out, comma: false };
+    let mut json = Json {
+        out,
+        comma: false,
+        result: Ok(()),
+    };
     let config = node.config();
-    json.open('{')?;
-    json.key("node")?.text(&name(node, view))?;
-    json.key("version")?.text(&view.version)?;
-    json.key("uptime_ms")?.number(view.uptime.total_millis())?;
-    json.key("loop_lag_us")?.open('{')?;
-    json.key("last")?.number(view.lag_last.total_micros())?;
-    json.key("max")?.number(view.lag_max.total_micros())?;
-    json.close('}')?;
-    json.key("standby")?.truth(false)?;
+    json.open("", b'{');
+    json.text("node", &name(node, view));
+    json.text("version", &view.version);
+    json.number("uptime_ms", view.uptime.total_millis());
+    json.open("loop_lag_us", b'{');
+    json.number("last", view.lag_last.total_micros());
+    json.number("max", view.lag_max.total_micros());
+    json.close(b'}');
+    json.raw("standby", "false");
 
-    json.key("vrrp")?.open('[')?;
+    json.open("vrrp", b'[');
     for id in (0u8..).take(config.routers.len()).map(RouterId) {
-        router(&mut json, node, view, id)?;
+        router(&mut json, node, view, id);
     }
-    json.close(']')?;
-    json.key("checks")?.open('[')?;
-    for index in 0..config.checks.len() {
-        check(&mut json, node, view, index)?;
+    json.close(b']');
+    json.open("checks", b'[');
+    for (config, check) in config.checks.iter().zip(node.checks()) {
+        self::check(&mut json, view, config, check);
     }
-    json.close(']')?;
-    json.key("services")?.open('[')?.close(']')?;
-    json.key("hooks")?.open('[')?;
-    for index in 0..config.routers.len() {
-        hook(&mut json, node, index)?;
+    json.close(b']');
+    json.raw("services", "[]");
+    json.open("hooks", b'[');
+    for (config, hook) in config.routers.iter().zip(node.hooks()) {
+        self::hook(&mut json, config.name, hook);
     }
-    json.close(']')?;
-    json.close('}')?;
-    json.out.write_char('\n')
+    json.close(b']');
+    json.close(b'}');
+    json.put(format_args!("\n"));
+    json.result
 }
 
-fn router(json: &mut Json<'_>, node: &Node<'_>, view: &View<'_>, id: RouterId) -> fmt::Result {
+fn router(json: &mut Json<'_>, node: &Node<'_>, view: &View<'_>, id: RouterId) {
     let config = &node.config().routers[usize::from(id.0)];
     let router = &node.routers()[usize::from(id.0)];
-    json.open('{')?;
-    json.key("name")?.text(&config.name)?;
-    json.key("interface")?.text(&config.interface)?;
-    json.key("virtual_router_id")?
-        .number(config.virtual_router_id.into())?;
-    json.key("version")?
-        .number(config.version.number().into())?;
-    json.key("family")?.text(&config.family)?;
-    json.key("state")?.text(&router.role().name())?;
-    json.key("releasing")?.truth(router.releasing())?;
-    json.key("base_priority")?.number(config.priority.into())?;
-    json.key("priority")?.number(router.priority().into())?;
-    json.key("since_ms")?.number(age_ms(view, router.since()))?;
-    json.key("reason")?
-        .text(&router.reason().display(node.config(), node))?;
-    json.key("master")?;
+    json.open("", b'{');
+    json.text("name", &config.name);
+    json.text("interface", &config.interface);
+    json.number("virtual_router_id", config.virtual_router_id.into());
+    json.number("version", config.version.number().into());
+    json.text("family", &config.family);
+    json.text("state", &router.role().name());
+    json.truth("releasing", router.releasing());
+    json.number("base_priority", config.priority.into());
+    json.number("priority", router.priority().into());
+    json.number("since_ms", age_ms(view, router.since()));
+    json.text("reason", &router.reason().display(node.config(), node));
     match router.master() {
-        Some(master) => json.text(&master)?,
-        None => json.null()?,
-    };
-    json.key("addresses")?.open('[')?;
+        Some(master) => json.text("master", &master),
+        None => json.raw("master", NULL),
+    }
+    json.open("addresses", b'[');
     for address in &config.addresses {
-        json.text(&format_args!("{}/{}", address.address, address.prefix_len))?;
+        json.text(
+            "",
+            &format_args!("{}/{}", address.address, address.prefix_len),
+        );
     }
-    json.close(']')?;
-    json.key("lease_ms")?
-        .number(1000 * u64::from(config.lease_s))?;
-    json.key("adverts_sent")?.number(router.adverts_sent())?;
-    json.key("adverts_received")?
-        .number(router.adverts_received())?;
-    json.key("discarded")?.open('{')?;
+    json.close(b']');
+    json.number("lease_ms", 1000 * u64::from(config.lease_s));
+    json.number("adverts_sent", router.adverts_sent());
+    json.number("adverts_received", router.adverts_received());
+    json.open("discarded", b'{');
     for (reject, &count) in Reject::ALL.iter().zip(node.discarded(id)) {
-        json.key(reject.name())?.number(count.into())?;
+        json.number(reject.name(), count.into());
     }
-    json.close('}')?;
-    json.key("diagnoses")?.open('[')?.close(']')?;
-    json.key("transitions")?
-        .number(router.transitions().into())?;
-    json.close('}')
+    json.close(b'}');
+    json.raw("diagnoses", "[]");
+    json.number("transitions", router.transitions().into());
+    json.close(b'}');
 }
 
-fn check(json: &mut Json<'_>, node: &Node<'_>, view: &View<'_>, index: usize) -> fmt::Result {
-    let config = &node.config().checks[index];
-    let check = &node.checks()[index];
-    json.open('{')?;
-    json.key("name")?.text(&config.name)?;
-    json.key("kind")?.text(&config.kind.name())?;
-    json.key("state")?.text(&check.health().name())?;
-    json.key("since_ms")?.number(age_ms(view, check.since()))?;
-    json.key("last")?;
+fn check(json: &mut Json<'_>, view: &View<'_>, config: &config::Check<'_>, check: &Check) {
+    json.open("", b'{');
+    json.text("name", &config.name);
+    json.text("kind", &config.kind.name());
+    json.text("state", &check.health().name());
+    json.number("since_ms", age_ms(view, check.since()));
     match check.detail() {
-        Some(detail) => json.text(&detail)?,
-        None => json.null()?,
-    };
-    json.key("duration_us")?
-        .optional(check.duration().map(|took| took.total_micros()))?;
-    json.close('}')
+        Some(detail) => json.text("last", &detail),
+        None => json.raw("last", NULL),
+    }
+    json.optional(
+        "duration_us",
+        check.duration().map(|took| took.total_micros()),
+    );
+    json.close(b'}');
 }
 
-fn hook(json: &mut Json<'_>, node: &Node<'_>, index: usize) -> fmt::Result {
-    let hook = &node.hooks()[index];
+fn hook(json: &mut Json<'_>, router: &str, hook: &Hook) {
     if !hook.configured() {
-        return Ok(());
+        return;
     }
     let latest = LatestCall::of(hook);
-    json.open('{')?;
-    json.key("vrrp")?.text(&node.config().routers[index].name)?;
-    json.key("state")?;
+    json.open("", b'{');
+    json.text("vrrp", &router);
     match latest.state {
-        Some(state) => json.text(&state)?,
-        None => json.null()?,
-    };
-    json.key("running")?.truth(latest.running)?;
-    json.key("exit")?.optional(latest.exit.map(u64::from))?;
-    json.key("duration_ms")?.optional(latest.duration_ms)?;
-    json.key("queued")?.number(hook.queued().into())?;
-    json.key("runs")?.number(hook.runs().into())?;
-    json.close('}')
+        Some(state) => json.text("state", &state),
+        None => json.raw("state", NULL),
+    }
+    json.truth("running", latest.running);
+    json.optional("exit", latest.exit.map(u64::from));
+    json.optional("duration_ms", latest.duration_ms);
+    json.number("queued", hook.queued().into());
+    json.number("runs", hook.runs().into());
+    json.close(b'}');
 }
 
-/// Writes values and puts the commas between them.
+const NULL: &str = "null";
+
+/// Writes members and elements and puts the commas between them. An element of
+/// an array has the empty key. The first failure of `out` is kept, and nothing
+/// is written after it, so that no caller has to look.
 struct Json<'w> {
     out: &'w mut dyn Write,
     /// A value stands before, so that the next one needs a comma.
     comma: bool,
+    result: fmt::Result,
 }
 
 impl Json<'_> {
-    /// `{` or `[`.
-    fn open(&mut self, bracket: char) -> Result<&mut Self, fmt::Error> {
-        self.separate()?;
+    fn open(&mut self, key: &str, bracket: u8) {
+        self.value(key, format_args!("{}", char::from(bracket)));
         self.comma = false;
-        self.out.write_char(bracket)?;
-        Ok(self)
     }
 
-    fn close(&mut self, bracket: char) -> fmt::Result {
+    fn close(&mut self, bracket: u8) {
+        self.put(format_args!("{}", char::from(bracket)));
         self.comma = true;
-        self.out.write_char(bracket)
     }
 
-    /// A member's name; its value follows.
-    fn key(&mut self, name: &str) -> Result<&mut Self, fmt::Error> {
-        self.text(&name)?;
-        self.comma = false;
-        self.out.write_char(':')?;
-        Ok(self)
+    fn text(&mut self, key: &str, value: &dyn Display) {
+        self.value(key, format_args!("\""));
+        if self.result.is_ok() {
+            self.result = write!(Escaped(self.out), "{value}");
+        }
+        self.put(format_args!("\""));
     }
 
-    fn text(&mut self, value: &dyn Display) -> fmt::Result {
-        self.separate()?;
-        self.out.write_char('"')?;
-        write!(Escaped(self.out), "{value}")?;
-        self.out.write_char('"')
+    fn number(&mut self, key: &str, value: u64) {
+        self.value(key, format_args!("{value}"));
     }
 
-    fn number(&mut self, value: u64) -> fmt::Result {
-        self.separate()?;
-        write!(self.out, "{value}")
-    }
-
-    fn optional(&mut self, value: Option<u64>) -> fmt::Result {
+    fn optional(&mut self, key: &str, value: Option<u64>) {
         match value {
-            Some(value) => self.number(value),
-            None => self.null(),
+            Some(value) => self.number(key, value),
+            None => self.raw(key, NULL),
         }
     }
 
-    fn truth(&mut self, value: bool) -> fmt::Result {
-        self.separate()?;
-        self.out.write_str(if value { "true" } else { "false" })
+    fn truth(&mut self, key: &str, value: bool) {
+        self.raw(key, if value { "true" } else { "false" });
     }
 
-    fn null(&mut self) -> fmt::Result {
-        self.separate()?;
-        self.out.write_str("null")
+    /// A value that is written as it stands.
+    fn raw(&mut self, key: &str, value: &str) {
+        self.value(key, format_args!("{value}"));
     }
 
-    fn separate(&mut self) -> fmt::Result {
-        if self.comma {
-            self.out.write_char(',')?;
-        }
+    fn value(&mut self, key: &str, value: fmt::Arguments<'_>) {
+        let comma = if self.comma { "," } else { "" };
         self.comma = true;
-        Ok(())
+        if key.is_empty() {
+            self.put(format_args!("{comma}{value}"));
+        } else {
+            self.put(format_args!("{comma}\"{key}\":{value}"));
+        }
+    }
+
+    fn put(&mut self, text: fmt::Arguments<'_>) {
+        if self.result.is_ok() {
+            self.result = self.out.write_fmt(text);
+        }
     }
 }
 

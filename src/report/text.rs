@@ -7,6 +7,7 @@ use super::{LatestCall, View, age_ms, name};
 use crate::check::Health;
 use crate::config;
 use crate::event::RouterId;
+use crate::hook::Hook;
 use crate::node::Node;
 use crate::vrrp::Role;
 use crate::wire::Reject;
@@ -14,154 +15,160 @@ use crate::wire::Reject;
 /// Writes lines; each ends with a line feed.
 pub fn text(node: &Node<'_>, view: &View<'_>, out: &mut dyn Write) -> fmt::Result {
     let config = node.config();
-    writeln!(
+    let mut lines = Lines {
         out,
-        "{}: smena {}, up {}; loop late by {} us, at most {} us",
+        result: Ok(()),
+    };
+    lines.put(format_args!(
+        "{}: smena {}, up {}; loop late by {} us, at most {} us\n",
         name(node, view),
         view.version,
         Age(view.uptime.total_millis()),
         view.lag_last.total_micros(),
         view.lag_max.total_micros(),
-    )?;
+    ));
     for id in (0u8..).take(config.routers.len()).map(RouterId) {
-        out.write_char('\n')?;
-        router(node, view, id, out)?;
+        router(node, view, id, &mut lines);
     }
     if !config.checks.is_empty() {
-        out.write_str("\nchecks\n")?;
+        lines.put(format_args!("\nchecks\n"));
     }
     for (config, check) in config.checks.iter().zip(node.checks()) {
-        write!(
-            out,
+        lines.put(format_args!(
             "  {}: {} for {}, {}: {}",
             config.name,
             check.health().name(),
             Age(age_ms(view, check.since())),
             config.kind.name(),
             Printable(check.detail().unwrap_or("no result yet")),
-        )?;
+        ));
         if let Some(took) = check.duration() {
-            write!(out, " ({} us)", took.total_micros())?;
+            lines.put(format_args!(" ({} us)", took.total_micros()));
         }
-        out.write_char('\n')?;
+        lines.put(format_args!("\n"));
     }
-    Ok(())
+    lines.result
 }
 
-fn router(node: &Node<'_>, view: &View<'_>, id: RouterId, out: &mut dyn Write) -> fmt::Result {
+/// Writes until the first failure, which is kept, so that no caller has to look.
+struct Lines<'w> {
+    out: &'w mut dyn Write,
+    result: fmt::Result,
+}
+
+impl Lines<'_> {
+    fn put(&mut self, text: fmt::Arguments<'_>) {
+        if self.result.is_ok() {
+            self.result = self.out.write_fmt(text);
+        }
+    }
+}
+
+fn router(node: &Node<'_>, view: &View<'_>, id: RouterId, out: &mut Lines<'_>) {
     let index = usize::from(id.0);
     let config = &node.config().routers[index];
     let router = &node.routers()[index];
-    let releasing = if router.releasing() {
-        ", handing over"
-    } else {
-        ""
-    };
-    writeln!(
-        out,
-        "{}: {}{releasing} for {}: {}",
+    out.put(format_args!(
+        "\n{}: {}{} for {}: {}\n  virtual router {} on {}, version {}, {}\n  priority  {} = {}",
         config.name,
         router.role().name(),
+        if router.releasing() {
+            ", handing over"
+        } else {
+            ""
+        },
         Age(age_ms(view, router.since())),
         router.reason().display(node.config(), node),
-    )?;
-    writeln!(
-        out,
-        "  virtual router {} on {}, version {}, {}",
         config.virtual_router_id,
         config.interface,
         config.version.number(),
         config.family,
-    )?;
-    write!(
-        out,
-        "  priority  {} = {}",
         router.priority(),
         config.priority
-    )?;
-    weights(node, config, out)?;
-    out.write_str("\n  master    ")?;
+    ));
+    weights(node, config, out);
+    out.put(format_args!("\n  master    "));
     match (router.master(), router.role()) {
-        (Some(master), Role::Master) => writeln!(out, "this node, {master}")?,
-        (Some(master), _) => writeln!(out, "{master}")?,
-        (None, _) => out.write_str("not known\n")?,
+        (Some(master), Role::Master) => out.put(format_args!("this node, {master}")),
+        (Some(master), _) => out.put(format_args!("{master}")),
+        (None, _) => out.put(format_args!("not known")),
     }
-    out.write_str("  addresses")?;
+    out.put(format_args!("\n  addresses"));
     for address in &config.addresses {
-        write!(out, " {}/{}", address.address, address.prefix_len)?;
+        out.put(format_args!(" {}/{}", address.address, address.prefix_len));
     }
     match config.lease_s {
-        0 => out.write_str(" (no lease)\n")?,
-        seconds => writeln!(out, " (lease {seconds} s)")?,
+        0 => out.put(format_args!(" (no lease)\n")),
+        seconds => out.put(format_args!(" (lease {seconds} s)\n")),
     }
     let (sent, received) = (router.adverts_sent(), router.adverts_received());
-    write!(out, "  adverts   {sent} sent, {received} received")?;
+    out.put(format_args!("  adverts   {sent} sent, {received} received"));
     for (reject, &count) in Reject::ALL.iter().zip(node.discarded(id)) {
         if count > 0 {
-            write!(out, ", {count} discarded for {}", reject.name())?;
+            out.put(format_args!(", {count} discarded for {}", reject.name()));
         }
     }
-    out.write_char('\n')?;
-    hook(node, index, out)
+    out.put(format_args!("\n"));
+    hook(&node.hooks()[index], out);
 }
 
 /// The sum behind the priority: each weight with the check that it comes from.
-fn weights(node: &Node<'_>, config: &config::Router<'_>, out: &mut dyn Write) -> fmt::Result {
+fn weights(node: &Node<'_>, config: &config::Router<'_>, out: &mut Lines<'_>) {
     if config.priority == 255 {
-        return out.write_str(" (owner, no weights)");
+        return out.put(format_args!(" (owner, no weights)"));
     }
+    let checked = |track: &config::Track| {
+        let check = usize::from(track.check);
+        (
+            node.config().checks[check].name,
+            node.checks()[check].health().name(),
+        )
+    };
     let mut sum = i32::from(config.priority);
     for track in config.tracks.iter().filter(|track| track.weight != 0) {
         let weight = node.weight_of(track);
         sum += weight;
         let sign = if track.weight < 0 { '-' } else { '+' };
-        let check = usize::from(track.check);
-        let health = node.checks()[check].health();
-        let name = node.config().checks[check].name;
-        write!(out, " {sign} {} ({name} {})", weight.abs(), health.name())?;
+        let (name, health) = checked(track);
+        out.put(format_args!(" {sign} {} ({name} {health})", weight.abs()));
     }
     if !(1..=254).contains(&sum) {
-        out.write_str(", kept within 1..254")?;
+        out.put(format_args!(", kept within 1..254"));
     }
     for track in config.tracks.iter().filter(|track| track.weight == 0) {
-        let check = usize::from(track.check);
-        let health = node.checks()[check].health();
         // The one that puts the router in Fault is in its reason already.
         let needs = if track.reverse {
             Health::Down
         } else {
             Health::Up
         };
-        let name = node.config().checks[check].name;
-        write!(out, "; needs {name} {} ({})", needs.name(), health.name())?;
+        let (name, health) = checked(track);
+        out.put(format_args!("; needs {name} {} ({health})", needs.name()));
     }
-    Ok(())
 }
 
-fn hook(node: &Node<'_>, index: usize, out: &mut dyn Write) -> fmt::Result {
-    let hook = &node.hooks()[index];
+fn hook(hook: &Hook, out: &mut Lines<'_>) {
     if !hook.configured() {
-        return Ok(());
+        return;
     }
     let latest = LatestCall::of(hook);
-    out.write_str("  hook      ")?;
+    out.put(format_args!("  hook      "));
     match (latest.state, latest.running) {
-        (None, _) => out.write_str("has not run")?,
-        (Some(state), true) => write!(out, "{state} is running")?,
+        (None, _) => out.put(format_args!("has not run")),
+        (Some(state), true) => out.put(format_args!("{state} is running")),
         (Some(state), false) => {
-            write!(out, "{state} ")?;
             match latest.exit {
-                Some(code) => write!(out, "exit {code}")?,
-                None => out.write_str("could not be started")?,
+                Some(code) => out.put(format_args!("{state} exit {code}")),
+                None => out.put(format_args!("{state} could not be started")),
             }
             let took = latest.duration_ms.unwrap_or(0);
-            write!(out, " after {took} ms (run {})", hook.runs())?;
+            out.put(format_args!(" after {took} ms (run {})", hook.runs()));
         }
     }
     if hook.queued() > 0 {
-        out.write_str(", the next one waits")?;
+        out.put(format_args!(", the next one waits"));
     }
-    out.write_char('\n')
+    out.put(format_args!("\n"));
 }
 
 /// Text of others, without what would move a terminal's cursor.
