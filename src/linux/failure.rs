@@ -22,6 +22,8 @@ pub struct Failure {
 
 impl Failure {
     /// `object` is anything that can be written; what does not fit is cut.
+    #[cold]
+    #[inline(never)]
     pub fn new(
         call: &'static str,
         object: fmt::Arguments<'_>,

@@ -190,9 +190,7 @@ impl<'a> Watch<'a> {
                     if let Some(event) = self.step_notices() {
                         return Some(event);
                     }
-                    let Some(at) = self.links.iter().position(|l| l.look || l.scan) else {
-                        return None;
-                    };
+                    let at = self.links.iter().position(|l| l.look || l.scan)?;
                     let interface = InterfaceId(at as u8);
                     if self.links[at].look {
                         self.look(interface)
