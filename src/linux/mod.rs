@@ -14,6 +14,7 @@ mod cell;
 mod client;
 mod clock;
 mod control;
+mod demo;
 mod failure;
 mod hook;
 mod keeper;

@@ -13,7 +13,7 @@ use super::cell::Cell;
 use super::output::Output;
 use super::start::Invocation;
 use super::user::{Unknown, User};
-use super::{client, keeper, load, log, sysctl};
+use super::{client, demo, keeper, load, log, sysctl};
 use crate::complain;
 
 const FINE: i32 = 0;
@@ -28,6 +28,9 @@ static PEER_CONFIG: Cell<Config<'static>> = Cell::new(Config::EMPTY);
 
 /// Does what the command line says and returns the exit code.
 pub fn main(invocation: Invocation) -> i32 {
+    if let Some(code) = demo_hook(&invocation) {
+        return code;
+    }
     let mut words = invocation.words().map(CStr::to_str);
     let mut unreadable = false;
     let mut readable = core::iter::from_fn(|| match words.next()? {
@@ -46,10 +49,7 @@ pub fn main(invocation: Invocation) -> i32 {
         Ok(Command::Run { file }) => run(file, &invocation),
         Ok(Command::Check { file, peer }) => check(file, peer),
         Ok(Command::Status { file, json }) => status(file, json),
-        Ok(Command::Demo) => {
-            complain!("error: `demo` is not in this version");
-            WRONG
-        }
+        Ok(Command::Demo) => demo::run(),
         Ok(Command::Version) => print(format_args!("smena {}\n", env!("CARGO_PKG_VERSION"))),
         Ok(Command::Help) => print(format_args!("{HELP}")),
         Err(error) => {
@@ -57,6 +57,15 @@ pub fn main(invocation: Invocation) -> i32 {
             WRONG
         }
     }
+}
+
+/// `smena demo hook ...`: the demo's boxes call this binary as their hook. Not a
+/// command for people, so the command line's reader does not know it.
+fn demo_hook(invocation: &Invocation) -> Option<i32> {
+    let words = invocation.words();
+    let mut words = words.map(|word| word.to_str().unwrap_or_default());
+    let called = words.next() == Some("demo") && words.next() == Some("hook");
+    called.then(|| demo::hook(&mut words))
 }
 
 /// Prints to standard output.
@@ -100,21 +109,6 @@ fn run(file: Option<&'static str>, invocation: &Invocation) -> i32 {
         Some((config, _, outcome)) if outcome.errors == 0 => keep(config, invocation),
         _ => WRONG,
     }
-}
-
-/// Parses a configuration from memory and keeps it, in a process that has kept
-/// or read none before.
-pub fn run_text(name: &'static str, text: &'static [u8], invocation: &Invocation) -> i32 {
-    let source = Source {
-        file: name,
-        text,
-        others_can_read: false,
-    };
-    let config = CONFIG.claim();
-    if parse(&source, config).errors > 0 {
-        return WRONG;
-    }
-    keep(config, invocation)
 }
 
 /// Sets up what comes before the keeper's loop, and runs it.

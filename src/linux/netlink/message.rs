@@ -66,6 +66,12 @@ impl Request {
         );
     }
 
+    /// Adds bytes as they are: a fixed part inside a nested attribute, of a
+    /// multiple of 4.
+    pub fn raw(&mut self, bytes: &[u8]) {
+        self.put(bytes);
+    }
+
     /// Begins an attribute that holds attributes.
     pub fn nest(&mut self, kind: u16) -> Nest {
         let at = self.bytes.len();

@@ -1,0 +1,319 @@
+//! One box of the demo: a network with an `eth0`, a real `smena run` on a file
+//! of its own, and the process that its check looks for. It listens to what the
+//! two say and do, and asserts nothing.
+
+use core::ffi::CStr;
+use core::net::{IpAddr, Ipv4Addr};
+
+use rustix::event::{PollFd, poll};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::{Mode, OFlags, fcntl_setfl, open};
+use rustix::io::{Errno, read};
+use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::process::{Signal, WaitId, WaitIdOptions, getpid, pidfd_send_signal, waitid};
+use rustix::thread::set_name;
+use smena::Instant;
+
+use crate::linux::failure::Failure;
+use crate::linux::lines::{Lines, Said};
+use crate::linux::netlink::{Received, Socket, meaning, message};
+use crate::linux::spawn::{self, Program, STRINGS_MAX, Setting};
+use crate::linux::syscall::{self, Fork};
+use crate::linux::text::Text;
+
+use super::world::Network;
+use super::{ADDRESS, HOOK_MARK, wires};
+
+/// The state of a router that its log tells last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// It does not run.
+    Off,
+    Init,
+    Backup,
+    Master,
+    Fault,
+}
+
+/// What a gateway was seen to do.
+pub enum Told<'a> {
+    /// Its router changed state, for this reason.
+    Changed(&'a str, &'a str, &'a str),
+    /// Its hook ran and said this.
+    Hook(&'a str),
+    /// It complained.
+    Complaint(&'a str),
+    /// It ended with this code; `None`: a signal ended it.
+    Ended(Option<i32>),
+}
+
+/// See the module.
+pub struct Gateway {
+    pub name: &'static str,
+    pub state: State,
+    /// Its kernel has the shared address.
+    pub has_address: bool,
+    /// The last hook that ran was told MASTER.
+    pub hook_says_master: bool,
+    service: &'static CStr,
+    file: &'static str,
+    network: Network,
+    requests: Socket,
+    notices: Socket,
+    keeper: Option<Child>,
+    check: Option<OwnedFd>,
+    lines: Lines,
+}
+
+/// A running `smena run`.
+struct Child {
+    pidfd: OwnedFd,
+    output: OwnedFd,
+}
+
+impl Gateway {
+    /// A box with nothing running. Leaves the process in its network.
+    pub fn create(
+        name: &'static str,
+        service: &'static CStr,
+        file: &'static str,
+    ) -> Result<Gateway, Failure> {
+        let network = Network::create()?;
+        Ok(Gateway {
+            name,
+            state: State::Off,
+            has_address: false,
+            hook_says_master: false,
+            service,
+            file,
+            network,
+            requests: Socket::open()?,
+            notices: Socket::watch()?,
+            keeper: None,
+            check: None,
+            lines: Lines::new(),
+        })
+    }
+
+    /// Its network, for the cable.
+    pub fn network(&self) -> &Network {
+        &self.network
+    }
+
+    /// Brings up the end of the cable that came in.
+    pub fn plug_in(&mut self, address: Ipv4Addr) -> Result<(), Failure> {
+        let eth0 = wires::index_of(&mut self.requests, "eth0")?;
+        wires::switch(&mut self.requests, eth0, true)?;
+        wires::add_address(&mut self.requests, eth0, address)
+    }
+
+    /// Starts `smena run` in its network; `home` is where the process goes back.
+    pub fn start_keeper(&mut self, home: &Network) -> Result<(), Failure> {
+        let failed = |call, errno| Failure::new(call, format_args!("for {}", self.name), errno, "");
+        let null = open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())
+            .map_err(|errno| failed("open /dev/null", errno))?;
+        let (output, write) =
+            pipe_with(PipeFlags::CLOEXEC).map_err(|errno| failed("pipe2", errno))?;
+        fcntl_setfl(&output, OFlags::NONBLOCK).map_err(|errno| failed("fcntl", errno))?;
+        self.network.enter()?;
+        let parent = getpid();
+        let forked = syscall::fork();
+        if let Ok(Fork::Child) = forked {
+            let setting = Setting {
+                null: null.as_fd(),
+                output: write.as_fd(),
+                parent,
+                at_parents_death: Some(Signal::KILL),
+            };
+            if spawn::leave(&setting).is_ok() {
+                let mut strings = [0; STRINGS_MAX];
+                let mut program = Program::new(&mut strings);
+                for word in ["/smena", "run", "-c", self.file] {
+                    program.argument(format_args!("{word}"));
+                }
+                program.execute();
+            }
+            syscall::exit(1);
+        }
+        home.enter()?;
+        let forked = forked.map_err(|errno| failed("clone", errno))?;
+        if let Fork::Parent(_, pidfd) = forked {
+            self.keeper = Some(Child { pidfd, output });
+        }
+        self.state = State::Init;
+        self.lines = Lines::new();
+        Ok(())
+    }
+
+    /// Starts the process that the check looks for.
+    pub fn start_service(&mut self) -> Result<(), Failure> {
+        match syscall::fork() {
+            Ok(Fork::Child) => be_service(self.service),
+            Ok(Fork::Parent(_, pidfd)) => {
+                self.check = Some(pidfd);
+                Ok(())
+            }
+            Err(errno) => Err(Failure::new(
+                "clone",
+                format_args!("{}", self.name),
+                errno,
+                "",
+            )),
+        }
+    }
+
+    /// Kills it.
+    pub fn kill_service(&mut self) {
+        if let Some(pidfd) = self.check.take() {
+            let _ = pidfd_send_signal(&pidfd, Signal::KILL);
+            let _ = wait(&pidfd, WaitIdOptions::empty());
+        }
+    }
+
+    /// Sends `smena run` a signal.
+    pub fn signal(&self, signal: Signal) {
+        if let Some(keeper) = &self.keeper {
+            let _ = pidfd_send_signal(&keeper.pidfd, signal);
+        }
+    }
+
+    /// Kills everything that runs here.
+    pub fn kill(&mut self) {
+        self.kill_service();
+        self.signal(Signal::KILL);
+        if let Some(keeper) = self.keeper.take() {
+            let _ = wait(&keeper.pidfd, WaitIdOptions::empty());
+        }
+        self.state = State::Off;
+    }
+
+    /// The descriptors that something new shows on.
+    pub fn fds(&self) -> [BorrowedFd<'_>; 2] {
+        let notices = self.notices.fd();
+        let output = self.keeper.as_ref().map(|keeper| keeper.output.as_fd());
+        [notices, output.unwrap_or(notices)]
+    }
+
+    /// Takes what is new.
+    pub fn poll(&mut self, now: Instant, tell: &mut dyn FnMut(Told<'_>)) {
+        self.read_notices();
+        self.read_output(now, tell);
+        let Some(keeper) = &self.keeper else {
+            return;
+        };
+        if let Some(code) = wait(&keeper.pidfd, WaitIdOptions::NOHANG) {
+            self.read_output(now, tell);
+            self.keeper = None;
+            self.state = State::Off;
+            tell(Told::Ended(code));
+        }
+    }
+
+    /// Learns from its kernel whether it has the shared address.
+    fn read_notices(&mut self) {
+        let mut buffer = [0; 4096];
+        while let Received::Messages(length) = self.notices.receive(&mut buffer) {
+            let mut rest = buffer.get(..length).unwrap_or_default();
+            while let Some((header, body, next)) = message::split(rest) {
+                rest = rest.get(next..).unwrap_or_default();
+                let has = match header.kind {
+                    meaning::NEW_ADDRESS => true,
+                    meaning::DELETE_ADDRESS => false,
+                    _ => continue,
+                };
+                let ours = meaning::address(body)
+                    .is_some_and(|(_, local)| local.address == IpAddr::V4(ADDRESS));
+                if ours {
+                    self.has_address = has;
+                }
+            }
+        }
+    }
+
+    /// Reads the log of `smena run`.
+    fn read_output(&mut self, now: Instant, tell: &mut dyn FnMut(Told<'_>)) {
+        let Some(keeper) = &self.keeper else {
+            return;
+        };
+        let (state, hook_says_master) = (&mut self.state, &mut self.hook_says_master);
+        let mut buffer = [0; 1024];
+        loop {
+            let length = match read(&keeper.output, &mut buffer) {
+                Ok(0) | Err(Errno::AGAIN) => return,
+                Ok(length) => length,
+                Err(_) => return,
+            };
+            let bytes = buffer.get(..length).unwrap_or_default();
+            self.lines.take(now, bytes, &mut |said| {
+                let (Said::Line(line) | Said::LineBeginning(line)) = said else {
+                    return;
+                };
+                let line = core::str::from_utf8(line).unwrap_or_default();
+                let Some(told) = understand(line) else {
+                    return;
+                };
+                match told {
+                    Told::Changed(_, to, _) => *state = state_of(to),
+                    Told::Hook(said) => *hook_says_master = said.starts_with("MASTER"),
+                    _ => {}
+                }
+                tell(told);
+            });
+        }
+    }
+}
+
+/// What a line of the log says, if the demo's reader cares.
+fn understand(line: &str) -> Option<Told<'_>> {
+    if let Some((_, said)) = cut(line, HOOK_MARK) {
+        return Some(Told::Hook(said));
+    }
+    if let Some((_, rest)) = cut(line, " VI_01: ")
+        && let Some((states, reason)) = cut(rest, ": ")
+        && let Some((from, to)) = cut(states, "..")
+    {
+        return Some(Told::Changed(from, to, reason));
+    }
+    let bad = cut(line, "Z error ").or_else(|| cut(line, "Z warn  "));
+    bad.map(|(_, text)| Told::Complaint(text))
+}
+
+/// The parts before and after the first `mark`.
+fn cut<'a>(line: &'a str, mark: &str) -> Option<(&'a str, &'a str)> {
+    let mut windows = line.as_bytes().windows(mark.len());
+    let at = windows.position(|window| window == mark.as_bytes())?;
+    Some((line.get(..at)?, line.get(at + mark.len()..)?))
+}
+
+fn state_of(name: &str) -> State {
+    match name {
+        "MASTER" => State::Master,
+        "BACKUP" => State::Backup,
+        "FAULT" => State::Fault,
+        _ => State::Init,
+    }
+}
+
+/// In a child: is nothing but a process of this name.
+fn be_service(name: &CStr) -> ! {
+    let _ = set_name(name);
+    let _ = rustix::process::set_parent_process_death_signal(Some(Signal::KILL));
+    loop {
+        let _ = poll(&mut [] as &mut [PollFd<'_>], None);
+    }
+}
+
+/// How a child ended; `None`: not yet. Within: its code, if it had one.
+fn wait(pidfd: &OwnedFd, options: WaitIdOptions) -> Option<Option<i32>> {
+    let ended = waitid(
+        WaitId::PidFd(pidfd.as_fd()),
+        WaitIdOptions::EXITED | options,
+    );
+    Some(ended.ok()??.exit_status())
+}
+
+/// The hook of the demo's routers: says what it was told, on its standard output.
+pub fn hook(words: &mut dyn Iterator<Item = &str>) -> Text<128> {
+    let [_, _, state, priority] = [(); 4].map(|()| words.next().unwrap_or("?"));
+    Text::of(format_args!("{HOOK_MARK}{state}, priority {priority}"))
+}

@@ -1,0 +1,177 @@
+//! The private world of the demo: namespaces that nobody else sees, and a root
+//! directory in memory that holds nothing but this binary and two files.
+//!
+//! Everything here belongs to the demo's process and vanishes with it. Nothing
+//! of the machine is changed, and nothing is left to clean up.
+//!
+//! # Safety
+//!
+//! The process has one thread, so taking a namespace of its own surprises
+//! nobody.
+#![allow(unsafe_code)]
+
+use core::fmt;
+
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::{Mode, OFlags, mkdir, open};
+use rustix::io::{Errno, read};
+use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_bind_recursive, mount_change};
+use rustix::process::{chdir, chroot, getegid, geteuid};
+use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space, unshare_unsafe};
+
+use crate::linux::failure::Failure;
+use crate::linux::output::write_all;
+use crate::linux::text::Text;
+
+/// What is said when the kernel gives no private namespaces and no setting
+/// explains it.
+const MEND: &str = "run the demo as root; in a container, give it CAP_SYS_ADMIN and \
+                    CAP_NET_ADMIN (docker run --privileged)";
+
+/// Settings that keep ordinary users from private namespaces: the file, the
+/// value that forbids, and the mend.
+const SWITCHES: [(&str, u8, &str); 3] = [
+    (
+        "/proc/sys/kernel/unprivileged_userns_clone",
+        b'0',
+        "run the demo as root, or allow user namespaces: \
+         sysctl -w kernel.unprivileged_userns_clone=1",
+    ),
+    (
+        "/proc/sys/user/max_user_namespaces",
+        b'0',
+        "run the demo as root, or allow user namespaces: \
+         sysctl -w user.max_user_namespaces=1000",
+    ),
+    (
+        "/proc/sys/kernel/apparmor_restrict_unprivileged_userns",
+        b'1',
+        "run the demo as root, or allow user namespaces: \
+         sysctl -w kernel.apparmor_restrict_unprivileged_userns=0",
+    ),
+];
+
+/// Where the root directory can be mounted; any folder will do.
+const FOLDERS: [&str; 5] = ["/tmp", "/run", "/mnt", "/var", "/dev/shm"];
+
+/// A network namespace.
+pub struct Network(OwnedFd);
+
+impl Network {
+    /// The one that the process is in.
+    pub fn present() -> Result<Network, Failure> {
+        const PATH: &str = "/proc/self/ns/net";
+        open(PATH, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+            .map(Network)
+            .map_err(|errno| refused("open", PATH, errno))
+    }
+
+    /// A new one, which the process is in from now on.
+    pub fn create() -> Result<Network, Failure> {
+        unshare(UnshareFlags::NEWNET)?;
+        Network::present()
+    }
+
+    /// Moves the process into it.
+    pub fn enter(&self) -> Result<(), Failure> {
+        move_into_link_name_space(self.0.as_fd(), Some(LinkNameSpaceType::Network))
+            .map_err(|errno| refused("setns", "a network", errno))
+    }
+
+    /// Its descriptor.
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// Leaves the machine's namespaces, with a user namespace where that takes one.
+pub fn leave_machine() -> Result<(), Failure> {
+    let own = UnshareFlags::NEWNS | UnshareFlags::NEWNET;
+    if unshare(own).is_err() {
+        let (user, group) = (geteuid().as_raw(), getegid().as_raw());
+        unshare(own | UnshareFlags::NEWUSER)?;
+        // Without the first line the kernel refuses the last one.
+        put("/proc/self/setgroups", format_args!("deny"))?;
+        put("/proc/self/uid_map", format_args!("0 {user} 1"))?;
+        put("/proc/self/gid_map", format_args!("0 {group} 1"))?;
+    }
+    Ok(())
+}
+
+/// Makes a root directory of its own: `/smena`, this binary, beside the
+/// machine's `/proc` and `/dev`.
+pub fn make_root() -> Result<(), Failure> {
+    const SELF: &str = "/proc/self/exe";
+    let binary = open(SELF, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+        .map_err(|errno| refused("open", SELF, errno))?;
+    // What is mounted from here on stays in this namespace.
+    let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
+    mount_change("/", private).map_err(|errno| refused("mount", "/ as private", errno))?;
+    let folder = mount_memory()?;
+    for shared in ["/proc", "/dev"] {
+        let to = Text::<64>::of(format_args!("{folder}{shared}"));
+        mkdir(to.as_str(), Mode::from_bits_truncate(0o755))
+            .map_err(|errno| refused("mkdir", shared, errno))?;
+        mount_bind_recursive(shared, to.as_str())
+            .map_err(|errno| refused("mount", shared, errno))?;
+    }
+    chdir(folder).map_err(|errno| refused("chdir", folder, errno))?;
+    chroot(".").map_err(|errno| refused("chroot", folder, errno))?;
+    copy(binary.as_fd()).map_err(|errno| refused("write", "/smena", errno))
+}
+
+/// Writes a small file into the root directory, or one of the kernel's.
+pub fn put(path: &str, text: fmt::Arguments<'_>) -> Result<(), Failure> {
+    let text = Text::<1024>::of(text);
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::CLOEXEC;
+    open(path, flags, Mode::RUSR | Mode::WUSR)
+        .and_then(|file| write_all(&file, text.as_str().as_bytes()))
+        .map_err(|errno| refused("write", path, errno))
+}
+
+/// Mounts a file system in memory over the first folder that there is.
+fn mount_memory() -> Result<&'static str, Failure> {
+    let mut answer = Errno::NOENT;
+    for folder in FOLDERS {
+        match mount("tmpfs", folder, "tmpfs", MountFlags::NOSUID, c"mode=755") {
+            Ok(()) => return Ok(folder),
+            Err(errno) => answer = errno,
+        }
+    }
+    Err(refused("mount", "tmpfs", answer))
+}
+
+/// Copies this binary to `/smena`.
+fn copy(from: BorrowedFd<'_>) -> Result<(), Errno> {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::CLOEXEC;
+    let to = open("/smena", flags, Mode::from_bits_truncate(0o755))?;
+    let mut buffer = [0; 4096];
+    loop {
+        let length = read(from, &mut buffer)?;
+        if length == 0 {
+            return Ok(());
+        }
+        write_all(&to, buffer.get(..length).unwrap_or_default())?;
+    }
+}
+
+fn unshare(what: UnshareFlags) -> Result<(), Failure> {
+    // SAFETY: descriptors are not unshared, and there is one thread.
+    unsafe { unshare_unsafe(what) }.map_err(|errno| refused("unshare", "private namespaces", errno))
+}
+
+/// A refusal, with the setting that explains it.
+#[cold]
+#[inline(never)]
+fn refused(call: &'static str, object: &str, errno: Errno) -> Failure {
+    let forbids = |(path, value, _): &&(&str, u8, &str)| {
+        let mut first = [0];
+        let file = open(*path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
+        file.is_ok_and(|file| read(&file, &mut first) == Ok(1) && first == [*value])
+    };
+    let mend = SWITCHES
+        .iter()
+        .find(forbids)
+        .map_or(MEND, |(.., mend)| mend);
+    Failure::new(call, format_args!("{object}"), errno, mend)
+}
