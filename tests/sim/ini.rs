@@ -1,0 +1,97 @@
+//! A node's part of a plan as the file that its administrator would write. Each
+//! node of each world is configured through the real parser.
+
+use std::fmt::Write;
+
+use smena::config::Release;
+use smena::protocol::{Family, Version};
+
+use super::clock::{At, MS};
+use super::plan::{INTERFACES, Lease, Member, Plan, RouterPlan};
+
+/// The configuration file of one node.
+pub fn write(plan: &Plan, node: usize) -> String {
+    let mut text = String::new();
+    let out = &mut text;
+    line(out, "[node]");
+    line(out, &format!("name = n{node}"));
+    for (number, router) in plan.routers.iter().enumerate() {
+        for member in router.members.iter().filter(|m| m.node == node) {
+            section(out, number, router, member);
+        }
+    }
+    for (number, check) in plan.nodes[node].checks.iter().enumerate() {
+        line(out, &format!("\n[check c{number}]"));
+        line(out, "exec = /bin/true");
+        line(out, &format!("interval = {}", duration(check.interval)));
+        line(out, &format!("timeout = {}", duration(check.timeout)));
+        line(out, &format!("rise = {}", check.rise));
+        line(out, &format!("fall = {}", check.fall));
+        line(out, &format!("reverse = {}", switch(check.reverse)));
+    }
+    text
+}
+
+fn section(out: &mut String, number: usize, router: &RouterPlan, member: &Member) {
+    line(out, &format!("\n[vrrp {}]", name(number)));
+    line(out, &format!("interface = {}", INTERFACES[router.interface]));
+    line(out, &format!("virtual_router_id = {}", router.id));
+    if router.family == Family::Ipv4 {
+        line(out, &format!("version = {}", router.version.number()));
+    }
+    line(out, &format!("priority = {}", member.priority));
+    line(out, &format!("advert_int = {}", duration(member.advert)));
+    for (address, prefix_len, carrier) in &router.addresses {
+        line(out, &format!("address = {address}/{prefix_len} dev {}", INTERFACES[*carrier]));
+    }
+    if router.auth && router.version == Version::V2 {
+        line(out, "auth_pass = wimark12");
+    }
+    line(out, &format!("preempt = {}", switch(member.preempt)));
+    if member.preempt_delay > 0 {
+        line(out, &format!("preempt_delay = {}", duration(member.preempt_delay)));
+    }
+    if member.startup_delay > 0 {
+        line(out, &format!("startup_delay = {}", duration(member.startup_delay)));
+    }
+    match member.lease {
+        Lease::Auto => {}
+        Lease::Off => line(out, "lease = off"),
+        Lease::Seconds(seconds) => line(out, &format!("lease = {seconds}s")),
+    }
+    if member.release == Release::Immediate {
+        line(out, "release = immediate");
+    }
+    line(out, &format!("garp_master_delay = {}", duration(member.garp_delay)));
+    line(out, &format!("garp_master_refresh = {}", duration(member.garp_refresh)));
+    for (check, weight, reverse) in &member.tracks {
+        let reverse = if *reverse { " reverse" } else { "" };
+        line(out, &format!("track = c{check} weight {weight}{reverse}"));
+    }
+    if let Some(limit) = member.notify {
+        line(out, "notify = /etc/smena/role.sh");
+        line(out, &format!("notify_timeout = {}", duration(limit)));
+    }
+}
+
+/// The name of a virtual router.
+pub fn name(router: usize) -> String {
+    format!("V{router}")
+}
+
+fn line(out: &mut String, text: &str) {
+    writeln!(out, "{text}").expect("a string takes every line");
+}
+
+fn switch(on: bool) -> &'static str {
+    if on { "yes" } else { "no" }
+}
+
+fn duration(at: At) -> String {
+    assert!(at.is_multiple_of(MS), "durations of a plan are whole milliseconds");
+    if at.is_multiple_of(1000 * MS) {
+        format!("{}s", at / 1000 / MS)
+    } else {
+        format!("{}ms", at / MS)
+    }
+}

@@ -1,0 +1,365 @@
+//! What a world is made of: nodes, virtual routers, checks, and how bad the
+//! weather gets. A seed makes all of it, a scenario writes it by hand, and each
+//! node reads its part as a real configuration file (`ini.rs`).
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use smena::config::Release;
+use smena::protocol::{Family, Version};
+
+use super::clock::{At, MS, SECOND};
+use super::random::Random;
+
+/// The interfaces that each machine has; interface n of all of them is one
+/// segment of the LAN.
+pub const INTERFACES: [&str; 2] = ["eth0", "eth1"];
+
+/// A whole world.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    pub seed: u64,
+    pub nodes: Vec<NodePlan>,
+    pub routers: Vec<RouterPlan>,
+    /// How long a packet is under way at most, without weather.
+    pub latency: At,
+    pub weather: Weather,
+    /// How long the storm lasts.
+    pub storm: At,
+}
+
+/// One machine.
+#[derive(Clone, Debug)]
+pub struct NodePlan {
+    pub drift_ppm: i64,
+    /// What its clock shows at the beginning, in microseconds.
+    pub shown: i64,
+    /// Its number in its addresses, which decides ties.
+    pub number: u8,
+    pub checks: Vec<CheckPlan>,
+}
+
+/// One `[check]` of one node.
+#[derive(Clone, Debug)]
+pub struct CheckPlan {
+    pub interval: At,
+    pub timeout: At,
+    pub rise: u16,
+    pub fall: u16,
+    pub reverse: bool,
+}
+
+/// One virtual router, and what each node that carries it says about it.
+#[derive(Clone, Debug)]
+pub struct RouterPlan {
+    pub id: u8,
+    pub version: Version,
+    pub family: Family,
+    pub interface: usize,
+    /// Address, prefix length, and the interface that carries it.
+    pub addresses: Vec<(IpAddr, u8, usize)>,
+    pub auth: bool,
+    pub members: Vec<Member>,
+}
+
+/// One node's `[vrrp]` section for a virtual router.
+#[derive(Clone, Debug)]
+pub struct Member {
+    pub node: usize,
+    pub priority: u8,
+    pub advert: At,
+    pub preempt: bool,
+    pub preempt_delay: At,
+    pub startup_delay: At,
+    pub lease: Lease,
+    pub release: Release,
+    pub garp_delay: At,
+    pub garp_refresh: At,
+    /// The time limit of its hook; none: it has no hook.
+    pub notify: Option<At>,
+    /// Check, weight, reverse.
+    pub tracks: Vec<(usize, i16, bool)>,
+}
+
+/// The key `lease`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lease {
+    Auto,
+    Off,
+    Seconds(u32),
+}
+
+/// Which faults a storm has, each in parts per thousand or as a yes or no.
+#[derive(Clone, Debug, Default)]
+pub struct Weather {
+    /// Mean time between two faults.
+    pub pause: At,
+    pub kinds: Vec<super::storm::Kind>,
+    /// Of 1,000 hooks and checks, so many hang, are never started, ignore TERM.
+    pub trouble: u64,
+}
+
+impl Plan {
+    /// Everything from one seed.
+    pub fn of(seed: u64) -> Plan {
+        let mut random = Random::new(seed, 1);
+        let count = random.pick(&[2, 2, 2, 2, 3, 3, 4, 5]);
+        let mut numbers: Vec<u8> = (10..200).collect();
+        random.shuffle(&mut numbers);
+        let nodes: Vec<NodePlan> = (0..count)
+            .map(|n| NodePlan {
+                drift_ppm: random.between(0, 600) as i64 - 300,
+                shown: random.magnitude(1, 400_000 * SECOND) as i64,
+                number: numbers[n],
+                checks: checks(&mut random),
+            })
+            .collect();
+        let routers: Vec<RouterPlan> = (0..random.pick(&[1, 1, 1, 2, 2, 3]))
+            .map(|n| router(&mut random, n, &nodes))
+            .collect();
+        let quickest = routers.iter().flat_map(|r| &r.members).map(|m| m.advert);
+        let latency = (quickest.min().unwrap_or(SECOND) / 5).min(random.pick(&[MS / 2, 2 * MS, 30 * MS]));
+        Plan {
+            seed,
+            latency,
+            weather: weather(&mut random),
+            storm: random.between(30, 60) * SECOND,
+            nodes,
+            routers,
+        }
+    }
+
+    /// Two nodes, one virtual router, priorities 101 and 100, and no weather:
+    /// what scenarios start from.
+    pub fn pair() -> Plan {
+        Plan::with_priorities(&[101, 100])
+    }
+
+    /// As [`Plan::pair`], one node for each priority.
+    pub fn with_priorities(priorities: &[u8]) -> Plan {
+        let node = |n: usize| NodePlan {
+            drift_ppm: 0,
+            shown: 1_000 * SECOND as i64,
+            number: 10 + n as u8,
+            checks: Vec::new(),
+        };
+        let member = |n: usize| Member {
+            node: n,
+            priority: priorities[n],
+            advert: SECOND,
+            preempt: true,
+            preempt_delay: 0,
+            startup_delay: 0,
+            lease: Lease::Auto,
+            release: Release::Overlap,
+            garp_delay: 5 * SECOND,
+            garp_refresh: 0,
+            notify: Some(5 * SECOND),
+            tracks: Vec::new(),
+        };
+        Plan {
+            seed: 1,
+            nodes: (0..priorities.len()).map(node).collect(),
+            routers: vec![RouterPlan {
+                id: 51,
+                version: Version::V2,
+                family: Family::Ipv4,
+                interface: 0,
+                addresses: vec![(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 5)), 24, 0)],
+                auth: false,
+                members: (0..priorities.len()).map(member).collect(),
+            }],
+            latency: MS,
+            weather: Weather::default(),
+            storm: 0,
+        }
+    }
+
+    /// The version, and the interval of all members.
+    pub fn advert(mut self, version: Version, advert: At) -> Plan {
+        for router in &mut self.routers {
+            router.version = version;
+            router.members.iter_mut().for_each(|m| m.advert = advert);
+        }
+        self
+    }
+
+    /// Any other change of all members.
+    pub fn members(mut self, change: impl Fn(&mut Member)) -> Plan {
+        self.routers.iter_mut().flat_map(|r| &mut r.members).for_each(change);
+        self
+    }
+
+    /// A check on every node, tracked by every member with this weight.
+    pub fn check(mut self, weight: i16) -> Plan {
+        for node in &mut self.nodes {
+            node.checks.push(CheckPlan {
+                interval: SECOND,
+                timeout: SECOND,
+                rise: 1,
+                fall: 1,
+                reverse: false,
+            });
+        }
+        self.members(|m| m.tracks.push((0, weight, false)))
+    }
+
+    /// The own address of a node on an interface, and its link-local one.
+    pub fn own_addresses(&self, node: usize, interface: usize) -> [(IpAddr, u8); 2] {
+        let number = self.nodes[node].number;
+        let v4 = Ipv4Addr::new(10, 0, interface as u8, number);
+        let v6 = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, interface as u16, u16::from(number));
+        [(IpAddr::V4(v4), 24), (IpAddr::V6(v6), 64)]
+    }
+
+    /// The longest interval of a router.
+    pub fn slowest(&self, router: usize) -> At {
+        let members = &self.routers[router].members;
+        members.iter().map(|m| m.advert).max().unwrap_or(SECOND)
+    }
+
+    /// How long after all faults ended the world may need to be at rest: every
+    /// delay that a configuration can ask for, one after the other.
+    pub fn settling(&self) -> At {
+        let checks = self.nodes.iter().flat_map(|n| &n.checks);
+        let checks = checks.map(|c| (c.interval + c.timeout + 3 * SECOND) * (1 + u64::from(c.rise)));
+        let routers = self.routers.iter().enumerate().flat_map(|(number, router)| {
+            let slowest = self.slowest(number);
+            router.members.iter().map(move |m| {
+                let hooks = m.notify.map_or(0, |limit| 2 * (limit + 4 * SECOND));
+                (m.startup_delay + m.preempt_delay + 2 * (4 * slowest).max(2 * SECOND)).max(hooks)
+            })
+        });
+        4 * SECOND + checks.max().unwrap_or(0) + routers.max().unwrap_or(0)
+    }
+}
+
+fn checks(random: &mut Random) -> Vec<CheckPlan> {
+    (0..random.pick(&[0, 0, 1, 2]))
+        .map(|_| {
+            let interval = random.pick(&[200 * MS, SECOND, SECOND, 2 * SECOND]);
+            CheckPlan {
+                interval,
+                timeout: random.pick(&[interval / 2, interval, 2 * interval]),
+                rise: random.pick(&[1, 1, 2, 3]),
+                fall: random.pick(&[1, 1, 2, 3]),
+                reverse: random.chance(150),
+            }
+        })
+        .collect()
+}
+
+fn router(random: &mut Random, number: usize, nodes: &[NodePlan]) -> RouterPlan {
+    let family = random.pick(&[Family::Ipv4, Family::Ipv4, Family::Ipv6]);
+    let version = match family {
+        Family::Ipv4 => random.pick(&[Version::V2, Version::V3]),
+        Family::Ipv6 => Version::V3,
+    };
+    let interface = random.below(2) as usize;
+    let auth = version == Version::V2 && random.chance(300);
+    let advert = interval(random, version);
+    let mut priorities: Vec<u8> = match random.below(4) {
+        0 => vec![100; nodes.len()],
+        1 => (0..nodes.len()).map(|n| 101 - n as u8).collect(),
+        2 => (0..nodes.len()).map(|n| [255, 200, 100, 50, 1][n]).collect(),
+        _ => nodes.iter().map(|_| random.between(1, 254) as u8).collect(),
+    };
+    random.shuffle(&mut priorities);
+    let mut members: Vec<Member> = (0..nodes.len())
+        .map(|node| member(random, node, priorities[node], &nodes[node]))
+        .collect();
+    let mixed = version == Version::V3 && random.chance(250);
+    for member in &mut members {
+        member.advert = if mixed { interval(random, version) } else { advert };
+    }
+    // Some nodes don't carry every router, but two always do.
+    while members.len() > 2 && random.chance(200) {
+        members.remove(random.below(members.len() as u64) as usize);
+    }
+    RouterPlan {
+        // The two families have separate number spaces.
+        id: if family == Family::Ipv6 { 51 } else { 51 + number as u8 },
+        version,
+        family,
+        interface,
+        addresses: addresses(random, family, number, interface),
+        auth,
+        members,
+    }
+}
+
+fn member(random: &mut Random, node: usize, priority: u8, plan: &NodePlan) -> Member {
+    let preempt = priority == 255 || random.chance(750);
+    let lease = match random.below(8) {
+        0 => Lease::Off,
+        1 => Lease::Seconds(random.between(1, 5) as u32),
+        _ => Lease::Auto,
+    };
+    Member {
+        node,
+        priority,
+        advert: SECOND,
+        preempt,
+        preempt_delay: if preempt && priority < 255 && random.chance(250) {
+            random.pick(&[SECOND, 3 * SECOND, 5 * SECOND])
+        } else {
+            0
+        },
+        startup_delay: random.pick(&[0, 0, 0, 2 * SECOND]),
+        lease,
+        release: random.pick(&[Release::Overlap, Release::Overlap, Release::Immediate]),
+        garp_delay: random.pick(&[0, SECOND, 5 * SECOND, 5 * SECOND]),
+        garp_refresh: random.pick(&[0, 0, 0, 4 * SECOND]),
+        notify: random.chance(700).then(|| random.pick(&[SECOND, 2 * SECOND, 4 * SECOND])),
+        tracks: (0..plan.checks.len())
+            .map(|check| {
+                let weight = random.pick(&[0, 0, 2, 2, -2, 60, -60, 253, -253]);
+                // A check that must be good for the router to run is never
+                // wanted bad, or nobody could run at rest.
+                let reverse = if weight == 0 { plan.checks[check].reverse } else { random.chance(150) };
+                (check, weight, reverse)
+            })
+            .collect(),
+    }
+}
+
+fn interval(random: &mut Random, version: Version) -> At {
+    match version {
+        Version::V2 => random.pick(&[SECOND, SECOND, SECOND, 2 * SECOND]),
+        Version::V3 => random.pick(&[10, 20, 50, 100, 100, 200, 500, 1000, 1000, 2500]) * MS,
+    }
+}
+
+fn addresses(random: &mut Random, family: Family, number: usize, interface: usize) -> Vec<(IpAddr, u8, usize)> {
+    let count = random.pick(&[1, 1, 1, 2, 3]);
+    let elsewhere = random.chance(200);
+    (0..count)
+        .map(|n| {
+            let last = (200 + number * 3 + n) as u8;
+            let carrier = if elsewhere && n > 0 { 1 - interface } else { interface };
+            match family {
+                Family::Ipv4 => {
+                    let address = Ipv4Addr::new(10, 0, carrier as u8, last);
+                    (IpAddr::V4(address), random.pick(&[24, 32]), carrier)
+                }
+                Family::Ipv6 => {
+                    // RFC 9568 section 5.2.9: the first address is link-local.
+                    let prefix = if n == 0 { 0xfe80 } else { 0xfd00 };
+                    let address = Ipv6Addr::new(prefix, 0, 0, 0, 0, 0, 0x5e, u16::from(last));
+                    (IpAddr::V6(address), random.pick(&[64, 128]), carrier)
+                }
+            }
+        })
+        .collect()
+}
+
+fn weather(random: &mut Random) -> Weather {
+    // A few kinds at a time: all at once would hide what each can do.
+    let mut kinds = super::storm::Kind::ALL.to_vec();
+    random.shuffle(&mut kinds);
+    kinds.truncate(random.pick(&[1, 2, 3, 5, 8, super::storm::Kind::ALL.len()]));
+    Weather {
+        pause: random.pick(&[500 * MS, 2 * SECOND, 5 * SECOND]),
+        kinds,
+        trouble: random.pick(&[0, 50, 300]),
+    }
+}
