@@ -1,0 +1,144 @@
+//! A second opinion on packets: reads adverts and spoils them, written from the
+//! RFCs without a line of `src/wire`, so that the two can disagree.
+
+use smena::protocol::{Family, Version};
+
+use super::clock::{At, MS, SECOND};
+use super::random::Random;
+
+/// What an advert says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Said {
+    pub version: Version,
+    pub id: u8,
+    pub priority: u8,
+    pub interval: At,
+    /// The source address; IPv4 in the last four bytes.
+    pub source: u128,
+}
+
+/// Reads an IP packet as RFC 3768 section 7.1 and RFC 9568 section 7.1 ask;
+/// `None`: no router may act on it, whatever its configuration.
+pub fn read(family: Family, packet: &[u8]) -> Option<Said> {
+    let (source, pseudo, pdu) = match family {
+        Family::Ipv4 => {
+            let header = 4 * usize::from(packet.first()? & 15);
+            let total = usize::from(word(packet, 2)?);
+            let proper = packet[0] >> 4 == 4 && header >= 20 && total >= header;
+            if !proper || sum(packet.get(..header)?, 0) != 0xffff {
+                return None;
+            }
+            if packet[8] != 255 || packet[9] != 112 || word(packet, 6)? & 0x3fff != 0 {
+                return None;
+            }
+            let source = u32::from_be_bytes(packet[12..16].try_into().ok()?);
+            (u128::from(source), &packet[12..20], packet.get(header..total)?)
+        }
+        Family::Ipv6 => {
+            let length = usize::from(word(packet, 4)?);
+            let proper = packet[0] >> 4 == 6 && packet.len() >= 40 + length;
+            if !proper || packet[6] != 112 || packet[7] != 255 {
+                return None;
+            }
+            let source = u128::from_be_bytes(packet[8..24].try_into().ok()?);
+            (source, &packet[8..40], &packet[40..40 + length])
+        }
+    };
+    if pdu.len() < 8 || pdu[0] & 15 != 1 || pdu[3] == 0 {
+        return None;
+    }
+    let (version, tail) = match pdu[0] >> 4 {
+        2 if family == Family::Ipv4 => (Version::V2, 8),
+        3 => (Version::V3, 0),
+        _ => return None,
+    };
+    let size = if family == Family::Ipv4 { 4 } else { 16 };
+    if pdu.len() != 8 + size * usize::from(pdu[3]) + tail {
+        return None;
+    }
+    let plain = sum(pdu, 0) == 0xffff && family == Family::Ipv4;
+    let with_pseudo = sum(pdu, pseudo_sum(pseudo, pdu.len())) == 0xffff && version == Version::V3;
+    let interval = match version {
+        Version::V2 => u64::from(pdu[5]) * SECOND,
+        Version::V3 => u64::from(word(pdu, 4)? & 0x0fff) * 10 * MS,
+    };
+    (plain || with_pseudo).then_some(Said {
+        version,
+        id: pdu[1],
+        priority: pdu[2],
+        interval,
+        source,
+    })
+}
+
+/// Damage that a cable or a bad switch does.
+pub fn damage(random: &mut Random, packet: &mut Vec<u8>) {
+    match random.below(5) {
+        0 => packet.truncate(random.below(packet.len() as u64) as usize),
+        1 => packet.extend((0..random.between(1, 64)).map(|n| n as u8)),
+        2 => packet.iter_mut().for_each(|byte| *byte = random.next() as u8),
+        _ => {
+            for _ in 0..random.between(1, 4) {
+                let bit = random.below(8 * packet.len() as u64) as usize;
+                packet[bit / 8] ^= 1 << (bit % 8);
+            }
+        }
+    }
+}
+
+/// A well-formed advert by somebody whose configuration is wrong: one field is
+/// another and all sums are right again. No router of ours may act on it.
+pub fn forge(random: &mut Random, family: Family, packet: &mut [u8]) {
+    let start = if family == Family::Ipv4 { 20 } else { 40 };
+    let version = packet[start] >> 4;
+    match random.below(6) {
+        0 => packet[if family == Family::Ipv4 { 8 } else { 7 }] = random.pick(&[1, 64, 254]),
+        1 => packet[start] = random.pick(&[0x11, 0x41, 0xf1]),
+        2 => packet[start + 1] = random.pick(&[0, 201, 255]),
+        3 => packet[start] = packet[start] & 0xf0 | random.pick(&[0, 2, 15]),
+        // Version 2 must agree on the interval; in 3 only 0 is wrong.
+        4 if version == 2 => packet[start + 5] = packet[start + 5].wrapping_add(1),
+        4 => (packet[start + 4], packet[start + 5]) = (0, 0),
+        _ if version == 2 => packet[start + 4] = random.pick(&[2, 3, 255]),
+        _ => packet[start + 3] = packet[start + 3].wrapping_add(1),
+    }
+    seal(family, start, packet);
+}
+
+/// Computes both checksums again.
+fn seal(family: Family, start: usize, packet: &mut [u8]) {
+    let pseudo = match family {
+        Family::Ipv4 => {
+            packet[10..12].fill(0);
+            let header = !sum(&packet[..start], 0);
+            packet[10..12].copy_from_slice(&header.to_be_bytes());
+            pseudo_sum(&packet[12..20], packet.len() - start)
+        }
+        Family::Ipv6 => pseudo_sum(&packet[8..40], packet.len() - start),
+    };
+    let pseudo = if packet[start] >> 4 == 3 { pseudo } else { 0 };
+    packet[start + 6..start + 8].fill(0);
+    let pdu = !sum(&packet[start..], pseudo);
+    packet[start + 6..start + 8].copy_from_slice(&pdu.to_be_bytes());
+}
+
+/// RFC 1071, starting from `so_far`.
+fn sum(bytes: &[u8], so_far: u32) -> u16 {
+    let mut total = so_far;
+    for pair in bytes.chunks(2) {
+        let low = pair.get(1).copied().unwrap_or(0);
+        total += u32::from(u16::from_be_bytes([pair[0], low]));
+    }
+    while total > 0xffff {
+        total = (total & 0xffff) + (total >> 16);
+    }
+    total as u16
+}
+
+fn pseudo_sum(addresses: &[u8], length: usize) -> u32 {
+    u32::from(sum(addresses, 0)) + 112 + length as u32
+}
+
+fn word(bytes: &[u8], at: usize) -> Option<u16> {
+    Some(u16::from_be_bytes([*bytes.get(at)?, *bytes.get(at + 1)?]))
+}
