@@ -32,7 +32,9 @@ impl<'a> World<'a> {
         host.inbox.clear();
         let (now, seed) = (host.clock.instant(self.now), self.random.next());
         let mut machine = Box::new(Node::new(host.config, now, seed));
-        machine.set_broken(self.broken);
+        if let Some(rule) = self.broken {
+            machine.break_rule(rule);
+        }
         let names = machine.interfaces().iter().map(|interface| interface.name);
         let slot = |name| INTERFACES.iter().position(|known| *known == name);
         let slots: Vec<usize> = names.map(|name| slot(name).expect("only known interfaces")).collect();
@@ -44,6 +46,7 @@ impl<'a> World<'a> {
             checks: vec![None; host.config.checks.len()],
             hooks: vec![None; host.config.routers.len()],
             runs: 0,
+            started: false,
             stopping: false,
         });
         self.trace.mark(&[self.now, node as u64, 1]);
@@ -56,6 +59,9 @@ impl<'a> World<'a> {
             }
         }
         self.feed(node, Event::Start);
+        if let Some(process) = &mut self.hosts[node].process {
+            process.started = true;
+        }
     }
 
     /// The process is told to stop. False: there is none.
@@ -375,7 +381,7 @@ impl<'a> World<'a> {
         for (address, wanted) in self.plan.routers[number].addresses.iter().enumerate() {
             let Some(process) = &self.hosts[node].process else { return };
             let mut buffer = [0; PACKET_MAX];
-            let Some(announcement) = process.node.emit_announcement(router, address, &mut buffer) else {
+            let Some(announcement) = process.node.emit_announcement(router, address, true, &mut buffer) else {
                 continue;
             };
             let packet = &buffer[..announcement.length];

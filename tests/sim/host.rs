@@ -80,6 +80,8 @@ pub struct Process<'a> {
     /// The hook that runs, by number of its run.
     pub hooks: Vec<Option<u32>>,
     pub runs: u32,
+    /// It has been told everything there is, and to start.
+    pub started: bool,
     /// It was told to stop.
     pub stopping: bool,
 }

@@ -9,6 +9,7 @@ use smena::protocol::{Family, Version};
 
 use super::clock::{At, MS, SECOND};
 use super::random::Random;
+use super::storm::Kind;
 
 /// The interfaces that each machine has; interface n of all of them is one
 /// segment of the LAN.
@@ -93,7 +94,7 @@ pub enum Lease {
 pub struct Weather {
     /// Mean time between two faults.
     pub pause: At,
-    pub kinds: Vec<super::storm::Kind>,
+    pub kinds: Vec<Kind>,
     /// Of 1,000 hooks and checks, so many hang, are never started, ignore TERM.
     pub trouble: u64,
 }
@@ -113,9 +114,13 @@ impl Plan {
                 checks: checks(&mut random),
             })
             .collect();
-        let routers: Vec<RouterPlan> = (0..random.pick(&[1, 1, 1, 2, 2, 3]))
-            .map(|n| router(&mut random, n, &nodes))
-            .collect();
+        let mut routers: Vec<RouterPlan> = Vec::new();
+        for number in 0..random.pick(&[1, 1, 1, 2, 2, 3]) {
+            let mut router = router(&mut random, number, &nodes);
+            // The two families have separate number spaces.
+            router.id = 51 + routers.iter().filter(|r| r.family == router.family).count() as u8;
+            routers.push(router);
+        }
         let quickest = routers.iter().flat_map(|r| &r.members).map(|m| m.advert);
         let latency = (quickest.min().unwrap_or(SECOND) / 5).min(random.pick(&[MS / 2, 2 * MS, 30 * MS]));
         Plan {
@@ -229,7 +234,10 @@ impl Plan {
                 (m.startup_delay + m.preempt_delay + 2 * (4 * slowest).max(2 * SECOND)).max(hooks)
             })
         });
-        4 * SECOND + checks.max().unwrap_or(0) + routers.max().unwrap_or(0)
+        // Fault after a refusal, and after a fight over addresses.
+        let refused = if self.weather.kinds.contains(&Kind::Refusal) { 11 * SECOND } else { 0 };
+        let fought = if self.weather.kinds.contains(&Kind::AddressDeleted) { 61 * SECOND } else { 0 };
+        4 * SECOND + checks.max().unwrap_or(0) + routers.max().unwrap_or(0) + refused.max(fought)
     }
 }
 
@@ -276,8 +284,7 @@ fn router(random: &mut Random, number: usize, nodes: &[NodePlan]) -> RouterPlan 
         members.remove(random.below(members.len() as u64) as usize);
     }
     RouterPlan {
-        // The two families have separate number spaces.
-        id: if family == Family::Ipv6 { 51 } else { 51 + number as u8 },
+        id: 51,
         version,
         family,
         interface,
@@ -291,7 +298,7 @@ fn member(random: &mut Random, node: usize, priority: u8, plan: &NodePlan) -> Me
     let preempt = priority == 255 || random.chance(750);
     let lease = match random.below(8) {
         0 => Lease::Off,
-        1 => Lease::Seconds(random.between(1, 5) as u32),
+        1 => Lease::Seconds(random.between(3, 6) as u32),
         _ => Lease::Auto,
     };
     Member {
@@ -325,7 +332,7 @@ fn member(random: &mut Random, node: usize, priority: u8, plan: &NodePlan) -> Me
 fn interval(random: &mut Random, version: Version) -> At {
     match version {
         Version::V2 => random.pick(&[SECOND, SECOND, SECOND, 2 * SECOND]),
-        Version::V3 => random.pick(&[10, 20, 50, 100, 100, 200, 500, 1000, 1000, 2500]) * MS,
+        Version::V3 => random.pick(&[10, 20, 50, 100, 100, 200, 500, 950, 1000, 1000, 2500]) * MS,
     }
 }
 
@@ -354,9 +361,9 @@ fn addresses(random: &mut Random, family: Family, number: usize, interface: usiz
 
 fn weather(random: &mut Random) -> Weather {
     // A few kinds at a time: all at once would hide what each can do.
-    let mut kinds = super::storm::Kind::ALL.to_vec();
+    let mut kinds = Kind::ALL.to_vec();
     random.shuffle(&mut kinds);
-    kinds.truncate(random.pick(&[1, 2, 3, 5, 8, super::storm::Kind::ALL.len()]));
+    kinds.truncate(random.pick(&[1, 2, 3, 5, 8, Kind::ALL.len()]));
     Weather {
         pause: random.pick(&[500 * MS, 2 * SECOND, 5 * SECOND]),
         kinds,

@@ -11,7 +11,7 @@ use std::rc::Rc;
 
 use smena::config::Config;
 use smena::event::{Actions, Exit, Outcome, RouterId};
-use smena::mutation::Broken;
+use smena::mutation::Mutation;
 
 use super::clock::{At, Clock};
 use super::host::{Frame, Host};
@@ -33,7 +33,7 @@ pub struct World<'a> {
     pub rules: Rules,
     pub trace: Trace,
     /// A rule that every node breaks on purpose.
-    pub broken: Broken,
+    pub broken: Option<Mutation>,
     pub(super) actions: Option<Box<Actions>>,
     pub(super) strangers_until: At,
     queue: BinaryHeap<Reverse<Entry>>,
@@ -106,7 +106,7 @@ impl<'a> World<'a> {
             random: Random::new(plan.seed, 3),
             rules: Rules::new(plan),
             trace: Trace::new(text),
-            broken: Broken::NOTHING,
+            broken: None,
             actions: Some(Box::new(Actions::new())),
             strangers_until: 0,
             queue: BinaryHeap::new(),
@@ -139,7 +139,7 @@ impl<'a> World<'a> {
     /// Begins or ends the storm.
     pub fn rain(&mut self, raining: bool) {
         self.raining = raining;
-        if raining {
+        if raining && !self.plan.weather.kinds.is_empty() {
             self.after(1, Happening::Gust);
         }
     }

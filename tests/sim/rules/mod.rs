@@ -165,6 +165,7 @@ impl Rules {
     /// From now on, or no longer, nothing is wrong with the world.
     pub fn set_calm(&mut self, view: &View<'_, '_>, calm: bool) {
         self.calm_since = calm.then_some(view.now);
+        self.elections.end_hand_overs();
     }
 
     fn hold(&mut self, holds: Result<(), Violation>) {
@@ -191,6 +192,8 @@ impl Rules {
     /// A process has ended itself.
     pub fn finished(&mut self, view: &View<'_, '_>, node: usize) {
         let holds = self.owners.on_finish(view, node);
+        self.hold(holds);
+        let holds = self.hooks.on_finish(view, node);
         self.hold(holds);
     }
 
