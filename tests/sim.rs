@@ -8,6 +8,7 @@
 //! SMENA_SEED=1234 SMENA_TRACE=1 cargo test --test sim seeds -- --nocapture   the same, all of it
 //! SMENA_SEEDS=1000000 cargo test --test sim seeds -- --nocapture        a million seeds
 //! SMENA_FIRST=5000 SMENA_SEEDS=1000 cargo test --test sim seeds         others than the first
+//! SMENA_SURVEY=1 cargo test --test sim seeds -- --nocapture             which rules break, and how often
 //! ```
 
 #[path = "sim/mod.rs"]
@@ -34,7 +35,11 @@ fn seeds() {
         return campaign::replay(seed);
     }
     let count = number("SMENA_SEEDS").unwrap_or(1000);
-    let total = campaign::run(number("SMENA_FIRST").unwrap_or(1), count);
+    let first = number("SMENA_FIRST").unwrap_or(1);
+    if number("SMENA_SURVEY").is_some() {
+        return campaign::survey(first, count);
+    }
+    let total = campaign::run(first, count);
     assert_eq!(total.seeds, count, "every seed was run");
     assert!(total.shortest >= 60 * SECOND, "a run is at least a minute");
 }

@@ -74,7 +74,8 @@ pub fn run(first: u64, count: u64) -> Total {
 pub fn replay(seed: u64) {
     let ending = of_seed(seed, Options { text: true, broken: None });
     if let Some(violation) = ending.violation {
-        panic!("seed {seed} breaks {:?}: {}", violation.rule, violation.story);
+        let Violation { rule, story } = violation;
+        panic!("{}\n\nseed {seed} breaks {rule:?}: {story}", ending.text);
     }
     println!("seed {seed} holds: {} s, hash {:016x}", ending.time / 1_000_000, ending.hash);
 }
@@ -146,4 +147,32 @@ fn report(total: &Total, began: Instant) {
 /// The trace of a seed as one number.
 pub fn hash(seed: u64) -> u64 {
     of_seed(seed, Options::default()).hash
+}
+
+/// Runs all seeds, whatever fails, and prints for each broken rule how many
+/// seeds broke it and the story of the first.
+pub fn survey(first: u64, count: u64) {
+    let next = AtomicU64::new(first);
+    let found: Mutex<Vec<(u64, String, String)>> = Mutex::new(Vec::new());
+    spawn(|| loop {
+        let seed = next.fetch_add(1, Ordering::Relaxed);
+        if seed >= first + count {
+            break;
+        }
+        let (rule, story) = match attempt(seed, Options::default()).map(|ending| ending.violation) {
+            Ok(None) => continue,
+            Ok(Some(violation)) => (format!("{:?}", violation.rule), violation.story),
+            Err(()) => ("panic".to_owned(), "see above".to_owned()),
+        };
+        found.lock().expect("no holder panics").push((seed, rule, story));
+    });
+    let mut found = found.into_inner().expect("no holder panics");
+    found.sort_by(|a, b| (&a.1, a.0).cmp(&(&b.1, b.0)));
+    for group in found.chunk_by(|a, b| a.1 == b.1) {
+        println!("{}: {} seeds", group[0].1, group.len());
+        for (seed, _, story) in group.iter().take(3) {
+            println!("  {seed}: {story}");
+        }
+    }
+    println!("{} of {count} seeds failed", found.len());
 }

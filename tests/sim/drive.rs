@@ -15,6 +15,7 @@ use super::clock::{MS, SECOND};
 use super::host::{Frame, Health, Process, Schedule, Waiting};
 use super::kernel::Notice;
 use super::plan::INTERFACES;
+use super::storm::Relief;
 use super::world::{Happening, World};
 
 /// An Ethernet frame's payload is padded to this.
@@ -26,6 +27,10 @@ impl<'a> World<'a> {
         let host = &mut self.hosts[node];
         if host.schedule == Schedule::Off || host.process.is_some() {
             return;
+        }
+        if host.schedule != Schedule::Running {
+            // Its supervisor has to wait as well.
+            return self.later(100 * MS, Relief::Start(node));
         }
         host.incarnation += 1;
         host.disturbed_at = self.now;
@@ -47,7 +52,7 @@ impl<'a> World<'a> {
             hooks: vec![None; host.config.routers.len()],
             runs: 0,
             started: false,
-            stopping: false,
+            stops: 0,
         });
         self.trace.mark(&[self.now, node as u64, 1]);
         self.say(format_args!("n{node} starts"));
@@ -71,7 +76,7 @@ impl<'a> World<'a> {
         }
         self.say(format_args!("n{node} is told to stop"));
         if let Some(process) = &mut self.hosts[node].process {
-            process.stopping = true;
+            process.stops += 1;
         }
         self.judge(|rules, view| rules.stopping(view, node));
         self.feed(node, Event::Stop);
@@ -81,7 +86,7 @@ impl<'a> World<'a> {
     /// Hands an event to the node, and does what it asks for.
     fn feed(&mut self, node: usize, event: Event<'_>) {
         let host = &self.hosts[node];
-        if !host.acts() {
+        if !host.acts() || self.rules.broken() {
             return;
         }
         if self.trace.speaks() {
@@ -232,7 +237,10 @@ impl<'a> World<'a> {
             let late = self.random.below(60 * MS);
             self.at(at + late, Happening::Worker { node, worker });
         }
-        self.judge(|rules, view| rules.after(view, node));
+        // Within an event, only the whole of its actions is judged.
+        if self.actions.is_some() {
+            self.judge(|rules, view| rules.after(view, node));
+        }
     }
 
     pub(super) fn on_worker(&mut self, node: usize, worker: u32) {
@@ -307,9 +315,10 @@ impl<'a> World<'a> {
 
     /// How long a signal takes to end a process; `None`: it is ignored.
     fn death(&mut self, kill: Kill) -> Option<u64> {
-        let deaf = kill == Kill::Term && self.random.chance(self.plan.weather.trouble);
+        let trouble = self.trouble();
+        let deaf = kill == Kill::Term && self.random.chance(trouble);
         // A process that waits for a disk dies only when that answers.
-        let most = if self.random.chance(self.plan.weather.trouble / 4) { SECOND } else { 20 * MS };
+        let most = if self.random.chance(trouble / 4) { SECOND } else { 20 * MS };
         let after = 100 + self.random.below(most);
         (!deaf).then_some(after)
     }
@@ -436,7 +445,8 @@ impl<'a> World<'a> {
 
     fn start_check(&mut self, node: usize, check: CheckId) {
         let check = usize::from(check.0);
-        let slow = self.random.chance(self.plan.weather.trouble / 2);
+        let trouble = self.trouble();
+        let slow = self.random.chance(trouble / 2);
         let after = if slow { 3 * SECOND } else { 30 * MS };
         let after = 100 + self.random.below(after);
         let any = self.random.pick(&[Outcome::Success, Outcome::Failure, Outcome::Unknown]);
@@ -483,8 +493,8 @@ impl<'a> World<'a> {
 
     fn start_hook(&mut self, node: usize, router: RouterId, call: HookCall) {
         self.judge(|rules, view| rules.hook_starts(view, node, router, call));
-        let trouble = self.random.chance(self.plan.weather.trouble);
-        let way = if trouble { self.random.below(4) } else { 4 };
+        let trouble = self.trouble();
+        let way = if self.random.chance(trouble) { self.random.below(4) } else { 4 };
         let quick = 200 + self.random.below(150 * MS);
         let (after, exit) = match way {
             0 => (None, Exit::Code(0)),

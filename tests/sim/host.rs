@@ -82,8 +82,8 @@ pub struct Process<'a> {
     pub runs: u32,
     /// It has been told everything there is, and to start.
     pub started: bool,
-    /// It was told to stop.
-    pub stopping: bool,
+    /// How often it was told to stop.
+    pub stops: u32,
 }
 
 impl Process<'_> {
@@ -147,10 +147,5 @@ impl<'a> Host<'a> {
         if !full {
             self.inbox.push_back(waiting);
         }
-    }
-
-    /// Does this machine hold this address on any interface?
-    pub fn holds(&self, address: std::net::IpAddr) -> bool {
-        (0..INTERFACES.len()).any(|slot| self.kernel.holds(slot, address))
     }
 }

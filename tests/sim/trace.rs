@@ -16,6 +16,7 @@ pub struct Trace {
     hash: u64,
     steps: u64,
     lines: Option<VecDeque<String>>,
+    ended: bool,
 }
 
 impl Trace {
@@ -25,6 +26,7 @@ impl Trace {
             hash: 0xcbf2_9ce4_8422_2325,
             steps: 0,
             lines: text.then(VecDeque::new),
+            ended: false,
         }
     }
 
@@ -48,7 +50,7 @@ impl Trace {
 
     /// Adds a line, when there is text.
     pub fn say(&mut self, now: At, text: Arguments<'_>) {
-        let Some(lines) = &mut self.lines else { return };
+        let Some(lines) = self.lines.as_mut().filter(|_| !self.ended) else { return };
         let said = LOG.with_borrow_mut(|log| log.replace(Vec::new()));
         for line in said.into_iter().flatten() {
             push(lines, format!("{:>12} |     {line}", stamp(now)));
@@ -56,9 +58,14 @@ impl Trace {
         push(lines, format!("{:>12} | {text}", stamp(now)));
     }
 
+    /// What comes now is of no interest: a rule was broken.
+    pub fn end(&mut self) {
+        self.ended = true;
+    }
+
     /// Is there text? Callers that must work for a line ask first.
     pub fn speaks(&self) -> bool {
-        self.lines.is_some()
+        self.lines.is_some() && !self.ended
     }
 
     /// The hash of all so far.

@@ -13,7 +13,7 @@ use smena::config::Config;
 use smena::event::{Actions, Exit, Outcome, RouterId};
 use smena::mutation::Mutation;
 
-use super::clock::{At, Clock};
+use super::clock::{At, Clock, MS};
 use super::host::{Frame, Host};
 use super::kernel::Notice;
 use super::lan::Lan;
@@ -144,6 +144,11 @@ impl<'a> World<'a> {
         }
     }
 
+    /// Of 1,000 processes, so many misbehave now.
+    pub(super) fn trouble(&self) -> u64 {
+        if self.raining { self.plan.weather.trouble } else { 0 }
+    }
+
     /// Plans what ends a fault.
     pub fn later(&mut self, after: At, relief: Relief) {
         self.after(after, Happening::Relief(relief));
@@ -181,7 +186,11 @@ impl<'a> World<'a> {
             lan: &self.lan,
             members: &self.members,
         };
-        look(&mut self.rules, &view)
+        let seen = look(&mut self.rules, &view);
+        if self.rules.broken() {
+            self.trace.end();
+        }
+        seen
     }
 
     /// Adds a line to the trace.
@@ -215,7 +224,7 @@ impl<'a> World<'a> {
         if !self.raining {
             return;
         }
-        let pause = self.random.magnitude(1, 2 * self.plan.weather.pause);
+        let pause = self.random.magnitude(5 * MS, 2 * self.plan.weather.pause);
         self.after(pause, Happening::Gust);
         let kind = self.random.pick(&self.plan.weather.kinds);
         self.trace.mark(&[self.now, 91, kind as u64]);

@@ -287,8 +287,7 @@ impl Rules {
 
     /// A hook has ended.
     pub fn hook_ends(&mut self, view: &View<'_, '_>, node: usize, router: RouterId) {
-        let _ = view;
-        self.hooks.ends(node, router);
+        self.hooks.ends(view, node, router);
     }
 
     /// Nothing has been wrong for long enough: everything must be right.

@@ -1,6 +1,7 @@
 //! Rule 13: a packet that fails any check changes nothing.
 
 use smena::event::Action;
+use smena::node::Wake;
 use smena::vrrp::Role;
 
 use super::{Rule, View, Violation, broken};
@@ -51,7 +52,11 @@ impl Packets {
 }
 
 fn shapes(view: &View<'_, '_>, node: usize) -> Vec<Shape> {
-    let wake_at = view.hosts[node].process.as_ref().map(|p| p.node.poll_at().0.total_micros());
+    let process = view.hosts[node].process.as_ref();
+    let asked = process.map(|process| process.node.poll_at());
+    // A node that waits for nothing names a time far from now.
+    let asked = asked.filter(|(_, wake)| *wake != Wake::Nobody);
+    let wake_at = asked.map(|(at, _)| at.total_micros());
     let shape = |router| {
         let state = view.router(node, router);
         Shape {
