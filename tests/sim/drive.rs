@@ -18,6 +18,10 @@ use super::plan::INTERFACES;
 use super::storm::Relief;
 use super::world::{Happening, World};
 
+/// Operation not permitted.
+const EPERM: u16 = 1;
+/// No such device.
+const ENODEV: u16 = 19;
 /// An Ethernet frame's payload is padded to this.
 const PAYLOAD_MIN: usize = 46;
 
@@ -25,11 +29,12 @@ impl<'a> World<'a> {
     /// Starts the process on a machine that has power and none.
     pub fn start(&mut self, node: usize) {
         let host = &mut self.hosts[node];
-        if host.schedule == Schedule::Off || host.process.is_some() {
+        let leaving = host.process.as_ref().is_some_and(|process| process.stops > 0);
+        if host.schedule == Schedule::Off || host.process.is_some() && !leaving {
             return;
         }
-        if host.schedule != Schedule::Running {
-            // Its supervisor has to wait as well.
+        if host.schedule != Schedule::Running || leaving {
+            // A supervisor has to wait as well.
             return self.later(100 * MS, Relief::Start(node));
         }
         host.incarnation += 1;
@@ -428,13 +433,22 @@ impl<'a> World<'a> {
     fn set_addresses(&mut self, node: usize, router: RouterId) {
         let lease = self.hosts[node].config.routers[usize::from(router.0)].lease_s;
         let addresses = self.addresses(node, router);
+        let known = |slot: usize| {
+            let process = self.hosts[node].process.as_ref()?;
+            let place = process.slots.iter().position(|s| *s == slot)?;
+            process.node.interfaces()[place].link.map(|link| link.index)
+        };
+        let known = [known(0), known(1)];
         let host = &mut self.hosts[node];
         let expires_at = host.clock.local(self.now) + i64::from(lease) * SECOND as i64;
-        let mut refused = host.refuses.then_some(1);
+        let mut refused = host.refuses.then_some(EPERM);
         for (slot, address) in addresses.iter().filter(|_| !host.refuses) {
             let expires_at = (lease > 0).then_some(expires_at);
-            if !host.kernel.set(*slot, *address, expires_at) {
-                refused = Some(19);
+            // The kernel goes by the number, which the node may know too late.
+            if host.kernel.link(*slot).map(|link| link.index) == known[*slot] && known[*slot].is_some() {
+                host.kernel.set(*slot, *address, expires_at);
+            } else {
+                refused = Some(ENODEV);
             }
         }
         if let Some(errno) = refused {

@@ -89,8 +89,12 @@ impl Kernel {
         self.notices.push(Notice::Link(interface, self.link(interface)));
     }
 
-    /// Deletes an interface and all on it.
+    /// Deletes an interface and all on it, in the order that netlink tells it:
+    /// the link goes down, the addresses go, the link is gone.
     pub fn delete(&mut self, interface: usize) {
+        if let Some(link) = self.link(interface).filter(|link| link.up) {
+            self.notices.push(Notice::Link(interface, Some(Link { up: false, ..link })));
+        }
         for held in std::mem::take(&mut self.interfaces[interface].addresses) {
             self.notices.push(Notice::Removed(interface, held.local));
         }
@@ -109,11 +113,8 @@ impl Kernel {
         }
     }
 
-    /// Adds an address or renews it. False: there is no such interface.
-    pub fn set(&mut self, interface: usize, wanted: LocalAddress, expires_at: Option<i64>) -> bool {
-        if self.link(interface).is_none() {
-            return false;
-        }
+    /// Adds an address or renews it.
+    pub fn set(&mut self, interface: usize, wanted: LocalAddress, expires_at: Option<i64>) {
         let addresses = &mut self.interfaces[interface].addresses;
         let place = addresses.iter().position(|held| held.local.address == wanted.address);
         let place = place.unwrap_or_else(|| {
@@ -124,7 +125,6 @@ impl Kernel {
         addresses[place] = Held { local: LocalAddress { secondary, ..wanted }, expires_at };
         let told = addresses[place].local;
         self.notices.push(Notice::Added(interface, told));
-        true
     }
 
     /// Removes an address; one that is not there is no error.

@@ -234,10 +234,9 @@ impl Plan {
                 (m.startup_delay + m.preempt_delay + 2 * (4 * slowest).max(2 * SECOND)).max(hooks)
             })
         });
-        // Fault after a refusal, and after a fight over addresses.
-        let refused = if self.weather.kinds.contains(&Kind::Refusal) { 11 * SECOND } else { 0 };
-        let fought = if self.weather.kinds.contains(&Kind::AddressDeleted) { 61 * SECOND } else { 0 };
-        4 * SECOND + checks.max().unwrap_or(0) + routers.max().unwrap_or(0) + refused.max(fought)
+        // Fault after a fight over addresses, the longest that a node gives itself.
+        let fought = 61 * SECOND;
+        4 * SECOND + checks.max().unwrap_or(0) + routers.max().unwrap_or(0) + fought
     }
 }
 

@@ -68,7 +68,8 @@ impl Elections {
 
     /// A good advert is about to reach a node: does it restart its patience?
     pub fn arriving(&mut self, view: &View<'_, '_>, node: usize, frame: &Frame) {
-        let Some((router, said)) = frame.said else { return };
+        // A node's own packet that comes back says nothing.
+        let Some((router, said)) = frame.said.filter(|_| frame.from != node) else { return };
         let (Some(state), Some(config)) = (view.router(node, router), view.config(node, router)) else { return };
         if state.role() != Role::Backup {
             return;
