@@ -124,8 +124,12 @@ impl<'a> Interface<'a> {
         self.source_v6.candidate = None;
     }
 
-    /// All addresses were told: the choice stands.
+    /// All addresses were told: the choice stands. When two scans were asked
+    /// for, the first answer completes both, and the second finds nothing new.
     pub fn on_scanned(&mut self) {
+        if !self.scanning {
+            return;
+        }
         self.scanning = false;
         for source in [&mut self.source_v4, &mut self.source_v6] {
             let found = source.candidate.take();

@@ -609,3 +609,17 @@ fn nothing_to_do_means_a_deadline_far_away() {
     assert_eq!(trace.node.poll_at().1, Wake::Nobody);
     assert!(matches!(trace.node.readiness(R), Readiness::Unable(_)));
 }
+
+// Two requests for the addresses may be under way at once, after an interface
+// was made anew twice in a row; the second answer takes nothing back.
+#[test]
+fn two_answers_of_a_rescan_leave_the_source() {
+    let mut trace = Trace::backup(PAIR);
+    trace.at(100, Event::Link(ETH0, link(3, true)), &[RESCAN]);
+    trace.at(100, Event::Link(ETH0, link(4, true)), &[RESCAN]);
+    for at in [200, 300] {
+        trace.at(at, Event::AddressAdded(ETH0, local("10.0.0.2", 24)), &[]);
+        trace.at(at, Event::AddressesScanned(ETH0), &[]);
+        trace.is(Role::Backup);
+    }
+}
