@@ -236,13 +236,21 @@ impl Router {
     /// leaves the state before anything else happens. `asleep` is time that the
     /// clock did not count (suspend).
     pub fn on_wake(&mut self, now: Instant, asleep: Duration, actions: &mut Actions) {
-        let State::Master(master) = self.state else {
-            return;
-        };
-        if master.release_until.is_some() || self.broken.is(Mutation::NoStallRule) {
+        if self.broken.is(Mutation::NoStallRule) {
             return;
         }
-        let silent = since(now, master.sent_at) + asleep;
+        let State::Master(master) = &mut self.state else {
+            return;
+        };
+        // For the others that time has passed: the next advert is due so much
+        // earlier, and what was silence before counts together with it.
+        master.advert_at -= asleep;
+        master.sent_at -= asleep;
+        if let Some(until) = &mut master.release_until {
+            *until -= asleep;
+            return;
+        }
+        let silent = since(now, master.sent_at);
         if silent > patience(self.settings.version, self.settings.advert_int) {
             self.heard = None;
             self.become_backup(now, Reason::Stalled(silent), actions);

@@ -570,6 +570,23 @@ fn time_that_the_clock_did_not_count_is_stalling_too() {
     trace.is(Role::Backup);
 }
 
+// A sleep shorter than the others' patience counts together with the silence
+// before and after it: the next advert comes at once, not an interval later.
+#[test]
+fn silence_goes_on_through_a_short_sleep() {
+    let asleep = |router: &mut Router, now, actions: &mut Actions| {
+        router.on_wake(now, Duration::from_millis(2_500), actions);
+    };
+    let mut trace = Trace::master(|config| config.lease_s = 0);
+    trace.at(DOWN_100 + 1, asleep, &[]);
+    trace.wakes(DOWN_100 - 1_500_000, &[advert(100)]);
+
+    let mut trace = Trace::master(|_| {});
+    trace.at(DOWN_100 + 1, asleep, &[]);
+    trace.at(DOWN_100 + 2, asleep, &[REMOVE]);
+    trace.is(Role::Backup);
+}
+
 // Rule 3.
 #[test]
 fn a_removed_address_is_put_back_until_it_is_a_fight() {
