@@ -126,6 +126,10 @@ impl Router {
                 self.send_advert(actions);
             }
         }
+        if self.renew_at(&master).is_some_and(|at| now >= at) {
+            master.renewed_at = now;
+            actions.push(Action::SetAddresses(self.id));
+        }
         if master.announcing.due(now) {
             actions.push(Action::Announce(self.id));
         }
@@ -134,8 +138,14 @@ impl Router {
 
     /// The lease is renewed where adverts are sent, at most four times a lease.
     fn renewal_is_due(&self, now: Instant, master: &Master) -> bool {
-        self.settings.lease > Duration::ZERO
-            && since(now, master.renewed_at) >= self.settings.lease / 4
-            && !self.broken.is(Mutation::NoRenewal)
+        self.renew_at(master).is_some() && since(now, master.renewed_at) >= self.settings.lease / 4
+    }
+
+    /// When the lease is renewed between two adverts, because the next one may
+    /// come too late: with 0.95 s and a lease of 1 s a few milliseconds would
+    /// decide. At the usual intervals an advert is always earlier.
+    pub(super) fn renew_at(&self, master: &Master) -> Option<Instant> {
+        let leased = self.settings.lease > Duration::ZERO && !self.broken.is(Mutation::NoRenewal);
+        leased.then(|| master.renewed_at + self.settings.lease / 2)
     }
 }

@@ -161,11 +161,8 @@ impl Router {
             State::Fault => None,
             State::Backup(backup) => Some(backup.down_at),
             State::Master(master) => {
-                let announce = master.announcing.poll_at();
-                earliest(
-                    Some(master.advert_at),
-                    earliest(announce, master.release_until),
-                )
+                let own = earliest(master.announcing.poll_at(), self.renew_at(master));
+                earliest(Some(master.advert_at), earliest(own, master.release_until))
             }
         };
         earliest(blocked, own)

@@ -626,9 +626,27 @@ fn the_lease_is_renewed_four_times_at_most() {
         config.lease_s = 1;
     });
     let count = |done: Vec<(i64, Action)>| done.iter().filter(|(_, action)| *action == SET).count();
-    assert_eq!(count(trace.skip(DOWN_100 + 10 * SECOND)), 10);
+    assert_eq!(count(trace.skip(DOWN_100 + 10 * SECOND)), 20);
     assert_eq!(count(fast.skip(36_093)), 1);
     assert_eq!(count(fast.skip(36_093 + 10 * SECOND)), 40);
+}
+
+// An advert every 0.95 s is too rare for a lease of 1 s.
+#[test]
+fn the_lease_is_renewed_between_rare_adverts() {
+    let mut trace = Trace::started(|config| {
+        config.version = Version::V3;
+        config.advert_int = Duration::from_millis(950);
+        config.lease_s = 1;
+    });
+    let done = trace.skip(60 * SECOND);
+    let set: Vec<i64> = done
+        .iter()
+        .filter(|(_, action)| *action == SET)
+        .map(|(at, _)| *at)
+        .collect();
+    assert!(set.windows(2).all(|pair| pair[1] - pair[0] <= SECOND / 2));
+    assert!(set.windows(2).all(|pair| pair[1] - pair[0] >= SECOND / 4));
 }
 
 // 74: what hooks hear never repeats itself.
