@@ -25,7 +25,11 @@ use sim::clock::SECOND;
 /// A number from the environment.
 fn number(name: &str) -> Option<u64> {
     let value = std::env::var(name).ok()?;
-    Some(value.parse().unwrap_or_else(|_| panic!("{name} is a number, not {value:?}")))
+    Some(
+        value
+            .parse()
+            .unwrap_or_else(|_| panic!("{name} is a number, not {value:?}")),
+    )
 }
 
 /// Storm and calm, each seed at least a virtual minute.
@@ -51,5 +55,9 @@ fn same_seed_same_trace() {
         let (one, other) = (campaign::hash(seed), campaign::hash(seed));
         assert_eq!(one, other, "seed {seed}");
     }
-    assert_ne!(campaign::hash(1), campaign::hash(2), "the hash sees the difference");
+    assert_ne!(
+        campaign::hash(1),
+        campaign::hash(2),
+        "the hash sees the difference"
+    );
 }

@@ -32,7 +32,11 @@ pub fn read(family: Family, packet: &[u8]) -> Option<Said> {
                 return None;
             }
             let source = u32::from_be_bytes(packet[12..16].try_into().ok()?);
-            (u128::from(source), &packet[12..20], packet.get(header..total)?)
+            (
+                u128::from(source),
+                &packet[12..20],
+                packet.get(header..total)?,
+            )
         }
         Family::Ipv6 => {
             let length = usize::from(word(packet, 4)?);
@@ -76,7 +80,9 @@ pub fn damage(random: &mut Random, packet: &mut Vec<u8>) {
     match random.below(5) {
         0 => packet.truncate(random.below(packet.len() as u64) as usize),
         1 => packet.extend((0..random.between(1, 64)).map(|n| n as u8)),
-        2 => packet.iter_mut().for_each(|byte| *byte = random.next() as u8),
+        2 => packet
+            .iter_mut()
+            .for_each(|byte| *byte = random.next() as u8),
         _ => {
             for _ in 0..random.between(1, 4) {
                 let bit = random.below(8 * packet.len() as u64) as usize;

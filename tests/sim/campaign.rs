@@ -1,8 +1,8 @@
 //! Many seeds on all processors, and the report of the first that failed.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
 use smena::mutation::Mutation;
@@ -33,7 +33,12 @@ pub fn run(first: u64, count: u64) -> Total {
     let next = AtomicU64::new(first);
     let failed = AtomicBool::new(false);
     let failure: Mutex<Option<Failure>> = Mutex::new(None);
-    let total = Mutex::new(Total { seeds: 0, time: 0, steps: 0, shortest: At::MAX });
+    let total = Mutex::new(Total {
+        seeds: 0,
+        time: 0,
+        steps: 0,
+        shortest: At::MAX,
+    });
     let work = || {
         while !failed.load(Ordering::Relaxed) {
             let seed = next.fetch_add(1, Ordering::Relaxed);
@@ -47,9 +52,15 @@ pub fn run(first: u64, count: u64) -> Total {
                     total.time += ending.time;
                     total.steps += ending.steps;
                     total.shortest = total.shortest.min(ending.time);
-                    ending.violation.map(|violation| Failure { seed, violation: Some(violation) })
+                    ending.violation.map(|violation| Failure {
+                        seed,
+                        violation: Some(violation),
+                    })
                 }
-                Err(()) => Some(Failure { seed, violation: None }),
+                Err(()) => Some(Failure {
+                    seed,
+                    violation: None,
+                }),
             };
             if let Some(found) = found {
                 failed.store(true, Ordering::Relaxed);
@@ -72,12 +83,22 @@ pub fn run(first: u64, count: u64) -> Total {
 
 /// Plays one seed with its whole trace, and panics if it fails.
 pub fn replay(seed: u64) {
-    let ending = of_seed(seed, Options { text: true, broken: None });
+    let ending = of_seed(
+        seed,
+        Options {
+            text: true,
+            broken: None,
+        },
+    );
     if let Some(violation) = ending.violation {
         let Violation { rule, story } = violation;
         panic!("{}\n\nseed {seed} breaks {rule:?}: {story}", ending.text);
     }
-    println!("seed {seed} holds: {} s, hash {:016x}", ending.time / 1_000_000, ending.hash);
+    println!(
+        "seed {seed} holds: {} s, hash {:016x}",
+        ending.time / 1_000_000,
+        ending.hash
+    );
 }
 
 /// The first of `count` seeds that notices a broken rule, and the rule that it
@@ -91,7 +112,13 @@ pub fn find(broken: Mutation, count: u64) -> Option<(u64, Rule, String)> {
             if seed > count {
                 break;
             }
-            let ending = of_seed(seed, Options { text: false, broken: Some(broken) });
+            let ending = of_seed(
+                seed,
+                Options {
+                    text: false,
+                    broken: Some(broken),
+                },
+            );
             if let Some(violation) = ending.violation {
                 let mut found = found.lock().expect("no holder panics");
                 found.push((seed, violation.rule, violation.story));
@@ -110,7 +137,9 @@ fn spawn(work: impl Fn() + Sync) {
         for _ in 0..count {
             // A node is some 100 KiB, and is moved by value when it is made.
             let thread = std::thread::Builder::new().stack_size(16 << 20);
-            thread.spawn_scoped(scope, &work).expect("a thread can be had");
+            thread
+                .spawn_scoped(scope, &work)
+                .expect("a thread can be had");
         }
     });
 }
@@ -126,10 +155,19 @@ fn tell(failure: &Failure) -> ! {
     let Some(violation) = &failure.violation else {
         panic!("seed {seed} panics; the message is above. Replay:\n  {command}");
     };
-    let again = of_seed(seed, Options { text: true, broken: None });
+    let again = of_seed(
+        seed,
+        Options {
+            text: true,
+            broken: None,
+        },
+    );
     let lines: Vec<&str> = again.text.lines().collect();
     let tail = lines[lines.len().saturating_sub(60)..].join("\n");
-    panic!("{tail}\n\nseed {seed} breaks {:?}: {}\nReplay:\n  {command}", violation.rule, violation.story);
+    panic!(
+        "{tail}\n\nseed {seed} breaks {:?}: {}\nReplay:\n  {command}",
+        violation.rule, violation.story
+    );
 }
 
 fn report(total: &Total, began: Instant) {
@@ -154,17 +192,23 @@ pub fn hash(seed: u64) -> u64 {
 pub fn survey(first: u64, count: u64) {
     let next = AtomicU64::new(first);
     let found: Mutex<Vec<(u64, String, String)>> = Mutex::new(Vec::new());
-    spawn(|| loop {
-        let seed = next.fetch_add(1, Ordering::Relaxed);
-        if seed >= first + count {
-            break;
+    spawn(|| {
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= first + count {
+                break;
+            }
+            let (rule, story) =
+                match attempt(seed, Options::default()).map(|ending| ending.violation) {
+                    Ok(None) => continue,
+                    Ok(Some(violation)) => (format!("{:?}", violation.rule), violation.story),
+                    Err(()) => ("panic".to_owned(), "see above".to_owned()),
+                };
+            found
+                .lock()
+                .expect("no holder panics")
+                .push((seed, rule, story));
         }
-        let (rule, story) = match attempt(seed, Options::default()).map(|ending| ending.violation) {
-            Ok(None) => continue,
-            Ok(Some(violation)) => (format!("{:?}", violation.rule), violation.story),
-            Err(()) => ("panic".to_owned(), "see above".to_owned()),
-        };
-        found.lock().expect("no holder panics").push((seed, rule, story));
     });
     let mut found = found.into_inner().expect("no holder panics");
     found.sort_by(|a, b| (&a.1, a.0).cmp(&(&b.1, b.0)));

@@ -5,7 +5,8 @@ use std::rc::Rc;
 
 use smena::Duration;
 use smena::event::{
-    Action, CheckId, CheckResult, Errno, Event, Exit, HookCall, Kill, LocalAddress, Outcome, RouterId,
+    Action, CheckId, CheckResult, Errno, Event, Exit, HookCall, Kill, LocalAddress, Outcome,
+    RouterId,
 };
 use smena::node::Node;
 use smena::wire::PACKET_MAX;
@@ -29,7 +30,10 @@ impl<'a> World<'a> {
     /// Starts the process on a machine that has power and none.
     pub fn start(&mut self, node: usize) {
         let host = &mut self.hosts[node];
-        let leaving = host.process.as_ref().is_some_and(|process| process.stops > 0);
+        let leaving = host
+            .process
+            .as_ref()
+            .is_some_and(|process| process.stops > 0);
         if host.schedule == Schedule::Off || host.process.is_some() && !leaving {
             return;
         }
@@ -47,7 +51,9 @@ impl<'a> World<'a> {
         }
         let names = machine.interfaces().iter().map(|interface| interface.name);
         let slot = |name| INTERFACES.iter().position(|known| *known == name);
-        let slots: Vec<usize> = names.map(|name| slot(name).expect("only known interfaces")).collect();
+        let slots: Vec<usize> = names
+            .map(|name| slot(name).expect("only known interfaces"))
+            .collect();
         host.process = Some(Process {
             slots: slots.clone(),
             node: machine,
@@ -95,13 +101,16 @@ impl<'a> World<'a> {
             return;
         }
         if self.trace.speaks() {
-            self.trace.say(self.now, format_args!("n{node} <- {}", brief(&event)));
+            self.trace
+                .say(self.now, format_args!("n{node} <- {}", brief(&event)));
         }
         self.judge(|rules, view| rules.before(view, node, &event));
         let mut actions = self.actions.take().expect("no event within an event");
         let host = &mut self.hosts[node];
         let now = host.clock.instant(self.now);
-        let Some(process) = &mut host.process else { return };
+        let Some(process) = &mut host.process else {
+            return;
+        };
         process.node.process(now, event, &mut actions);
         self.judge(|rules, view| rules.decided(view, node, &event, &actions));
         for action in actions.iter() {
@@ -116,7 +125,9 @@ impl<'a> World<'a> {
     /// Plans to wake the process when it asked for it.
     fn plan_wake(&mut self, node: usize) {
         let host = &mut self.hosts[node];
-        let Some(process) = &mut host.process else { return };
+        let Some(process) = &mut host.process else {
+            return;
+        };
         let wake_at = process.node.poll_at().0.total_micros();
         if wake_at == process.wake_at {
             return;
@@ -138,7 +149,9 @@ impl<'a> World<'a> {
         let host = &mut self.hosts[node];
         let due = host.clock.local(now);
         let acts = host.acts();
-        let Some(process) = &mut host.process else { return };
+        let Some(process) = &mut host.process else {
+            return;
+        };
         if process.wake != wake || !acts || due < process.wake_at {
             return;
         }
@@ -182,8 +195,12 @@ impl<'a> World<'a> {
     }
 
     fn receive(&mut self, node: usize, frame: &Frame) {
-        let Some(process) = &self.hosts[node].process else { return };
-        let Some(interface) = process.interface(frame.segment) else { return };
+        let Some(process) = &self.hosts[node].process else {
+            return;
+        };
+        let Some(interface) = process.interface(frame.segment) else {
+            return;
+        };
         self.judge(|rules, view| rules.arriving(view, node, frame));
         self.feed(node, Event::Packet(interface, frame.family, &frame.bytes));
         self.judge(|rules, view| rules.arrived(view, node, frame));
@@ -202,7 +219,9 @@ impl<'a> World<'a> {
     }
 
     fn tell(&mut self, node: usize, notice: Notice) {
-        let Some(process) = &self.hosts[node].process else { return };
+        let Some(process) = &self.hosts[node].process else {
+            return;
+        };
         let slot = match notice {
             Notice::Link(slot, _)
             | Notice::Added(slot, _)
@@ -212,7 +231,9 @@ impl<'a> World<'a> {
                 return self.feed(node, Event::AddressesRefused(router, Errno(errno)));
             }
         };
-        let Some(interface) = process.interface(slot) else { return };
+        let Some(interface) = process.interface(slot) else {
+            return;
+        };
         let event = match notice {
             Notice::Link(_, link) => Event::Link(interface, link),
             Notice::Added(_, address) => Event::AddressAdded(interface, address),
@@ -232,12 +253,22 @@ impl<'a> World<'a> {
             let host = &mut self.hosts[node];
             host.notice_at = host.notice_at.max(self.now + delay);
             let (at, incarnation) = (host.notice_at, host.incarnation);
-            self.at(at, Happening::Notice { node, incarnation, notice });
+            self.at(
+                at,
+                Happening::Notice {
+                    node,
+                    incarnation,
+                    notice,
+                },
+            );
         }
         let host = &mut self.hosts[node];
         host.worker += 1;
         let worker = host.worker;
-        let at = host.kernel.worker_at().and_then(|at| host.clock.when(self.now, at));
+        let at = host
+            .kernel
+            .worker_at()
+            .and_then(|at| host.clock.when(self.now, at));
         if let Some(at) = at {
             let late = self.random.below(60 * MS);
             self.at(at + late, Happening::Worker { node, worker });
@@ -250,15 +281,20 @@ impl<'a> World<'a> {
 
     pub(super) fn on_worker(&mut self, node: usize, worker: u32) {
         let host = &mut self.hosts[node];
-        if host.worker != worker || matches!(host.schedule, Schedule::Suspended | Schedule::Paused) {
+        if host.worker != worker || matches!(host.schedule, Schedule::Suspended | Schedule::Paused)
+        {
             return;
         }
         self.judge(|rules, view| rules.before_kernel(view, node));
         let host = &mut self.hosts[node];
         let ended = host.kernel.work(host.clock.local(self.now));
-        self.trace.mark(&[self.now, node as u64, 3, ended.len() as u64]);
+        self.trace
+            .mark(&[self.now, node as u64, 3, ended.len() as u64]);
         for (slot, address) in ended {
-            self.say(format_args!("n{node}'s kernel ends {address} on {}", INTERFACES[slot]));
+            self.say(format_args!(
+                "n{node}'s kernel ends {address} on {}",
+                INTERFACES[slot]
+            ));
             self.judge(|rules, view| rules.expired(view, node, address));
         }
         self.after_kernel(node);
@@ -266,7 +302,8 @@ impl<'a> World<'a> {
 
     fn act(&mut self, node: usize, action: Action) {
         if self.trace.speaks() {
-            self.trace.say(self.now, format_args!("n{node} -> {action:?}"));
+            self.trace
+                .say(self.now, format_args!("n{node} -> {action:?}"));
         }
         match action {
             Action::SendAdvert(router, priority) => self.send_advert(node, router, priority),
@@ -279,34 +316,62 @@ impl<'a> World<'a> {
                 self.after_kernel(node);
             }
             Action::RemoveLeftover(interface, address) => {
-                let Some(process) = &self.hosts[node].process else { return };
+                let Some(process) = &self.hosts[node].process else {
+                    return;
+                };
                 let slot = process.slots[usize::from(interface.0)];
                 self.hosts[node].kernel.remove(slot, address.address);
                 self.after_kernel(node);
             }
             Action::RescanAddresses(interface) => {
-                let Some(process) = &self.hosts[node].process else { return };
+                let Some(process) = &self.hosts[node].process else {
+                    return;
+                };
                 let slot = process.slots[usize::from(interface.0)];
                 self.hosts[node].kernel.rescan(slot);
                 self.after_kernel(node);
             }
             Action::StartCheck(check) => self.start_check(node, check),
             Action::KillCheck(CheckId(check), kill) => {
-                let running = self.hosts[node].process.as_ref().and_then(|p| p.checks[usize::from(check)]);
+                let running = self.hosts[node]
+                    .process
+                    .as_ref()
+                    .and_then(|p| p.checks[usize::from(check)]);
                 if let (Some(run), Some(after)) = (running, self.death(kill)) {
                     let incarnation = self.hosts[node].incarnation;
                     let (check, outcome) = (usize::from(check), Outcome::Failure);
-                    self.after(after, Happening::CheckEnds { node, incarnation, check, run, outcome });
+                    self.after(
+                        after,
+                        Happening::CheckEnds {
+                            node,
+                            incarnation,
+                            check,
+                            run,
+                            outcome,
+                        },
+                    );
                 }
             }
             Action::StartHook(router, call) => self.start_hook(node, router, call),
             Action::KillHook(RouterId(router), kill) => {
-                let running = self.hosts[node].process.as_ref().and_then(|p| p.hooks[usize::from(router)]);
+                let running = self.hosts[node]
+                    .process
+                    .as_ref()
+                    .and_then(|p| p.hooks[usize::from(router)]);
                 if let (Some(run), Some(after)) = (running, self.death(kill)) {
                     let incarnation = self.hosts[node].incarnation;
                     let exit = Exit::Signal(if kill == Kill::Term { 15 } else { 9 });
                     let router = usize::from(router);
-                    self.after(after, Happening::HookEnds { node, incarnation, router, run, exit });
+                    self.after(
+                        after,
+                        Happening::HookEnds {
+                            node,
+                            incarnation,
+                            router,
+                            run,
+                            exit,
+                        },
+                    );
                 }
             }
             Action::Finish => {
@@ -323,13 +388,19 @@ impl<'a> World<'a> {
         let trouble = self.trouble();
         let deaf = kill == Kill::Term && self.random.chance(trouble);
         // A process that waits for a disk dies only when that answers.
-        let most = if self.random.chance(trouble / 4) { SECOND } else { 20 * MS };
+        let most = if self.random.chance(trouble / 4) {
+            SECOND
+        } else {
+            20 * MS
+        };
         let after = 100 + self.random.below(most);
         (!deaf).then_some(after)
     }
 
     fn send_advert(&mut self, node: usize, router: RouterId, priority: u8) {
-        let Some(process) = &mut self.hosts[node].process else { return };
+        let Some(process) = &mut self.hosts[node].process else {
+            return;
+        };
         let mut buffer = [0; PACKET_MAX];
         let interface = process.node.interface_of(router);
         let length = process.node.emit_advert(router, priority, &mut buffer);
@@ -349,7 +420,14 @@ impl<'a> World<'a> {
         }
         packet.resize(packet.len().max(PAYLOAD_MIN), 0);
         let said = said.map(|said| (number, said));
-        self.broadcast(Frame { segment, family, from: node, bytes: packet, said, void: false });
+        self.broadcast(Frame {
+            segment,
+            family,
+            from: node,
+            bytes: packet,
+            said,
+            void: false,
+        });
     }
 
     /// Every other machine of the segment gets its copy, or not; a hub that
@@ -365,7 +443,11 @@ impl<'a> World<'a> {
                 continue;
             }
             for arrival in self.lan.send(segment, from, node).into_iter().flatten() {
-                let frame = if arrival.damaged { self.damaged(&frame) } else { frame.clone() };
+                let frame = if arrival.damaged {
+                    self.damaged(&frame)
+                } else {
+                    frame.clone()
+                };
                 self.after(arrival.after, Happening::Frame { node, frame });
             }
         }
@@ -377,25 +459,47 @@ impl<'a> World<'a> {
         let read = bytes::read(frame.family, &bytes);
         let void = read.is_none();
         let said = frame.said.filter(|(_, said)| read == Some(*said));
-        Rc::new(Frame { bytes, void, said, ..*frame })
+        Rc::new(Frame {
+            bytes,
+            void,
+            said,
+            ..*frame
+        })
     }
 
     /// Somebody whose configuration is wrong answers every advert.
     fn add_stranger(&mut self, frame: &Frame) {
         let mut bytes = frame.bytes.clone();
         bytes::forge(&mut self.random, frame.family, &mut bytes);
-        let frame = Rc::new(Frame { bytes, void: true, said: None, ..*frame });
+        let frame = Rc::new(Frame {
+            bytes,
+            void: true,
+            said: None,
+            ..*frame
+        });
         for node in (0..self.hosts.len()).filter(|node| *node != frame.from) {
-            self.after(50, Happening::Frame { node, frame: frame.clone() });
+            self.after(
+                50,
+                Happening::Frame {
+                    node,
+                    frame: frame.clone(),
+                },
+            );
         }
     }
 
     fn announce(&mut self, node: usize, router: RouterId) {
         let number = self.router_of(node, router);
         for (address, wanted) in self.plan.routers[number].addresses.iter().enumerate() {
-            let Some(process) = &self.hosts[node].process else { return };
+            let Some(process) = &self.hosts[node].process else {
+                return;
+            };
             let mut buffer = [0; PACKET_MAX];
-            let Some(announcement) = process.node.emit_announcement(router, address, true, &mut buffer) else {
+            let Some(announcement) =
+                process
+                    .node
+                    .emit_announcement(router, address, true, &mut buffer)
+            else {
                 continue;
             };
             let packet = &buffer[..announcement.length];
@@ -413,7 +517,9 @@ impl<'a> World<'a> {
     fn addresses(&self, node: usize, router: RouterId) -> Vec<(usize, LocalAddress)> {
         let number = self.router_of(node, router);
         let addresses = self.plan.routers[number].addresses.iter();
-        let Some(process) = &self.hosts[node].process else { return Vec::new() };
+        let Some(process) = &self.hosts[node].process else {
+            return Vec::new();
+        };
         let local = |(place, (address, prefix_len, carrier)): (usize, &(_, u8, usize))| {
             let interface = process.node.carrier_of(router, place);
             let slot = process.slots[usize::from(interface.0)];
@@ -445,7 +551,9 @@ impl<'a> World<'a> {
         for (slot, address) in addresses.iter().filter(|_| !host.refuses) {
             let expires_at = (lease > 0).then_some(expires_at);
             // The kernel goes by the number, which the node may know too late.
-            if host.kernel.link(*slot).map(|link| link.index) == known[*slot] && known[*slot].is_some() {
+            if host.kernel.link(*slot).map(|link| link.index) == known[*slot]
+                && known[*slot].is_some()
+            {
                 host.kernel.set(*slot, *address, expires_at);
             } else {
                 refused = Some(ENODEV);
@@ -463,10 +571,14 @@ impl<'a> World<'a> {
         let slow = self.random.chance(trouble / 2);
         let after = if slow { 3 * SECOND } else { 30 * MS };
         let after = 100 + self.random.below(after);
-        let any = self.random.pick(&[Outcome::Success, Outcome::Failure, Outcome::Unknown]);
+        let any = self
+            .random
+            .pick(&[Outcome::Success, Outcome::Failure, Outcome::Unknown]);
         let host = &mut self.hosts[node];
         let (incarnation, health) = (host.incarnation, host.health[check]);
-        let Some(process) = &mut host.process else { return };
+        let Some(process) = &mut host.process else {
+            return;
+        };
         process.runs += 1;
         let run = process.runs;
         let before = process.checks[check].replace(run);
@@ -476,7 +588,16 @@ impl<'a> World<'a> {
             Health::Flaps => any,
             Health::Hangs => return,
         };
-        self.after(after, Happening::CheckEnds { node, incarnation, check, run, outcome });
+        self.after(
+            after,
+            Happening::CheckEnds {
+                node,
+                incarnation,
+                check,
+                run,
+                outcome,
+            },
+        );
     }
 
     pub(super) fn on_check_ends(
@@ -496,19 +617,28 @@ impl<'a> World<'a> {
     }
 
     fn check_ended(&mut self, node: usize, check: usize, run: u32, outcome: Outcome) {
-        let Some(process) = &mut self.hosts[node].process else { return };
+        let Some(process) = &mut self.hosts[node].process else {
+            return;
+        };
         if process.checks[check] != Some(run) {
             return;
         }
         process.checks[check] = None;
-        let result = CheckResult { outcome, detail: "simulated" };
+        let result = CheckResult {
+            outcome,
+            detail: "simulated",
+        };
         self.feed(node, Event::CheckEnded(CheckId(check as u8), result));
     }
 
     fn start_hook(&mut self, node: usize, router: RouterId, call: HookCall) {
         self.judge(|rules, view| rules.hook_starts(view, node, router, call));
         let trouble = self.trouble();
-        let way = if self.random.chance(trouble) { self.random.below(4) } else { 4 };
+        let way = if self.random.chance(trouble) {
+            self.random.below(4)
+        } else {
+            4
+        };
         let quick = 200 + self.random.below(150 * MS);
         let (after, exit) = match way {
             0 => (None, Exit::Code(0)),
@@ -519,17 +649,35 @@ impl<'a> World<'a> {
         };
         let host = &mut self.hosts[node];
         let incarnation = host.incarnation;
-        let Some(process) = &mut host.process else { return };
+        let Some(process) = &mut host.process else {
+            return;
+        };
         process.runs += 1;
         let run = process.runs;
         process.hooks[usize::from(router.0)] = Some(run);
         if let Some(after) = after {
             let router = usize::from(router.0);
-            self.after(after, Happening::HookEnds { node, incarnation, router, run, exit });
+            self.after(
+                after,
+                Happening::HookEnds {
+                    node,
+                    incarnation,
+                    router,
+                    run,
+                    exit,
+                },
+            );
         }
     }
 
-    pub(super) fn on_hook_ends(&mut self, node: usize, incarnation: u32, router: usize, run: u32, exit: Exit) {
+    pub(super) fn on_hook_ends(
+        &mut self,
+        node: usize,
+        incarnation: u32,
+        router: usize,
+        run: u32,
+        exit: Exit,
+    ) {
         let host = &mut self.hosts[node];
         if host.incarnation == incarnation && host.schedule == Schedule::Running {
             self.hook_ended(node, router, run, exit);
@@ -539,7 +687,9 @@ impl<'a> World<'a> {
     }
 
     fn hook_ended(&mut self, node: usize, router: usize, run: u32, exit: Exit) {
-        let Some(process) = &mut self.hosts[node].process else { return };
+        let Some(process) = &mut self.hosts[node].process else {
+            return;
+        };
         if process.hooks[router] != Some(run) {
             return;
         }

@@ -12,12 +12,21 @@ use super::plan::INTERFACES;
 use super::world::{Happening, World};
 
 /// A cut path.
-const CUT: Path = Path { blocked: true, loss: 0, duplicates: 0, damage: 0, late: 0 };
+const CUT: Path = Path {
+    blocked: true,
+    loss: 0,
+    duplicates: 0,
+    damage: 0,
+    late: 0,
+};
 
 impl World<'_> {
     /// Changes one direction of one segment.
     pub fn set_path(&mut self, segment: usize, from: usize, to: usize, path: Path) {
-        self.say(format_args!("path n{from} -> n{to} on {} is {path:?}", INTERFACES[segment]));
+        self.say(format_args!(
+            "path n{from} -> n{to} on {} is {path:?}",
+            INTERFACES[segment]
+        ));
         self.judge(|rules, view| rules.before_weather(view));
         self.lan.set(self.now, segment, from, to, path);
     }
@@ -84,7 +93,8 @@ impl World<'_> {
     /// there was no process.
     pub fn kill(&mut self, node: usize) -> bool {
         let host = &mut self.hosts[node];
-        if host.process.is_none() || matches!(host.schedule, Schedule::Suspended | Schedule::Paused) {
+        if host.process.is_none() || matches!(host.schedule, Schedule::Suspended | Schedule::Paused)
+        {
             return false;
         }
         self.say(format_args!("n{node} is killed"));
@@ -142,7 +152,11 @@ impl World<'_> {
         if kernel.link(segment).is_none_or(|link| link.up == up) {
             return false;
         }
-        self.say(format_args!("n{node} {} is {}", INTERFACES[segment], if up { "up" } else { "down" }));
+        self.say(format_args!(
+            "n{node} {} is {}",
+            INTERFACES[segment],
+            if up { "up" } else { "down" }
+        ));
         self.judge(|rules, view| rules.before_kernel(view, node));
         self.hosts[node].kernel.set_up(segment, up, cable);
         self.hosts[node].disturbed_at = self.now;
@@ -181,10 +195,18 @@ impl World<'_> {
 
     /// Somebody deletes an address of the first virtual router that has one here.
     pub fn delete_virtual_address(&mut self, node: usize) {
-        let mut all: Vec<_> = self.plan.routers.iter().flat_map(|r| &r.addresses).collect();
+        let mut all: Vec<_> = self
+            .plan
+            .routers
+            .iter()
+            .flat_map(|r| &r.addresses)
+            .collect();
         self.random.shuffle(&mut all);
         let kernel = &mut self.hosts[node].kernel;
-        let Some((address, _, slot)) = all.into_iter().find(|(address, _, slot)| kernel.holds(*slot, *address)) else {
+        let Some((address, _, slot)) = all
+            .into_iter()
+            .find(|(address, _, slot)| kernel.holds(*slot, *address))
+        else {
             return;
         };
         self.judge(|rules, view| rules.before_kernel(view, node));
@@ -200,7 +222,10 @@ impl World<'_> {
             self.hosts[node].kernel.remove(segment, address);
         }
         self.hosts[node].disturbed_at = self.now;
-        self.say(format_args!("n{node} has no own address on {}", INTERFACES[segment]));
+        self.say(format_args!(
+            "n{node} has no own address on {}",
+            INTERFACES[segment]
+        ));
         self.after_kernel(node);
     }
 
@@ -208,19 +233,34 @@ impl World<'_> {
     /// has to prove that it is unique.
     pub fn add_own_addresses(&mut self, node: usize, segment: usize) {
         let kernel = &mut self.hosts[node].kernel;
-        let Some(link) = kernel.link(segment).filter(|link| link.up) else { return };
+        let Some(link) = kernel.link(segment).filter(|link| link.up) else {
+            return;
+        };
         for (address, prefix_len) in self.plan.own_addresses(node, segment) {
             let kernel = &mut self.hosts[node].kernel;
             if kernel.holds(segment, address) {
                 continue;
             }
             let usable = address.is_ipv4();
-            let local = LocalAddress { address, prefix_len, usable, secondary: false, ours: false };
+            let local = LocalAddress {
+                address,
+                prefix_len,
+                usable,
+                secondary: false,
+                ours: false,
+            };
             kernel.set(segment, local, None);
             self.hosts[node].disturbed_at = self.now;
             if !usable {
                 let after = SECOND + self.random.below(SECOND);
-                self.after(after, Happening::Unique { node, segment, index: link.index });
+                self.after(
+                    after,
+                    Happening::Unique {
+                        node,
+                        segment,
+                        index: link.index,
+                    },
+                );
             }
         }
         self.after_kernel(node);
@@ -231,7 +271,13 @@ impl World<'_> {
         let kernel = &mut self.hosts[node].kernel;
         let same = kernel.link(segment).is_some_and(|link| link.index == index);
         if same && kernel.holds(segment, address) {
-            let local = LocalAddress { address, prefix_len, usable: true, secondary: false, ours: false };
+            let local = LocalAddress {
+                address,
+                prefix_len,
+                usable: true,
+                secondary: false,
+                ours: false,
+            };
             kernel.set(segment, local, None);
             self.hosts[node].disturbed_at = self.now;
             self.after_kernel(node);

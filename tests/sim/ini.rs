@@ -34,7 +34,10 @@ pub fn write(plan: &Plan, node: usize) -> String {
 
 fn section(out: &mut String, number: usize, router: &RouterPlan, member: &Member) {
     line(out, &format!("\n[vrrp {}]", name(number)));
-    line(out, &format!("interface = {}", INTERFACES[router.interface]));
+    line(
+        out,
+        &format!("interface = {}", INTERFACES[router.interface]),
+    );
     line(out, &format!("virtual_router_id = {}", router.id));
     if router.family == Family::Ipv4 {
         line(out, &format!("version = {}", router.version.number()));
@@ -42,17 +45,29 @@ fn section(out: &mut String, number: usize, router: &RouterPlan, member: &Member
     line(out, &format!("priority = {}", member.priority));
     line(out, &format!("advert_int = {}", duration(member.advert)));
     for (address, prefix_len, carrier) in &router.addresses {
-        line(out, &format!("address = {address}/{prefix_len} dev {}", INTERFACES[*carrier]));
+        line(
+            out,
+            &format!(
+                "address = {address}/{prefix_len} dev {}",
+                INTERFACES[*carrier]
+            ),
+        );
     }
     if router.auth && router.version == Version::V2 {
         line(out, "auth_pass = wimark12");
     }
     line(out, &format!("preempt = {}", switch(member.preempt)));
     if member.preempt_delay > 0 {
-        line(out, &format!("preempt_delay = {}", duration(member.preempt_delay)));
+        line(
+            out,
+            &format!("preempt_delay = {}", duration(member.preempt_delay)),
+        );
     }
     if member.startup_delay > 0 {
-        line(out, &format!("startup_delay = {}", duration(member.startup_delay)));
+        line(
+            out,
+            &format!("startup_delay = {}", duration(member.startup_delay)),
+        );
     }
     match member.lease {
         Lease::Auto => {}
@@ -62,8 +77,14 @@ fn section(out: &mut String, number: usize, router: &RouterPlan, member: &Member
     if member.release == Release::Immediate {
         line(out, "release = immediate");
     }
-    line(out, &format!("garp_master_delay = {}", duration(member.garp_delay)));
-    line(out, &format!("garp_master_refresh = {}", duration(member.garp_refresh)));
+    line(
+        out,
+        &format!("garp_master_delay = {}", duration(member.garp_delay)),
+    );
+    line(
+        out,
+        &format!("garp_master_refresh = {}", duration(member.garp_refresh)),
+    );
     for (check, weight, reverse) in &member.tracks {
         let reverse = if *reverse { " reverse" } else { "" };
         line(out, &format!("track = c{check} weight {weight}{reverse}"));
@@ -88,7 +109,10 @@ fn switch(on: bool) -> &'static str {
 }
 
 fn duration(at: At) -> String {
-    assert!(at.is_multiple_of(MS), "durations of a plan are whole milliseconds");
+    assert!(
+        at.is_multiple_of(MS),
+        "durations of a plan are whole milliseconds"
+    );
     if at.is_multiple_of(1000 * MS) {
         format!("{}s", at / 1000 / MS)
     } else {

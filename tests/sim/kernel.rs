@@ -76,24 +76,36 @@ impl Kernel {
 
     /// Is this address here?
     pub fn holds(&self, interface: usize, address: IpAddr) -> bool {
-        self.addresses(interface).iter().any(|held| held.local.address == address)
+        self.addresses(interface)
+            .iter()
+            .any(|held| held.local.address == address)
     }
 
     /// Makes an interface, with another number and hardware address than ever.
     pub fn create(&mut self, interface: usize, node: usize) {
-        assert!(self.link(interface).is_none(), "an interface is created once");
+        assert!(
+            self.link(interface).is_none(),
+            "an interface is created once"
+        );
         let index = self.next_index;
         self.next_index += 1;
         let mac = [2, 0, 0, index as u8, interface as u8, node as u8];
-        self.interfaces[interface].link = Some(Link { index, up: true, mac, mtu: 1500 });
-        self.notices.push(Notice::Link(interface, self.link(interface)));
+        self.interfaces[interface].link = Some(Link {
+            index,
+            up: true,
+            mac,
+            mtu: 1500,
+        });
+        self.notices
+            .push(Notice::Link(interface, self.link(interface)));
     }
 
     /// Deletes an interface and all on it, in the order that netlink tells it:
     /// the link goes down, the addresses go, the link is gone.
     pub fn delete(&mut self, interface: usize) {
         if let Some(link) = self.link(interface).filter(|link| link.up) {
-            self.notices.push(Notice::Link(interface, Some(Link { up: false, ..link })));
+            self.notices
+                .push(Notice::Link(interface, Some(Link { up: false, ..link })));
         }
         for held in std::mem::take(&mut self.interfaces[interface].addresses) {
             self.notices.push(Notice::Removed(interface, held.local));
@@ -105,7 +117,9 @@ impl Kernel {
     /// Carrier or administrative state. Taking an interface down, other than
     /// pulling its cable, costs it its IPv6 addresses.
     pub fn set_up(&mut self, interface: usize, up: bool, cable: bool) {
-        let Some(link) = &mut self.interfaces[interface].link else { return };
+        let Some(link) = &mut self.interfaces[interface].link else {
+            return;
+        };
         link.up = up;
         self.notices.push(Notice::Link(interface, Some(*link)));
         if !up && !cable {
@@ -116,13 +130,24 @@ impl Kernel {
     /// Adds an address or renews it.
     pub fn set(&mut self, interface: usize, wanted: LocalAddress, expires_at: Option<i64>) {
         let addresses = &mut self.interfaces[interface].addresses;
-        let place = addresses.iter().position(|held| held.local.address == wanted.address);
+        let place = addresses
+            .iter()
+            .position(|held| held.local.address == wanted.address);
         let place = place.unwrap_or_else(|| {
-            addresses.push(Held { local: wanted, expires_at });
+            addresses.push(Held {
+                local: wanted,
+                expires_at,
+            });
             addresses.len() - 1
         });
         let secondary = follows(&addresses[..place], &wanted);
-        addresses[place] = Held { local: LocalAddress { secondary, ..wanted }, expires_at };
+        addresses[place] = Held {
+            local: LocalAddress {
+                secondary,
+                ..wanted
+            },
+            expires_at,
+        };
         let told = addresses[place].local;
         self.notices.push(Notice::Added(interface, told));
     }
@@ -142,7 +167,10 @@ impl Kernel {
 
     /// When the worker must run next.
     pub fn worker_at(&self) -> Option<i64> {
-        let all = self.interfaces.iter().flat_map(|interface| &interface.addresses);
+        let all = self
+            .interfaces
+            .iter()
+            .flat_map(|interface| &interface.addresses);
         let earliest = all.filter_map(|held| held.expires_at).min()?;
         Some((earliest - WORKER_FUZZ).max(self.worker_ran_at + WORKER_PAUSE))
     }
@@ -154,7 +182,11 @@ impl Kernel {
         for interface in 0..INTERFACES.len() {
             let expired = |held: &Held| held.expires_at.is_some_and(|at| at - WORKER_FUZZ <= now);
             let addresses = self.interfaces[interface].addresses.iter();
-            ended.extend(addresses.filter(|h| expired(h)).map(|h| (interface, h.local.address)));
+            ended.extend(
+                addresses
+                    .filter(|h| expired(h))
+                    .map(|h| (interface, h.local.address)),
+            );
             self.remove_where(interface, expired);
         }
         ended
@@ -172,7 +204,8 @@ impl Kernel {
             let local = addresses[place].local;
             if local.secondary && !follows(&addresses[..place], &local) {
                 addresses[place].local.secondary = false;
-                self.notices.push(Notice::Added(interface, addresses[place].local));
+                self.notices
+                    .push(Notice::Added(interface, addresses[place].local));
             }
         }
     }

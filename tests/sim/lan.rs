@@ -98,7 +98,11 @@ impl Lan {
         // Packets within one latency overtake each other at all times; a late
         // one is overtaken by several adverts.
         let late = path.late > 0 && self.random.chance(path.late);
-        let most = if late { 40 * self.latency } else { self.latency };
+        let most = if late {
+            40 * self.latency
+        } else {
+            self.latency
+        };
         Arrival {
             after: 20 + self.random.below(most),
             damaged: path.damage > 0 && self.random.chance(path.damage),

@@ -122,7 +122,8 @@ impl Plan {
             routers.push(router);
         }
         let quickest = routers.iter().flat_map(|r| &r.members).map(|m| m.advert);
-        let latency = (quickest.min().unwrap_or(SECOND) / 5).min(random.pick(&[MS / 2, 2 * MS, 30 * MS]));
+        let latency =
+            (quickest.min().unwrap_or(SECOND) / 5).min(random.pick(&[MS / 2, 2 * MS, 30 * MS]));
         Plan {
             seed,
             latency,
@@ -190,7 +191,10 @@ impl Plan {
 
     /// Any other change of all members.
     pub fn members(mut self, change: impl Fn(&mut Member)) -> Plan {
-        self.routers.iter_mut().flat_map(|r| &mut r.members).for_each(change);
+        self.routers
+            .iter_mut()
+            .flat_map(|r| &mut r.members)
+            .for_each(change);
         self
     }
 
@@ -226,14 +230,20 @@ impl Plan {
     /// delay that a configuration can ask for, one after the other.
     pub fn settling(&self) -> At {
         let checks = self.nodes.iter().flat_map(|n| &n.checks);
-        let checks = checks.map(|c| (c.interval + c.timeout + 3 * SECOND) * (1 + u64::from(c.rise)));
-        let routers = self.routers.iter().enumerate().flat_map(|(number, router)| {
-            let slowest = self.slowest(number);
-            router.members.iter().map(move |m| {
-                let hooks = m.notify.map_or(0, |limit| 2 * (limit + 4 * SECOND));
-                (m.startup_delay + m.preempt_delay + 2 * (4 * slowest).max(2 * SECOND)).max(hooks)
-            })
-        });
+        let checks =
+            checks.map(|c| (c.interval + c.timeout + 3 * SECOND) * (1 + u64::from(c.rise)));
+        let routers = self
+            .routers
+            .iter()
+            .enumerate()
+            .flat_map(|(number, router)| {
+                let slowest = self.slowest(number);
+                router.members.iter().map(move |m| {
+                    let hooks = m.notify.map_or(0, |limit| 2 * (limit + 4 * SECOND));
+                    (m.startup_delay + m.preempt_delay + 2 * (4 * slowest).max(2 * SECOND))
+                        .max(hooks)
+                })
+            });
         // Fault after a fight over addresses, the longest that a node gives itself.
         let fought = 61 * SECOND;
         4 * SECOND + checks.max().unwrap_or(0) + routers.max().unwrap_or(0) + fought
@@ -267,7 +277,9 @@ fn router(random: &mut Random, number: usize, nodes: &[NodePlan]) -> RouterPlan 
     let mut priorities: Vec<u8> = match random.below(4) {
         0 => vec![100; nodes.len()],
         1 => (0..nodes.len()).map(|n| 101 - n as u8).collect(),
-        2 => (0..nodes.len()).map(|n| [255, 200, 100, 50, 1][n]).collect(),
+        2 => (0..nodes.len())
+            .map(|n| [255, 200, 100, 50, 1][n])
+            .collect(),
         _ => nodes.iter().map(|_| random.between(1, 254) as u8).collect(),
     };
     random.shuffle(&mut priorities);
@@ -276,7 +288,11 @@ fn router(random: &mut Random, number: usize, nodes: &[NodePlan]) -> RouterPlan 
         .collect();
     let mixed = version == Version::V3 && random.chance(250);
     for member in &mut members {
-        member.advert = if mixed { interval(random, version) } else { advert };
+        member.advert = if mixed {
+            interval(random, version)
+        } else {
+            advert
+        };
     }
     // Some nodes don't carry every router, but two always do.
     while members.len() > 2 && random.chance(200) {
@@ -315,13 +331,19 @@ fn member(random: &mut Random, node: usize, priority: u8, plan: &NodePlan) -> Me
         release: random.pick(&[Release::Overlap, Release::Overlap, Release::Immediate]),
         garp_delay: random.pick(&[0, SECOND, 5 * SECOND, 5 * SECOND]),
         garp_refresh: random.pick(&[0, 0, 0, 4 * SECOND]),
-        notify: random.chance(700).then(|| random.pick(&[SECOND, 2 * SECOND, 4 * SECOND])),
+        notify: random
+            .chance(700)
+            .then(|| random.pick(&[SECOND, 2 * SECOND, 4 * SECOND])),
         tracks: (0..plan.checks.len())
             .map(|check| {
                 let weight = random.pick(&[0, 0, 2, 2, -2, 60, -60, 253, -253]);
                 // A check that must be good for the router to run is never
                 // wanted bad, or nobody could run at rest.
-                let reverse = if weight == 0 { plan.checks[check].reverse } else { random.chance(150) };
+                let reverse = if weight == 0 {
+                    plan.checks[check].reverse
+                } else {
+                    random.chance(150)
+                };
                 (check, weight, reverse)
             })
             .collect(),
@@ -335,13 +357,22 @@ fn interval(random: &mut Random, version: Version) -> At {
     }
 }
 
-fn addresses(random: &mut Random, family: Family, number: usize, interface: usize) -> Vec<(IpAddr, u8, usize)> {
+fn addresses(
+    random: &mut Random,
+    family: Family,
+    number: usize,
+    interface: usize,
+) -> Vec<(IpAddr, u8, usize)> {
     let count = random.pick(&[1, 1, 1, 2, 3]);
     let elsewhere = random.chance(200);
     (0..count)
         .map(|n| {
             let last = (200 + number * 3 + n) as u8;
-            let carrier = if elsewhere && n > 0 { 1 - interface } else { interface };
+            let carrier = if elsewhere && n > 0 {
+                1 - interface
+            } else {
+                interface
+            };
             match family {
                 Family::Ipv4 => {
                     let address = Ipv4Addr::new(10, 0, carrier as u8, last);

@@ -39,7 +39,9 @@ impl Random {
     /// 1 and 10 as between 10 and 100. `low` is not 0.
     pub fn magnitude(&mut self, low: u64, high: u64) -> u64 {
         let span = 64 - (high / low).leading_zeros();
-        let top = low.saturating_mul(1 << self.below(u64::from(span) + 1)).min(high);
+        let top = low
+            .saturating_mul(1 << self.below(u64::from(span) + 1))
+            .min(high);
         self.between(low, top)
     }
 

@@ -43,7 +43,9 @@ pub fn of_plan(plan: &Plan, options: Options, play: impl FnOnce(&mut World<'_>))
     if options.text {
         trace::listen_to_the_log();
     }
-    let texts: Vec<String> = (0..plan.nodes.len()).map(|node| ini::write(plan, node)).collect();
+    let texts: Vec<String> = (0..plan.nodes.len())
+        .map(|node| ini::write(plan, node))
+        .collect();
     let configs: Vec<Config<'_>> = texts.iter().map(|text| read(text)).collect();
     let mut world = World::new(plan, &configs, options.text);
     world.broken = options.broken;
@@ -64,12 +66,19 @@ pub fn of_plan(plan: &Plan, options: Options, play: impl FnOnce(&mut World<'_>))
 
 fn read(text: &str) -> Config<'_> {
     let mut config = Config::EMPTY;
-    let source = Source { file: "smena.ini", text: text.as_bytes(), others_can_read: false };
+    let source = Source {
+        file: "smena.ini",
+        text: text.as_bytes(),
+        others_can_read: false,
+    };
     let mut said = String::new();
     let outcome = parse(&source, &Limits::BOARD, &mut config, &mut |diagnostic| {
         said.push_str(&diagnostic.to_string());
     });
-    assert!(outcome.errors == 0, "the plan's file is refused:\n{said}\n{text}");
+    assert!(
+        outcome.errors == 0,
+        "the plan's file is refused:\n{said}\n{text}"
+    );
     config
 }
 
@@ -104,7 +113,9 @@ pub fn rest(world: &mut World<'_>) {
 /// One fault while all else is well.
 fn operate(world: &mut World<'_>) {
     let router = world.random.below(world.plan.routers.len() as u64) as usize;
-    let Some(master) = world.master(router) else { return };
+    let Some(master) = world.master(router) else {
+        return;
+    };
     let segment = world.plan.routers[router].interface;
     match world.random.below(8) {
         0 => {

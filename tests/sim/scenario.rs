@@ -7,15 +7,25 @@ pub use super::world::World;
 
 /// Plays a scenario: all nodes boot, `play` directs, and every rule holds.
 pub fn play(plan: Plan, direct: impl FnOnce(&mut World<'_>)) {
-    let ending = run::of_plan(&plan, Options { text: true, broken: None }, |world| {
-        for node in 0..world.hosts.len() {
-            world.boot(node);
-        }
-        world.settle();
-        direct(world);
-    });
+    let ending = run::of_plan(
+        &plan,
+        Options {
+            text: true,
+            broken: None,
+        },
+        |world| {
+            for node in 0..world.hosts.len() {
+                world.boot(node);
+            }
+            world.settle();
+            direct(world);
+        },
+    );
     if let Some(violation) = ending.violation {
-        panic!("{}\nbreaks {:?}: {}", ending.text, violation.rule, violation.story);
+        panic!(
+            "{}\nbreaks {:?}: {}",
+            ending.text, violation.rule, violation.story
+        );
     }
 }
 
@@ -35,7 +45,9 @@ impl World<'_> {
     /// Is this node master of a virtual router, and does it run?
     pub fn is_master(&self, node: usize, router: usize) -> bool {
         let host = &self.hosts[node];
-        let (Some(id), Some(process)) = (self.member(node, router), &host.process) else { return false };
+        let (Some(id), Some(process)) = (self.member(node, router), &host.process) else {
+            return false;
+        };
         let state = &process.node.routers()[usize::from(id.0)];
         host.acts() && state.role() == smena::vrrp::Role::Master
     }

@@ -117,19 +117,29 @@ pub fn strike(world: &mut World<'_>, kind: Kind) -> Option<(At, Relief)> {
             }
             Some((lasting, Relief::Paths))
         }
-        Kind::Stopped => world.pause(node, Schedule::Stopped).then_some((lasting, Relief::Schedule(node))),
-        Kind::Suspended => world.pause(node, Schedule::Suspended).then_some((lasting, Relief::Schedule(node))),
-        Kind::Paused => world.pause(node, Schedule::Paused).then_some((lasting, Relief::Schedule(node))),
+        Kind::Stopped => world
+            .pause(node, Schedule::Stopped)
+            .then_some((lasting, Relief::Schedule(node))),
+        Kind::Suspended => world
+            .pause(node, Schedule::Suspended)
+            .then_some((lasting, Relief::Schedule(node))),
+        Kind::Paused => world
+            .pause(node, Schedule::Paused)
+            .then_some((lasting, Relief::Schedule(node))),
         Kind::Killed => world.kill(node).then_some((lasting, Relief::Start(node))),
         Kind::Restart => {
             let patience = random.chance(150).then(|| random.below(500 * MS));
             let incarnation = world.hosts[node].incarnation;
-            if world.stop(node) && let Some(patience) = patience {
+            if world.stop(node)
+                && let Some(patience) = patience
+            {
                 world.later(patience, Relief::StopAgain(node, incarnation));
             }
             Some((lasting, Relief::Start(node)))
         }
-        Kind::PowerLoss => world.power_off(node).then_some((lasting, Relief::Boot(node))),
+        Kind::PowerLoss => world
+            .power_off(node)
+            .then_some((lasting, Relief::Boot(node))),
         Kind::LinkDown => {
             let cable = random.chance(600);
             let down = world.set_link(node, segment, false, cable);
@@ -186,7 +196,9 @@ pub fn relieve(world: &mut World<'_>, relief: Relief) {
         }
         Relief::Create(node, segment) => world.create_interface(node, segment),
         Relief::OwnAddresses(node, segment) => world.add_own_addresses(node, segment),
-        Relief::Check(node, check) => world.set_health(node, check, Health::Gives(Outcome::Success)),
+        Relief::Check(node, check) => {
+            world.set_health(node, check, Health::Gives(Outcome::Success))
+        }
         Relief::Refusal(node) => world.hosts[node].refuses = false,
         Relief::StopAgain(node, incarnation) => {
             if world.hosts[node].incarnation == incarnation {

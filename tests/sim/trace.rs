@@ -50,7 +50,9 @@ impl Trace {
 
     /// Adds a line, when there is text.
     pub fn say(&mut self, now: At, text: Arguments<'_>) {
-        let Some(lines) = self.lines.as_mut().filter(|_| !self.ended) else { return };
+        let Some(lines) = self.lines.as_mut().filter(|_| !self.ended) else {
+            return;
+        };
         let said = LOG.with_borrow_mut(|log| log.replace(Vec::new()));
         for line in said.into_iter().flatten() {
             push(lines, format!("{:>12} |     {line}", stamp(now)));

@@ -45,14 +45,43 @@ pub struct World<'a> {
 
 /// What will happen.
 pub(super) enum Happening {
-    Wake { node: usize, wake: u32 },
-    Frame { node: usize, frame: Rc<Frame> },
-    Notice { node: usize, incarnation: u32, notice: Notice },
-    Worker { node: usize, worker: u32 },
+    Wake {
+        node: usize,
+        wake: u32,
+    },
+    Frame {
+        node: usize,
+        frame: Rc<Frame>,
+    },
+    Notice {
+        node: usize,
+        incarnation: u32,
+        notice: Notice,
+    },
+    Worker {
+        node: usize,
+        worker: u32,
+    },
     /// A link-local address has proved to be unique.
-    Unique { node: usize, segment: usize, index: u32 },
-    CheckEnds { node: usize, incarnation: u32, check: usize, run: u32, outcome: Outcome },
-    HookEnds { node: usize, incarnation: u32, router: usize, run: u32, exit: Exit },
+    Unique {
+        node: usize,
+        segment: usize,
+        index: u32,
+    },
+    CheckEnds {
+        node: usize,
+        incarnation: u32,
+        check: usize,
+        run: u32,
+        outcome: Outcome,
+    },
+    HookEnds {
+        node: usize,
+        incarnation: u32,
+        router: usize,
+        run: u32,
+        exit: Exit,
+    },
     Gust,
     Relief(Relief),
 }
@@ -123,7 +152,9 @@ impl<'a> World<'a> {
                 Some(Reverse(entry)) if entry.at <= end => {}
                 Some(_) | None => break,
             }
-            let Some(Reverse(entry)) = self.queue.pop() else { break };
+            let Some(Reverse(entry)) = self.queue.pop() else {
+                break;
+            };
             assert!(entry.at >= self.now, "time goes forward");
             self.now = entry.at;
             self.happen(entry.happening);
@@ -146,7 +177,11 @@ impl<'a> World<'a> {
 
     /// Of 1,000 processes, so many misbehave now.
     pub(super) fn trouble(&self) -> u64 {
-        if self.raining { self.plan.weather.trouble } else { 0 }
+        if self.raining {
+            self.plan.weather.trouble
+        } else {
+            0
+        }
     }
 
     /// Plans what ends a fault.
@@ -163,7 +198,11 @@ impl<'a> World<'a> {
     pub(super) fn at(&mut self, at: At, happening: Happening) {
         let number = self.entries;
         self.entries += 1;
-        self.queue.push(Reverse(Entry { at, number, happening }));
+        self.queue.push(Reverse(Entry {
+            at,
+            number,
+            happening,
+        }));
     }
 
     /// A node's own number of a virtual router.
@@ -173,7 +212,9 @@ impl<'a> World<'a> {
 
     /// The virtual router behind a node's own number.
     pub fn router_of(&self, node: usize, id: RouterId) -> usize {
-        let place = self.members[node].iter().position(|member| *member == Some(id));
+        let place = self.members[node]
+            .iter()
+            .position(|member| *member == Some(id));
         place.expect("actions name routers that are configured")
     }
 
@@ -202,13 +243,33 @@ impl<'a> World<'a> {
         match happening {
             Happening::Wake { node, wake } => self.on_wake(node, wake),
             Happening::Frame { node, frame } => self.on_frame(node, frame),
-            Happening::Notice { node, incarnation, notice } => self.on_notice(node, incarnation, notice),
+            Happening::Notice {
+                node,
+                incarnation,
+                notice,
+            } => self.on_notice(node, incarnation, notice),
             Happening::Worker { node, worker } => self.on_worker(node, worker),
-            Happening::Unique { node, segment, index } => self.on_unique(node, segment, index),
-            Happening::CheckEnds { node, incarnation, check, run, outcome } => {
+            Happening::Unique {
+                node,
+                segment,
+                index,
+            } => self.on_unique(node, segment, index),
+            Happening::CheckEnds {
+                node,
+                incarnation,
+                check,
+                run,
+                outcome,
+            } => {
                 self.on_check_ends(node, incarnation, check, run, outcome);
             }
-            Happening::HookEnds { node, incarnation, router, run, exit } => {
+            Happening::HookEnds {
+                node,
+                incarnation,
+                router,
+                run,
+                exit,
+            } => {
                 self.on_hook_ends(node, incarnation, router, run, exit);
             }
             Happening::Gust => self.on_gust(),

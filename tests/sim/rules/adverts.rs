@@ -45,15 +45,24 @@ impl Adverts {
     }
 
     /// Is an advert overdue?
-    pub fn before(&mut self, view: &View<'_, '_>, node: usize, event: &Event<'_>) -> Result<(), Violation> {
+    pub fn before(
+        &mut self,
+        view: &View<'_, '_>,
+        node: usize,
+        event: &Event<'_>,
+    ) -> Result<(), Violation> {
         if let Event::Suspended(asleep) = event {
             self.asleep[node] += asleep.total_micros() as i64;
         }
         for router in 0..view.plan.routers.len() {
             let state = view.router(node, router);
             *self.roles.get(node, router) = state.map(|r| r.role());
-            let (Some(state), Some(config)) = (state, view.config(node, router)) else { continue };
-            let Some(last) = self.sent.get(node, router).last else { continue };
+            let (Some(state), Some(config)) = (state, view.config(node, router)) else {
+                continue;
+            };
+            let Some(last) = self.sent.get(node, router).last else {
+                continue;
+            };
             let interval = config.advert_int.total_micros();
             let silent = view.local(node) + self.asleep[node] - last;
             let silent = silent.min(view.undisturbed(node) as i64);
@@ -77,7 +86,9 @@ impl Adverts {
         actions: &[Action],
     ) -> Result<(), Violation> {
         for router in 0..view.plan.routers.len() {
-            let Some(id) = view.members[node][router] else { continue };
+            let Some(id) = view.members[node][router] else {
+                continue;
+            };
             let before = *self.roles.get(node, router);
             let now = view.role(node, router);
             let scheduled = matches!(event, Event::Poll);
@@ -86,7 +97,9 @@ impl Adverts {
             }
             for action in actions {
                 match *action {
-                    Action::SendAdvert(of, 0) if of == id => self.resigns(view, node, router, before)?,
+                    Action::SendAdvert(of, 0) if of == id => {
+                        self.resigns(view, node, router, before)?
+                    }
                     Action::SendAdvert(of, _) if of == id => {
                         self.speaks(node, router, now)?;
                         self.advertises(view, node, router, scheduled)?;
@@ -104,24 +117,46 @@ impl Adverts {
     /// PROTOCOL 80.
     fn speaks(&self, node: usize, router: usize, now: Option<Role>) -> Result<(), Violation> {
         if now != Some(Role::Master) {
-            return broken(Rule::Speech, format!("n{node} acts as master of V{router} and is {now:?}"));
+            return broken(
+                Rule::Speech,
+                format!("n{node} acts as master of V{router} and is {now:?}"),
+            );
         }
         Ok(())
     }
 
-    fn resigns(&self, view: &View<'_, '_>, node: usize, router: usize, before: Option<Role>) -> Result<(), Violation> {
-        let overlap = view.config(node, router).is_some_and(|c| c.release == Release::Overlap);
+    fn resigns(
+        &self,
+        view: &View<'_, '_>,
+        node: usize,
+        router: usize,
+        before: Option<Role>,
+    ) -> Result<(), Violation> {
+        let overlap = view
+            .config(node, router)
+            .is_some_and(|c| c.release == Release::Overlap);
         let releasing = view.router(node, router).is_some_and(|r| r.releasing());
         let left = view.role(node, router) != Some(Role::Master);
         if before != Some(Role::Master) || !(left || overlap && releasing) {
-            return broken(Rule::Speech, format!("n{node} sends priority 0 for V{router} and was {before:?}"));
+            return broken(
+                Rule::Speech,
+                format!("n{node} sends priority 0 for V{router} and was {before:?}"),
+            );
         }
         Ok(())
     }
 
     /// Rules 7 and 14.
-    fn advertises(&mut self, view: &View<'_, '_>, node: usize, router: usize, scheduled: bool) -> Result<(), Violation> {
-        let Some(config) = view.config(node, router) else { return Ok(()) };
+    fn advertises(
+        &mut self,
+        view: &View<'_, '_>,
+        node: usize,
+        router: usize,
+        scheduled: bool,
+    ) -> Result<(), Violation> {
+        let Some(config) = view.config(node, router) else {
+            return Ok(());
+        };
         let interval = config.advert_int.total_micros();
         let local = view.local(node) + self.asleep[node];
         let sent = self.sent.get(node, router);
@@ -131,15 +166,22 @@ impl Adverts {
             if silent > (patience + LATE) as i64 {
                 return broken(
                     Rule::Stall,
-                    format!("n{node} was silent for {silent} us and goes on as master of V{router}"),
+                    format!(
+                        "n{node} was silent for {silent} us and goes on as master of V{router}"
+                    ),
                 );
             }
         }
         sent.last = Some(local);
         if scheduled {
-            let close = sent.scheduled.is_some_and(|last| local - last < (interval / 2) as i64);
+            let close = sent
+                .scheduled
+                .is_some_and(|last| local - last < (interval / 2) as i64);
             if close && sent.hurried {
-                return broken(Rule::Timers, format!("n{node} sends a burst of adverts for V{router}"));
+                return broken(
+                    Rule::Timers,
+                    format!("n{node} sends a burst of adverts for V{router}"),
+                );
             }
             sent.hurried = close;
             sent.scheduled = Some(local);
@@ -163,7 +205,10 @@ pub fn truthful(
         std::net::IpAddr::V6(v6) => u128::from(v6),
     });
     let true_words = said.is_some_and(|said| {
-        let interval = view.carriers(router).find(|(n, _)| *n == node).map(|(_, m)| m.advert);
+        let interval = view
+            .carriers(router)
+            .find(|(n, _)| *n == node)
+            .map(|(_, m)| m.advert);
         own.contains(&said.source)
             && said.priority == priority
             && said.id == plan.id
@@ -171,7 +216,10 @@ pub fn truthful(
             && Some(said.interval) == interval
     });
     if !true_words {
-        return broken(Rule::Speech, format!("n{node} sent {said:?} for V{router}, priority {priority}"));
+        return broken(
+            Rule::Speech,
+            format!("n{node} sent {said:?} for V{router}, priority {priority}"),
+        );
     }
     Ok(())
 }

@@ -56,7 +56,10 @@ impl Elections {
     }
 
     pub fn on_start(&mut self, view: &View<'_, '_>, node: usize) {
-        let fresh = Listening { reset_at: view.local(node), ..Listening::default() };
+        let fresh = Listening {
+            reset_at: view.local(node),
+            ..Listening::default()
+        };
         self.listening.of_node(node).fill(fresh);
     }
 
@@ -69,8 +72,13 @@ impl Elections {
     /// A good advert is about to reach a node: does it restart its patience?
     pub fn arriving(&mut self, view: &View<'_, '_>, node: usize, frame: &Frame) {
         // A node's own packet that comes back says nothing.
-        let Some((router, said)) = frame.said.filter(|_| frame.from != node) else { return };
-        let (Some(state), Some(config)) = (view.router(node, router), view.config(node, router)) else { return };
+        let Some((router, said)) = frame.said.filter(|_| frame.from != node) else {
+            return;
+        };
+        let (Some(state), Some(config)) = (view.router(node, router), view.config(node, router))
+        else {
+            return;
+        };
         if state.role() != Role::Backup {
             return;
         }
@@ -94,10 +102,19 @@ impl Elections {
     }
 
     /// Nobody takes over before its time.
-    pub fn decided(&mut self, view: &View<'_, '_>, node: usize, _: &Event<'_>) -> Result<(), Violation> {
+    pub fn decided(
+        &mut self,
+        view: &View<'_, '_>,
+        node: usize,
+        _: &Event<'_>,
+    ) -> Result<(), Violation> {
         for (router, plan) in view.plan.routers.iter().enumerate() {
             let (before, now) = (self.before[router], view.role(node, router));
-            let (Some(state), Some(config)) = (view.router(node, router), view.config(node, router)) else { continue };
+            let (Some(state), Some(config)) =
+                (view.router(node, router), view.config(node, router))
+            else {
+                continue;
+            };
             let local = view.local(node);
             let listening = self.listening.get(node, router);
             listening.priority = listening.priority.max(state.priority());
@@ -114,7 +131,12 @@ impl Elections {
             if before != Some(Role::Backup) || now != Some(Role::Master) {
                 continue;
             }
-            let Listening { reset_at, interval, priority, vacant_at } = *listening;
+            let Listening {
+                reset_at,
+                interval,
+                priority,
+                vacant_at,
+            } = *listening;
             let since = vacant_at.unwrap_or(reset_at);
             let waited = local - since;
             let least = match vacant_at {
@@ -124,7 +146,9 @@ impl Elections {
             if waited < least as i64 {
                 return broken(
                     Rule::Patience,
-                    format!("n{node} takes V{router} over after {waited} us, its patience is {least} us"),
+                    format!(
+                        "n{node} takes V{router} over after {waited} us, its patience is {least} us"
+                    ),
                 );
             }
         }
@@ -133,7 +157,9 @@ impl Elections {
 
     pub fn sent(&mut self, view: &View<'_, '_>, node: usize, router: usize, priority: u8) {
         let plan = &view.plan.routers[router];
-        let interval = view.config(node, router).map(|config| config.advert_int.total_micros());
+        let interval = view
+            .config(node, router)
+            .map(|config| config.advert_int.total_micros());
         if let (true, Some(interval)) = (view.hosts[node].kernel.is_up(plan.interface), interval) {
             self.advertised[router] = Some((view.now, priority, interval));
         }
@@ -142,22 +168,34 @@ impl Elections {
     /// Rule 4, while nothing disturbs the world but what the phase does.
     pub fn before_in_calm(&mut self, view: &View<'_, '_>, calm_since: At) -> Result<(), Violation> {
         for (router, plan) in view.plan.routers.iter().enumerate() {
-            let Some((at, _, interval)) = self.advertised[router] else { continue };
+            let Some((at, _, interval)) = self.advertised[router] else {
+                continue;
+            };
             // The first backup to lose its patience must be there; one that
             // came after the last advert has not been waiting.
             let waits = |node: usize| {
                 let state = view.router(node, router)?;
                 let waiting = view.hosts[node].acts() && state.role() == Role::Backup;
-                let there = view.hosts[node].disturbed_at < at && view.local(node) > state.since().total_micros();
+                let there = view.hosts[node].disturbed_at < at
+                    && view.local(node) > state.since().total_micros();
                 let fresh = (view.local(node) - state.since().total_micros()) as At;
                 let patient = down_interval(plan, interval, state.priority());
                 (waiting && there && fresh > patient).then_some(patient)
             };
-            let Some(patience) = view.carriers(router).filter_map(|(node, _)| waits(node)).min() else { continue };
+            let Some(patience) = view
+                .carriers(router)
+                .filter_map(|(node, _)| waits(node))
+                .min()
+            else {
+                continue;
+            };
             let silent = view.now - at.max(calm_since);
             let limit = patience + view.plan.latency + LATE;
             if silent > limit + drift(limit) {
-                return broken(Rule::Liveness, format!("nobody has been master of V{router} for {silent} us"));
+                return broken(
+                    Rule::Liveness,
+                    format!("nobody has been master of V{router} for {silent} us"),
+                );
             }
         }
         for router in 0..self.hand_overs.len() {
@@ -170,16 +208,31 @@ impl Elections {
     /// router that it is master of and that somebody else can take.
     pub fn on_stop(&mut self, view: &View<'_, '_>, node: usize) {
         for (router, plan) in view.plan.routers.iter().enumerate() {
-            let Some(config) = view.config(node, router) else { continue };
+            let Some(config) = view.config(node, router) else {
+                continue;
+            };
             let heirs = view.carriers(router).filter(|(other, _)| {
                 view.role(*other, router) == Some(Role::Backup) && view.hosts[*other].acts()
             });
-            let heir = heirs.filter_map(|(other, _)| view.router(other, router)).map(|r| r.priority()).max();
-            let Some(heir) = heir.filter(|_| view.rules_now(node, router)) else { continue };
+            let heir = heirs
+                .filter_map(|(other, _)| view.router(other, router))
+                .map(|r| r.priority())
+                .max();
+            let Some(heir) = heir.filter(|_| view.rules_now(node, router)) else {
+                continue;
+            };
             let interval = config.advert_int.total_micros();
             let overlap = config.release == Release::Overlap;
-            let kept = if overlap { skew(plan, interval, 1) + 500 * MS } else { 0 };
-            let gap = if overlap { 0 } else { skew(plan, interval, heir) + 2 * view.plan.latency + LATE };
+            let kept = if overlap {
+                skew(plan, interval, 1) + 500 * MS
+            } else {
+                0
+            };
+            let gap = if overlap {
+                0
+            } else {
+                skew(plan, interval, heir) + 2 * view.plan.latency + LATE
+            };
             self.hand_overs[router] = Some(HandOver {
                 leaving: node,
                 since: view.now,
@@ -192,7 +245,9 @@ impl Elections {
 
     /// Rule 5, as it stands.
     fn hand_over(&self, view: &View<'_, '_>, router: usize) -> Result<(), Violation> {
-        let Some(hand_over) = self.hand_overs[router] else { return Ok(()) };
+        let Some(hand_over) = self.hand_overs[router] else {
+            return Ok(());
+        };
         let leaving = hand_over.leaving;
         let (address, _, slot) = view.plan.routers[router].addresses[0];
         if let Some(since) = hand_over.nobody_since
@@ -207,7 +262,10 @@ impl Elections {
         // The process may have been started again since.
         let same = view.hosts[leaving].disturbed_at < hand_over.since;
         if same && view.now > hand_over.until && view.hosts[leaving].kernel.holds(slot, address) {
-            return broken(Rule::HandOver, format!("n{leaving} stops and keeps {address} for too long"));
+            return broken(
+                Rule::HandOver,
+                format!("n{leaving} stops and keeps {address} for too long"),
+            );
         }
         Ok(())
     }
@@ -216,9 +274,14 @@ impl Elections {
     pub fn after_in_calm(&mut self, view: &View<'_, '_>, _: usize) -> Result<(), Violation> {
         for router in 0..self.hand_overs.len() {
             self.hand_over(view, router)?;
-            let Some(hand_over) = &mut self.hand_overs[router] else { continue };
+            let Some(hand_over) = &mut self.hand_overs[router] else {
+                continue;
+            };
             let (address, _, slot) = view.plan.routers[router].addresses[0];
-            let owned = view.hosts.iter().any(|host| host.kernel.holds(slot, address));
+            let owned = view
+                .hosts
+                .iter()
+                .any(|host| host.kernel.holds(slot, address));
             if owned {
                 hand_over.nobody_since = None;
             } else if hand_over.nobody_since.is_none() {
@@ -243,11 +306,20 @@ impl Elections {
     /// One master each, and the right one.
     pub fn at_rest(&mut self, view: &View<'_, '_>) -> Result<(), Violation> {
         for router in 0..view.plan.routers.len() {
-            let masters: Vec<usize> =
-                view.carriers(router).map(|(node, _)| node).filter(|node| view.rules_now(*node, router)).collect();
+            let masters: Vec<usize> = view
+                .carriers(router)
+                .map(|(node, _)| node)
+                .filter(|node| view.rules_now(*node, router))
+                .collect();
             let &[master] = masters.as_slice() else {
-                let roles: Vec<_> = view.carriers(router).map(|(node, _)| view.role(node, router)).collect();
-                return broken(Rule::Rest, format!("V{router} has the masters {masters:?} at rest: {roles:?}"));
+                let roles: Vec<_> = view
+                    .carriers(router)
+                    .map(|(node, _)| view.role(node, router))
+                    .collect();
+                return broken(
+                    Rule::Rest,
+                    format!("V{router} has the masters {masters:?} at rest: {roles:?}"),
+                );
             };
             let best = view.router(master, router).map_or(0, |r| r.priority());
             for (node, member) in view.carriers(router) {
@@ -263,13 +335,18 @@ impl Elections {
                     );
                 }
                 if node != master && state.role() != Role::Backup {
-                    return broken(Rule::Rest, format!("n{node} is {:?} of V{router} at rest", state.role()));
+                    return broken(
+                        Rule::Rest,
+                        format!("n{node} is {:?} of V{router} at rest", state.role()),
+                    );
                 }
                 let preempts = member.preempt || member.priority == 255;
                 if preempts && state.priority() > best {
                     return broken(
                         Rule::Rest,
-                        format!("n{node} is better than n{master} for V{router} and did not take over"),
+                        format!(
+                            "n{node} is better than n{master} for V{router} and did not take over"
+                        ),
                     );
                 }
             }
@@ -285,11 +362,14 @@ fn priority(view: &View<'_, '_>, node: usize, router: usize) -> u8 {
     if member.priority == 255 {
         return 255;
     }
-    let good = |check: usize, reverse: bool| !(view.plan.nodes[node].checks[check].reverse ^ reverse);
-    let weight = |(check, weight, reverse): &(usize, i16, bool)| match (*weight > 0, good(*check, *reverse)) {
-        (true, true) | (false, false) => *weight,
-        (true, false) | (false, true) => 0,
-    };
+    let good =
+        |check: usize, reverse: bool| !(view.plan.nodes[node].checks[check].reverse ^ reverse);
+    let weight =
+        |(check, weight, reverse): &(usize, i16, bool)| match (*weight > 0, good(*check, *reverse))
+        {
+            (true, true) | (false, false) => *weight,
+            (true, false) | (false, true) => 0,
+        };
     let sum: i16 = member.tracks.iter().map(weight).sum();
     (i16::from(member.priority) + sum).clamp(1, 254) as u8
 }

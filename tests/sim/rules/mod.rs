@@ -120,7 +120,10 @@ impl<'w, 'a> View<'w, 'a> {
 
     /// The nodes that carry a virtual router.
     fn carriers(&self, router: usize) -> impl Iterator<Item = (usize, &'w Member)> {
-        self.plan.routers[router].members.iter().map(|member| (member.node, member))
+        self.plan.routers[router]
+            .members
+            .iter()
+            .map(|member| (member.node, member))
     }
 }
 
@@ -226,7 +229,13 @@ impl Rules {
     }
 
     /// The node has answered an event, and nothing is done yet.
-    pub fn decided(&mut self, view: &View<'_, '_>, node: usize, event: &Event<'_>, actions: &[Action]) {
+    pub fn decided(
+        &mut self,
+        view: &View<'_, '_>,
+        node: usize,
+        event: &Event<'_>,
+        actions: &[Action],
+    ) {
         let holds = self.adverts.decided(view, node, event, actions);
         self.hold(holds);
         let holds = self.elections.decided(view, node, event);
@@ -261,14 +270,28 @@ impl Rules {
     }
 
     /// An advert leaves a node.
-    pub fn sent(&mut self, view: &View<'_, '_>, node: usize, router: usize, priority: u8, said: Option<Said>) {
+    pub fn sent(
+        &mut self,
+        view: &View<'_, '_>,
+        node: usize,
+        router: usize,
+        priority: u8,
+        said: Option<Said>,
+    ) {
         let holds = adverts::truthful(view, node, router, priority, said);
         self.hold(holds);
         self.elections.sent(view, node, router, priority);
     }
 
     /// A gratuitous ARP or neighbour advertisement leaves a node.
-    pub fn announced(&mut self, view: &View<'_, '_>, node: usize, router: usize, address: usize, packet: &[u8]) {
+    pub fn announced(
+        &mut self,
+        view: &View<'_, '_>,
+        node: usize,
+        router: usize,
+        address: usize,
+        packet: &[u8],
+    ) {
         let holds = self.words.announced(view, node, router, address, packet);
         self.hold(holds);
     }
@@ -280,7 +303,13 @@ impl Rules {
     }
 
     /// A hook is started.
-    pub fn hook_starts(&mut self, view: &View<'_, '_>, node: usize, router: RouterId, call: HookCall) {
+    pub fn hook_starts(
+        &mut self,
+        view: &View<'_, '_>,
+        node: usize,
+        router: RouterId,
+        call: HookCall,
+    ) {
         let holds = self.hooks.starts(view, node, router, call);
         self.hold(holds);
     }
@@ -312,7 +341,10 @@ struct PerRouter<T> {
 impl<T: Clone> PerRouter<T> {
     fn new(plan: &Plan, value: T) -> PerRouter<T> {
         let routers = plan.routers.len();
-        PerRouter { routers, values: vec![value; plan.nodes.len() * routers] }
+        PerRouter {
+            routers,
+            values: vec![value; plan.nodes.len() * routers],
+        }
     }
 
     fn get(&mut self, node: usize, router: usize) -> &mut T {
@@ -331,7 +363,11 @@ fn broken(rule: Rule, story: String) -> Result<(), Violation> {
 
 /// Skew_Time, written anew from RFC 3768 section 6.1 and RFC 9568 section 6.1.
 fn skew(router: &RouterPlan, interval: At, priority: u8) -> At {
-    let whole = if router.version == Version::V2 { SECOND } else { interval };
+    let whole = if router.version == Version::V2 {
+        SECOND
+    } else {
+        interval
+    };
     whole * (256 - u64::from(priority)) / 256
 }
 

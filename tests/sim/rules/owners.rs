@@ -27,7 +27,12 @@ struct Held {
 
 impl Owners {
     pub fn new(plan: &Plan) -> Owners {
-        let most = plan.routers.iter().map(|r| r.addresses.len()).max().unwrap_or(0);
+        let most = plan
+            .routers
+            .iter()
+            .map(|r| r.addresses.len())
+            .max()
+            .unwrap_or(0);
         Owners {
             held: PerRouter::new(plan, vec![Held::default(); most]),
             mastered_at: PerRouter::new(plan, i64::MIN / 2),
@@ -42,7 +47,9 @@ impl Owners {
     /// How long has each condition of this node lasted?
     pub fn before(&mut self, view: &View<'_, '_>, node: usize) -> Result<(), Violation> {
         for router in 0..view.plan.routers.len() {
-            let Some(config) = view.config(node, router) else { continue };
+            let Some(config) = view.config(node, router) else {
+                continue;
+            };
             let master = view.rules_now(node, router);
             if master {
                 *self.mastered_at.get(node, router) = view.local(node);
@@ -77,20 +84,40 @@ impl Owners {
     }
 
     /// Rule 1 for one address of this node and every other node.
-    fn single(&mut self, view: &View<'_, '_>, node: usize, router: usize, place: usize) -> Result<(), Violation> {
+    fn single(
+        &mut self,
+        view: &View<'_, '_>,
+        node: usize,
+        router: usize,
+        place: usize,
+    ) -> Result<(), Violation> {
         let plan = &view.plan.routers[router];
-        let Some(mine) = self.held.get(node, router)[place].since else { return Ok(()) };
-        let Some(own) = view.router(node, router) else { return Ok(()) };
+        let Some(mine) = self.held.get(node, router)[place].since else {
+            return Ok(());
+        };
+        let Some(own) = view.router(node, router) else {
+            return Ok(());
+        };
         for (other, _) in view.carriers(router).filter(|(other, _)| *other != node) {
-            let Some(theirs) = self.held.get(other, router)[place].since else { continue };
-            let Some(peer) = view.router(other, router) else { continue };
+            let Some(theirs) = self.held.get(other, router)[place].since else {
+                continue;
+            };
+            let Some(peer) = view.router(other, router) else {
+                continue;
+            };
             let (host, them) = (&view.hosts[node], &view.hosts[other]);
-            let Some(clean) = view.lan.clean_since(plan.interface, node, other) else { continue };
+            let Some(clean) = view.lan.clean_since(plan.interface, node, other) else {
+                continue;
+            };
             let up = host.kernel.is_up(plan.interface) && them.kernel.is_up(plan.interface);
             if !host.acts() || !them.acts() || own.releasing() || peer.releasing() || !up {
                 continue;
             }
-            let since = mine.max(theirs).max(clean).max(host.disturbed_at).max(them.disturbed_at);
+            let since = mine
+                .max(theirs)
+                .max(clean)
+                .max(host.disturbed_at)
+                .max(them.disturbed_at);
             let lasted = view.now - since;
             let interval = |node: usize| {
                 let (_, member) = view.carriers(router).find(|(n, _)| *n == node)?;
@@ -103,7 +130,9 @@ impl Owners {
                 let address = plan.addresses[place].0;
                 return broken(
                     Rule::SingleMaster,
-                    format!("n{node} and n{other} hear each other and both have {address} for {lasted} us"),
+                    format!(
+                        "n{node} and n{other} hear each other and both have {address} for {lasted} us"
+                    ),
                 );
             }
         }
@@ -137,7 +166,8 @@ impl Owners {
                 // A process that can act needs no lease to be rid of it.
                 let started = view.hosts[node].process.as_ref().is_some_and(|p| p.started);
                 let role = view.role(node, router);
-                if holds && host.acts() && started && role.is_some_and(|role| role != Role::Master) {
+                if holds && host.acts() && started && role.is_some_and(|role| role != Role::Master)
+                {
                     return broken(
                         Rule::AddressMeansMaster,
                         format!("n{node} is {role:?} and has {address}"),
@@ -153,7 +183,10 @@ impl Owners {
         for router in (0..view.plan.routers.len()).filter(|r| view.members[node][*r].is_some()) {
             for (address, _, slot) in &view.plan.routers[router].addresses {
                 if view.hosts[node].kernel.holds(*slot, *address) {
-                    return broken(Rule::AddressMeansMaster, format!("n{node} ends and leaves {address}"));
+                    return broken(
+                        Rule::AddressMeansMaster,
+                        format!("n{node} ends and leaves {address}"),
+                    );
                 }
             }
         }
@@ -161,10 +194,17 @@ impl Owners {
     }
 
     /// A lifetime ended: not under a master that is well.
-    pub fn expired(&mut self, view: &View<'_, '_>, node: usize, address: IpAddr) -> Result<(), Violation> {
+    pub fn expired(
+        &mut self,
+        view: &View<'_, '_>,
+        node: usize,
+        address: IpAddr,
+    ) -> Result<(), Violation> {
         for (router, plan) in view.plan.routers.iter().enumerate() {
             let ours = plan.addresses.iter().any(|(known, ..)| *known == address);
-            let well = view.hosts[node].acts() && view.undisturbed(node) > SECOND && !view.hosts[node].refuses;
+            let well = view.hosts[node].acts()
+                && view.undisturbed(node) > SECOND
+                && !view.hosts[node].refuses;
             if ours && well && view.role(node, router) == Some(Role::Master) {
                 return broken(
                     Rule::LeaseRenewed,
@@ -183,10 +223,16 @@ impl Owners {
                 for (address, _, slot) in &plan.addresses {
                     let holds = view.hosts[node].kernel.holds(*slot, *address);
                     if holds && !master {
-                        return broken(Rule::AddressMeansMaster, format!("at rest n{node} has {address}"));
+                        return broken(
+                            Rule::AddressMeansMaster,
+                            format!("at rest n{node} has {address}"),
+                        );
                     }
                     if master && !holds {
-                        return broken(Rule::MasterMeansAddress, format!("at rest n{node} lacks {address}"));
+                        return broken(
+                            Rule::MasterMeansAddress,
+                            format!("at rest n{node} lacks {address}"),
+                        );
                     }
                 }
             }

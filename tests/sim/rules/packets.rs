@@ -37,8 +37,15 @@ impl Packets {
         self.actions += actions.len();
     }
 
-    pub fn arrived(&mut self, view: &View<'_, '_>, node: usize, frame: &Frame) -> Result<(), Violation> {
-        let Some(before) = self.before.take() else { return Ok(()) };
+    pub fn arrived(
+        &mut self,
+        view: &View<'_, '_>,
+        node: usize,
+        frame: &Frame,
+    ) -> Result<(), Violation> {
+        let Some(before) = self.before.take() else {
+            return Ok(());
+        };
         let after = shapes(view, node);
         if before != after || self.actions > 0 {
             let bytes = &frame.bytes;

@@ -22,7 +22,11 @@ pub struct Words {
 impl Words {
     pub fn new(plan: &Plan) -> Words {
         Words {
-            last: plan.routers.iter().map(|r| vec![None; r.addresses.len()]).collect(),
+            last: plan
+                .routers
+                .iter()
+                .map(|r| vec![None; r.addresses.len()])
+                .collect(),
             met: PerRouter::new(plan, false),
             before: vec![None; plan.routers.len()],
         }
@@ -43,7 +47,8 @@ impl Words {
         let (spoken, owner) = match address {
             // ARP: sender and target are the address (RFC 5227 section 3).
             IpAddr::V4(v4) => (
-                packet.get(14..18) == Some(&v4.octets()) && packet.get(24..28) == Some(&v4.octets()),
+                packet.get(14..18) == Some(&v4.octets())
+                    && packet.get(24..28) == Some(&v4.octets()),
                 packet.get(8..14),
             ),
             // NA: the target, and its link-layer address as option 2.
@@ -52,7 +57,10 @@ impl Words {
         // Right after a change the node has not been told yet.
         let told = view.undisturbed(node) > 100 * MS;
         if !spoken || told && owner != mac.as_ref().map(|mac| mac.as_slice()) {
-            return broken(Rule::Speech, format!("n{node} announces {address} with {packet:02x?}, not {mac:02x?}"));
+            return broken(
+                Rule::Speech,
+                format!("n{node} announces {address} with {packet:02x?}, not {mac:02x?}"),
+            );
         }
         Ok(())
     }
@@ -64,9 +72,15 @@ impl Words {
     }
 
     pub fn arrived(&mut self, view: &View<'_, '_>, node: usize, frame: &Frame) {
-        let Some((router, _)) = frame.said else { return };
-        let yielded = self.before[router] == Some(Role::Master) && view.role(node, router) == Some(Role::Backup);
-        let both_ways = view.lan.clean_since(frame.segment, node, frame.from).is_some();
+        let Some((router, _)) = frame.said else {
+            return;
+        };
+        let yielded = self.before[router] == Some(Role::Master)
+            && view.role(node, router) == Some(Role::Backup);
+        let both_ways = view
+            .lan
+            .clean_since(frame.segment, node, frame.from)
+            .is_some();
         if yielded && both_ways {
             *self.met.get(node, router) = true;
         }
@@ -81,7 +95,9 @@ impl Words {
                     let address = plan.addresses[place].0;
                     return broken(
                         Rule::LastWord,
-                        format!("n{last} yielded, and still its announcement of {address} is the last"),
+                        format!(
+                            "n{last} yielded, and still its announcement of {address} is the last"
+                        ),
                     );
                 }
             }
