@@ -82,6 +82,11 @@ impl Router {
             } else {
                 Reason::HigherAddress(heard.source, heard.priority)
             };
+            // PROTOCOL 45 has no packet here. But if two were master on two sides
+            // of a cut, the better one may never have heard of us, and our
+            // announcement would stay the last one. This advert is how it learns
+            // that it has to speak (rule 6); keepalived's higher_prio_send_advert.
+            self.send_advert(actions);
             self.become_backup(now, reason, actions);
             return;
         }

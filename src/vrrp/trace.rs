@@ -435,11 +435,12 @@ fn n44_priority_0_is_answered() {
     trace.wakes(DOWN_100 + 400_000 + SECOND, &[advert(100)]);
 }
 
-// 45: a better master is followed without a word.
+// 45: a better master is followed. Rule 6: a last advert tells it of us, so
+// that it announces the addresses after us.
 #[test]
 fn n45_a_higher_priority_wins() {
     let mut trace = Trace::master(|_| {});
-    trace.hears(DOWN_100 + 1, LOWER, 101, &[REMOVE]);
+    trace.hears(DOWN_100 + 1, LOWER, 101, &[advert(100), REMOVE]);
     trace.is(Role::Backup);
     assert_eq!(
         trace.router.reason(),
@@ -451,7 +452,7 @@ fn n45_a_higher_priority_wins() {
 #[test]
 fn n45_of_equal_priorities_the_higher_address_wins() {
     let mut trace = Trace::master(|_| {});
-    trace.hears(DOWN_100 + 1, HIGHER, 100, &[REMOVE]);
+    trace.hears(DOWN_100 + 1, HIGHER, 100, &[advert(100), REMOVE]);
     trace.is(Role::Backup);
 
     let mut trace = Trace::master(|_| {});
@@ -460,7 +461,7 @@ fn n45_of_equal_priorities_the_higher_address_wins() {
 
     // Unsigned, in network order: 200 is more than 2.
     let mut trace = Trace::master(|_| {});
-    trace.hears(DOWN_100 + 1, 200, 100, &[REMOVE]);
+    trace.hears(DOWN_100 + 1, 200, 100, &[advert(100), REMOVE]);
 }
 
 // 46, 71: a losing master is told at once, once a skew; the timer is left
@@ -492,7 +493,7 @@ fn n47_a_duplicate_of_ourselves_is_not_followed() {
 #[test]
 fn n48_preempt_no_does_not_protect_a_master() {
     let mut trace = Trace::master(|config| config.preempt = false);
-    trace.hears(DOWN_100 + 1, LOWER, 101, &[REMOVE]);
+    trace.hears(DOWN_100 + 1, LOWER, 101, &[advert(100), REMOVE]);
     trace.is(Role::Backup);
 }
 
@@ -531,7 +532,13 @@ fn n32_version_3_reckons_with_the_masters_interval() {
 #[test]
 fn n45_a_yielding_master_of_version_3_learns_the_interval() {
     let mut trace = Trace::master(version_3);
-    trace.hears_interval(DOWN_100, HIGHER, 200, Duration::from_millis(500), &[REMOVE]);
+    trace.hears_interval(
+        DOWN_100,
+        HIGHER,
+        200,
+        Duration::from_millis(500),
+        &[advert(100), REMOVE],
+    );
     trace.wakes(DOWN_100 + 1_500_000 + 500_000 * 156 / 256, &took_over(100));
 }
 
