@@ -92,6 +92,8 @@ impl Adverts {
             let before = *self.roles.get(node, router);
             let now = view.role(node, router);
             let scheduled = matches!(event, Event::Poll);
+            let heard = matches!(event, Event::Packet(..));
+            let yields = heard && before == Some(Role::Master) && now == Some(Role::Backup);
             if before != Some(Role::Master) || now != Some(Role::Master) {
                 *self.sent.get(node, router) = Sent::default();
             }
@@ -100,6 +102,8 @@ impl Adverts {
                     Action::SendAdvert(of, 0) if of == id => {
                         self.resigns(view, node, router, before)?
                     }
+                    // The last word of one that yields: it makes the other announce.
+                    Action::SendAdvert(of, _) if of == id && yields => {}
                     Action::SendAdvert(of, _) if of == id => {
                         self.speaks(node, router, now)?;
                         self.advertises(view, node, router, scheduled)?;

@@ -160,7 +160,9 @@ impl Elections {
         let interval = view
             .config(node, router)
             .map(|config| config.advert_int.total_micros());
-        if let (true, Some(interval)) = (view.hosts[node].kernel.is_up(plan.interface), interval) {
+        // The last word of one that yields promises nothing.
+        let heard = view.hosts[node].kernel.is_up(plan.interface) && view.rules_now(node, router);
+        if let (true, Some(interval)) = (heard, interval) {
             self.advertised[router] = Some((view.now, priority, interval));
         }
     }
