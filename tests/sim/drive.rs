@@ -442,13 +442,18 @@ impl<'a> World<'a> {
             if node == from && self.lan.path(segment, from, node).clean() {
                 continue;
             }
-            for arrival in self.lan.send(segment, from, node).into_iter().flatten() {
+            for arrival in self
+                .lan
+                .send(self.now, segment, from, node)
+                .into_iter()
+                .flatten()
+            {
                 let frame = if arrival.damaged {
                     self.damaged(&frame)
                 } else {
                     frame.clone()
                 };
-                self.after(arrival.after, Happening::Frame { node, frame });
+                self.at(arrival.at, Happening::Frame { node, frame });
             }
         }
     }

@@ -29,13 +29,16 @@ pub struct Lan {
     paths: Vec<Path>,
     /// When each path last changed, or was mended.
     changed_at: Vec<At>,
+    /// When the last packet of each path arrives: no other overtakes it,
+    /// unless it is a late one.
+    last_at: Vec<At>,
     latency: At,
     random: Random,
 }
 
 /// One copy of a packet that arrives.
 pub struct Arrival {
-    pub after: At,
+    pub at: At,
     pub damaged: bool,
 }
 
@@ -47,6 +50,7 @@ impl Lan {
             nodes,
             paths: vec![Path::default(); count],
             changed_at: vec![0; count],
+            last_at: vec![0; count],
             latency,
             random,
         }
@@ -82,8 +86,15 @@ impl Lan {
     }
 
     /// The copies of a packet that arrive, none to two.
-    pub fn send(&mut self, segment: usize, from: usize, to: usize) -> [Option<Arrival>; 2] {
-        let path = self.paths[self.index(segment, from, to)];
+    pub fn send(
+        &mut self,
+        now: At,
+        segment: usize,
+        from: usize,
+        to: usize,
+    ) -> [Option<Arrival>; 2] {
+        let index = self.index(segment, from, to);
+        let path = self.paths[index];
         let copies = if path.blocked || self.random.chance(path.loss) {
             0
         } else if path.duplicates > 0 && self.random.chance(path.duplicates) {
@@ -91,20 +102,21 @@ impl Lan {
         } else {
             1
         };
-        [0, 1].map(|copy| (copy < copies).then(|| self.arrival(&path)))
+        [0, 1].map(|copy| (copy < copies).then(|| self.arrival(now, index)))
     }
 
-    fn arrival(&mut self, path: &Path) -> Arrival {
-        // Packets within one latency overtake each other at all times; a late
-        // one is overtaken by several adverts.
+    fn arrival(&mut self, now: At, index: usize) -> Arrival {
+        let path = self.paths[index];
         let late = path.late > 0 && self.random.chance(path.late);
-        let most = if late {
-            40 * self.latency
+        let at = if late {
+            now + self.random.below(40 * self.latency)
         } else {
-            self.latency
+            let at = now + 20 + self.random.below(self.latency);
+            self.last_at[index] = at.max(self.last_at[index]);
+            self.last_at[index]
         };
         Arrival {
-            after: 20 + self.random.below(most),
+            at,
             damaged: path.damage > 0 && self.random.chance(path.damage),
         }
     }

@@ -1,1 +1,54 @@
+//! Does the simulator find bugs? Each test breaks one rule in every node, on
+//! purpose, and the seeds must notice within a bound, by the name expected.
 
+use smena::mutation::Mutation;
+
+use crate::sim::campaign::find;
+use crate::sim::rules::Rule;
+
+/// How many seeds a broken rule may survive.
+const SEEDS_MAX: u64 = 100;
+
+fn caught(broken: Mutation, expected: &[Rule]) {
+    let Some((seed, rule, story)) = find(broken, SEEDS_MAX) else {
+        panic!("{broken:?} survives {SEEDS_MAX} seeds");
+    };
+    println!("{broken:?}: seed {seed} breaks {rule:?}: {story}");
+    assert!(
+        expected.contains(&rule),
+        "{broken:?} is seen as {rule:?}: {story}"
+    );
+}
+
+#[test]
+fn without_the_skew_backups_do_not_wait_their_turn() {
+    caught(
+        Mutation::NoSkew,
+        &[Rule::Patience, Rule::Liveness, Rule::HandOver],
+    );
+}
+
+#[test]
+fn without_the_tie_break_two_equals_stay_master() {
+    caught(Mutation::NoTieBreak, &[Rule::SingleMaster, Rule::Rest]);
+}
+
+#[test]
+fn without_the_stall_rule_a_sleeper_goes_on_as_master() {
+    caught(Mutation::NoStallRule, &[Rule::Stall]);
+}
+
+#[test]
+fn without_the_last_call_a_hook_knows_an_old_state() {
+    caught(Mutation::DropLastHook, &[Rule::Hooks]);
+}
+
+#[test]
+fn without_renewal_the_kernel_takes_a_masters_address() {
+    caught(Mutation::NoRenewal, &[Rule::LeaseRenewed]);
+}
+
+#[test]
+fn without_removal_a_backup_keeps_the_address() {
+    caught(Mutation::KeepAddresses, &[Rule::AddressMeansMaster]);
+}
