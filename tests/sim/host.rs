@@ -12,7 +12,6 @@ use smena::protocol::Family;
 use super::bytes::Said;
 use super::clock::{At, Clock};
 use super::kernel::{Kernel, Notice};
-use super::plan::INTERFACES;
 
 /// A socket buffer holds this many packets of ours; more are lost.
 const SOCKET_MAX: usize = 256;
