@@ -8,8 +8,7 @@ use rustix::net::{SocketAddrUnix, connect};
 
 use super::control;
 use super::failure::Reason;
-use super::output::{self, write_all};
-use crate::complain;
+use super::output::{self, complain, write_all};
 
 /// Exit code: not running, or unreadable.
 const NOT_RUNNING: i32 = 3;
@@ -22,19 +21,21 @@ pub fn ask(path: &str, question: &str) -> i32 {
     match try_ask(path, question) {
         Ok(exit) => exit,
         Err(Trouble::Socket(errno)) => {
-            complain!(
+            complain(format_args!(
                 "error: cannot ask at {path}: {}: {}",
                 Reason(errno),
                 mend(errno)
-            );
+            ));
             NOT_RUNNING
         }
         Err(Trouble::Cut) => {
-            complain!("error: the answer from {path} is incomplete: ask again");
+            complain(format_args!(
+                "error: the answer from {path} is incomplete: ask again"
+            ));
             NOT_RUNNING
         }
         Err(Trouble::Output) => {
-            complain!("error: cannot write to standard output");
+            complain(format_args!("error: cannot write to standard output"));
             NOT_RUNNING
         }
     }

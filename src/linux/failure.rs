@@ -2,18 +2,19 @@
 //! the kernel's reason, and the mend. It decides nothing; the caller chooses
 //! between an exit code, a log line and an event.
 
-use core::fmt::{self, Write as _};
+use core::fmt;
 
-use heapless::String;
 use rustix::io::Errno;
 
+use super::text::Text;
+
 /// A system call that failed, with what is needed to say so.
-#[derive(Clone, Debug)]
+
 pub struct Failure {
     /// The system call, such as `bind`.
     pub call: &'static str,
     /// What it was about: a path, an interface, a kind of socket. Cut at 96 bytes.
-    pub object: String<96>,
+    pub object: Text<96>,
     /// The kernel's answer.
     pub errno: Errno,
     /// What the reader can do; empty when nothing is known.
@@ -30,11 +31,9 @@ impl Failure {
         errno: Errno,
         mend: &'static str,
     ) -> Failure {
-        let mut text = Cut(String::new());
-        let _ = text.write_fmt(object);
         Failure {
             call,
-            object: text.0,
+            object: Text::of(object),
             errno,
             mend,
         }
@@ -45,7 +44,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.call)?;
         f.write_str(" ")?;
-        f.write_str(&self.object)?;
+        f.write_str(self.object.as_str())?;
         f.write_str(": ")?;
         Reason(self.errno).fmt(f)?;
         if !self.mend.is_empty() {
@@ -110,17 +109,3 @@ const REASONS: &[(Errno, &str)] = &[
     (Errno::CONNREFUSED, "connection refused (ECONNREFUSED)"),
     (Errno::HOSTUNREACH, "host is unreachable (EHOSTUNREACH)"),
 ];
-
-/// Keeps what fits and drops the rest, on a character's border.
-struct Cut<const N: usize>(String<N>);
-
-impl<const N: usize> fmt::Write for Cut<N> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        let mut room = (N - self.0.len()).min(text.len());
-        while !text.is_char_boundary(room) {
-            room -= 1;
-        }
-        let _ = self.0.push_str(text.get(..room).unwrap_or_default());
-        Ok(())
-    }
-}

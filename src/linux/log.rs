@@ -27,7 +27,7 @@ use smena::config::LogTarget;
 use super::clock::WallTime;
 use super::failure::Failure;
 use super::output;
-use super::text::{Text, escape};
+use super::text::{Text, Writer, escape};
 
 /// The longest line in bytes, prefix and line end included. Below PIPE_BUF, so
 /// that a pipe takes a line whole or not at all.
@@ -204,17 +204,21 @@ impl Logger {
 
     /// Formats one line and hands it over; false when it was not taken.
     fn put(&self, level: Level, message: fmt::Arguments<'_>) -> bool {
-        const END: usize = 4;
-        let mut body = Text::<{ LINE_MAX - END }>::new();
+        const END: &[u8] = b"...\n";
+        let mut line = [0; LINE_MAX];
+        let (body, _) = line.split_at_mut(LINE_MAX - END.len());
+        let mut body = Writer::new(body);
         if self.torn.load(Ordering::Relaxed) {
             let _ = body.write_str("\n");
         }
         self.head(&mut body, level);
         let _ = fmt::write(&mut Clean(&mut body), message);
-        let mut line = Text::<LINE_MAX>::new();
-        let _ = line.write_str(body.as_str());
-        let _ = line.write_str(if body.is_cut() { "...\n" } else { "\n" });
-        self.hand_over(line.as_str().as_bytes())
+        let end = if body.is_cut() { END } else { b"\n" };
+        let length = body.split().0.len();
+        if let Some(room) = line.get_mut(length..length + end.len()) {
+            room.copy_from_slice(end);
+        }
+        self.hand_over(line.get(..length + end.len()).unwrap_or_default())
     }
 
     /// Writes what stands before the message.
@@ -290,9 +294,9 @@ fn syslog(socket: BorrowedFd<'_>, line: &[u8]) -> Result<usize, Errno> {
 }
 
 /// Writes what it is given with control characters escaped.
-struct Clean<'a, const N: usize>(&'a mut Text<N>);
+struct Clean<'a, 'b>(&'a mut Writer<'b>);
 
-impl<const N: usize> fmt::Write for Clean<'_, N> {
+impl fmt::Write for Clean<'_, '_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         escape(self.0, text)
     }

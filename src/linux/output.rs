@@ -103,13 +103,11 @@ pub fn write_all(descriptor: impl AsFd, mut bytes: &[u8]) -> Result<(), Errno> {
     Ok(())
 }
 
-/// Prints to standard error, for a message outside of the log.
-#[macro_export]
-macro_rules! complain {
-    ($($argument:tt)*) => {{
-        use core::fmt::Write as _;
-        let mut output = $crate::linux::output::Output::stderr();
-        let _ = writeln!(output, $($argument)*);
-        output.flush();
-    }};
+/// Writes one line to standard error, outside of the log.
+#[inline(never)]
+pub fn complain(message: fmt::Arguments<'_>) {
+    let mut output = Output::stderr();
+    let _ = fmt::write(&mut output, message);
+    let _ = fmt::Write::write_str(&mut output, "\n");
+    output.flush();
 }

@@ -10,11 +10,10 @@ use smena::command::{Command, HELP};
 use smena::config::{self, Config, Limits, LogTarget, Source};
 
 use super::cell::Cell;
-use super::output::Output;
+use super::output::{Output, complain};
 use super::start::Invocation;
 use super::user::{Unknown, User};
 use super::{client, demo, keeper, load, log, sysctl};
-use crate::complain;
 
 const FINE: i32 = 0;
 const WARNINGS: i32 = 1;
@@ -42,7 +41,7 @@ pub fn main(invocation: Invocation) -> i32 {
     });
     let command = Command::parse(&mut readable);
     if unreadable {
-        complain!("error: the command line is not UTF-8");
+        complain(format_args!("error: the command line is not UTF-8"));
         return WRONG;
     }
     match command {
@@ -53,7 +52,7 @@ pub fn main(invocation: Invocation) -> i32 {
         Ok(Command::Version) => print(format_args!("smena {}\n", env!("CARGO_PKG_VERSION"))),
         Ok(Command::Help) => print(format_args!("{HELP}")),
         Err(error) => {
-            complain!("error: {error}");
+            complain(format_args!("error: {error}"));
             WRONG
         }
     }
@@ -84,7 +83,7 @@ fn read(
     let source = match load::load(file, text.claim()) {
         Ok(source) => source,
         Err(error) => {
-            complain!("{error}");
+            complain(format_args!("{error}"));
             return None;
         }
     };
@@ -117,7 +116,7 @@ fn keep(config: &'static Config<'static>, invocation: &Invocation) -> i32 {
     let target = config.node.log_target.unwrap_or(LogTarget::Stderr);
     let journal = invocation.variable("JOURNAL_STREAM");
     if let Err(failure) = log::open_target(level, target, journal) {
-        complain!("error: {failure}");
+        complain(format_args!("error: {failure}"));
         return REFUSED;
     }
     let Some(user) = script_user(config) else {
@@ -135,7 +134,7 @@ fn keep(config: &'static Config<'static>, invocation: &Invocation) -> i32 {
         Err(failure) => {
             ::log::error!("{failure}");
             if target != LogTarget::Stderr {
-                complain!("error: {failure}");
+                complain(format_args!("error: {failure}"));
             }
             REFUSED
         }
@@ -148,14 +147,16 @@ fn script_user(config: &Config<'_>) -> Option<User> {
     match User::find(name) {
         Ok(user) => Some(user),
         Err(Unknown::Name) => {
-            complain!(
+            complain(format_args!(
                 "error: `script_user`: /etc/passwd has no user `{name}`: add one, or give a number"
-            );
+            ));
             None
         }
         Err(Unknown::File(errno)) => {
             let reason = super::failure::Reason(errno);
-            complain!("error: `script_user`: cannot read /etc/passwd: {reason}: give a number");
+            complain(format_args!(
+                "error: `script_user`: cannot read /etc/passwd: {reason}: give a number"
+            ));
             None
         }
     }
@@ -208,7 +209,7 @@ fn status(file: Option<&'static str>, json: bool) -> i32 {
             }
         }
         Err(error) if file.is_some() => {
-            complain!("{error}");
+            complain(format_args!("{error}"));
             return 3;
         }
         Err(_) => {}

@@ -3,7 +3,7 @@
 //! whatever blocks here blocks nobody else.
 
 use core::ffi::CStr;
-use core::fmt;
+use core::fmt::{self, Write as _};
 
 use rustix::fd::BorrowedFd;
 use rustix::fs::Mode;
@@ -14,9 +14,10 @@ use rustix::process::{
 use smena::config::Words;
 
 use super::failure::Failure;
+use super::log;
 use super::syscall::{self, CStrings, SignalSet};
+use super::text::{Text, Writer};
 use super::user::User;
-use super::{log, text::Text};
 
 /// Where programs without a slash are looked for.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -135,12 +136,13 @@ impl<'a> Program<'a> {
 
     /// Keeps a string, with its closing zero.
     fn string(&mut self, arguments: fmt::Arguments<'_>) -> Option<&'a CStr> {
-        let all = core::mem::take(&mut self.strings);
-        let mut writer = Filling { to: all, length: 0 };
-        fmt::write(&mut writer, arguments).ok()?;
-        fmt::Write::write_char(&mut writer, '\0').ok()?;
-        let Filling { to, length } = writer;
-        let (string, rest) = to.split_at_mut_checked(length)?;
+        let mut writer = Writer::new(core::mem::take(&mut self.strings));
+        let _ = fmt::write(&mut writer, arguments);
+        let _ = writer.write_str("\0");
+        if writer.is_cut() {
+            return None;
+        }
+        let (string, rest) = writer.split();
         self.strings = rest;
         CStr::from_bytes_with_nul(string).ok()
     }
@@ -191,20 +193,4 @@ pub fn is_passing(errno: Errno) -> bool {
         errno,
         Errno::AGAIN | Errno::NOMEM | Errno::MFILE | Errno::NFILE | Errno::INTR | Errno::IO
     )
-}
-
-/// Writes into a slice, and fails where it ends.
-struct Filling<'a> {
-    to: &'a mut [u8],
-    length: usize,
-}
-
-impl fmt::Write for Filling<'_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        let end = self.length + text.len();
-        let room = self.to.get_mut(self.length..end).ok_or(fmt::Error)?;
-        room.copy_from_slice(text.as_bytes());
-        self.length = end;
-        Ok(())
-    }
 }

@@ -23,19 +23,13 @@ impl<const N: usize> Text<N> {
     /// A text made from anything that can be written.
     pub fn of(arguments: fmt::Arguments<'_>) -> Text<N> {
         let mut text = Text::new();
-        let _ = fmt::write(&mut text, arguments);
+        (text.length, text.cut) = fill(&mut text.bytes, arguments);
         text
     }
 
     /// What was written and fitted.
     pub fn as_str(&self) -> &str {
-        let bytes = self.bytes.get(..self.length).unwrap_or_default();
-        core::str::from_utf8(bytes).unwrap_or_default()
-    }
-
-    /// Whether something did not fit.
-    pub const fn is_cut(&self) -> bool {
-        self.cut
+        written(&self.bytes, self.length)
     }
 
     /// The text as a C string; `None` when there is no room for its closing
@@ -49,14 +43,56 @@ impl<const N: usize> Text<N> {
     }
 }
 
-impl<const N: usize> fmt::Write for Text<N> {
+/// Writes into memory; returns the length, and whether something did not fit.
+fn fill(bytes: &mut [u8], arguments: fmt::Arguments<'_>) -> (usize, bool) {
+    let mut writer = Writer::new(bytes);
+    let _ = fmt::write(&mut writer, arguments);
+    (writer.length, writer.cut)
+}
+
+/// What a [`Writer`] wrote.
+fn written(bytes: &[u8], length: usize) -> &str {
+    let bytes = bytes.get(..length).unwrap_or_default();
+    core::str::from_utf8(bytes).unwrap_or_default()
+}
+
+/// Writes text into memory and cuts what does not fit.
+pub struct Writer<'a> {
+    bytes: &'a mut [u8],
+    length: usize,
+    cut: bool,
+}
+
+impl<'a> Writer<'a> {
+    /// Writes from the beginning.
+    pub fn new(bytes: &'a mut [u8]) -> Writer<'a> {
+        Writer {
+            bytes,
+            length: 0,
+            cut: false,
+        }
+    }
+
+    /// Whether something did not fit.
+    pub const fn is_cut(&self) -> bool {
+        self.cut
+    }
+
+    /// What was written, and the memory behind it.
+    pub fn split(self) -> (&'a mut [u8], &'a mut [u8]) {
+        self.bytes.split_at_mut(self.length)
+    }
+}
+
+impl fmt::Write for Writer<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         // After a cut nothing follows, or the end would belong to no beginning.
-        let room = if self.cut { 0 } else { N - self.length };
-        let mut fits = text.len().min(room);
-        while !text.is_char_boundary(fits) {
-            fits -= 1;
-        }
+        let room = if self.cut {
+            0
+        } else {
+            self.bytes.len() - self.length
+        };
+        let fits = text.floor_char_boundary(room);
         self.cut |= fits < text.len();
         let end = self.length + fits;
         if let (Some(to), Some(from)) = (
@@ -91,10 +127,10 @@ pub fn escape(to: &mut dyn fmt::Write, text: &str) -> fmt::Result {
     let control = |byte: &u8| (*byte < b' ' && *byte != b'\t') || *byte == 0x7f;
     let mut rest = text;
     while let Some(at) = rest.as_bytes().iter().position(control) {
-        let (clean, tail) = rest.split_at(at);
-        to.write_str(clean)?;
-        hexadecimal(to, tail.as_bytes().first().copied().unwrap_or_default())?;
-        rest = tail.get(1..).unwrap_or_default();
+        // A control character is one byte long.
+        to.write_str(rest.get(..at).unwrap_or_default())?;
+        hexadecimal(to, rest.as_bytes().get(at).copied().unwrap_or_default())?;
+        rest = rest.get(at + 1..).unwrap_or_default();
     }
     to.write_str(rest)
 }

@@ -27,7 +27,7 @@ use smena::Duration;
 use super::clock;
 use super::failure::Failure;
 use super::netlink::Socket;
-use super::output::Output;
+use super::output::{Output, complain};
 use super::signal::Signals;
 use super::text::Text;
 use client::Client;
@@ -94,7 +94,9 @@ pub fn run() -> i32 {
     let mut show = match Show::build() {
         Ok(show) => show,
         Err(failure) => {
-            crate::complain!("error: the demo cannot make its network: {failure}");
+            complain(format_args!(
+                "error: the demo cannot make its network: {failure}"
+            ));
             return 4;
         }
     };
@@ -117,7 +119,7 @@ pub fn run() -> i32 {
             1
         }
         Err(End::Refused(failure)) => {
-            crate::complain!("error: {failure}");
+            complain(format_args!("error: {failure}"));
             4
         }
     }
