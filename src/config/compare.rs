@@ -227,9 +227,11 @@ impl Comparison<'_, '_> {
     fn alone(&mut self, router: &Router<'_>) {
         let header = find(self.here.text, "vrrp", router.name, "", 0);
         let problem = Problem::new(
-            header,
-            "{0} has no counterpart",
-            "nothing in `{1}` has this id and family, or one of the addresses",
+            header.as_bytes(),
+            &[
+                "{0} has no counterpart",
+                "nothing in `{1}` has this id and family, or one of the addresses",
+            ],
             &[Argument::Text(header), Argument::Text(self.there.file)],
         );
         self.outcome.warnings += 1;
@@ -266,7 +268,7 @@ impl Comparison<'_, '_> {
             Argument::Number(line.into()),
             value,
         ];
-        let problem = Problem::new(at, message, hint, &arguments);
+        let problem = Problem::new(at.as_bytes(), &[message, hint], &arguments);
         match severity {
             Severity::Error => self.outcome.errors += 1,
             Severity::Warning => self.outcome.warnings += 1,

@@ -10,6 +10,7 @@ use core::fmt::{self, Write};
 use heapless::Vec;
 
 use super::excerpt;
+use super::statement::Flaw;
 use crate::Duration;
 
 /// The most diagnostics of one file that are shown; further ones are counted.
@@ -86,36 +87,36 @@ pub(super) enum Argument<'a> {
 /// The most arguments of one problem.
 pub(super) const ARGUMENTS_MAX: usize = 3;
 
-/// Something wrong at a piece of text. The message and the hint are templates:
-/// `{0}` stands for the first argument, and so on; an empty hint says nothing.
+/// The message, and the hint that stands behind the carets. `{0}` in them stands
+/// for the first argument, and so on; an empty hint says nothing.
+pub(super) type Template = [&'static str; 2];
+
+/// Something wrong at a piece of text.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Problem<'a> {
-    pub at: &'a [u8],
-    pub message: &'static str,
-    pub hint: &'static str,
-    pub arguments: [Argument<'a>; ARGUMENTS_MAX],
+    at: &'a [u8],
+    template: Template,
+    arguments: [Argument<'a>; ARGUMENTS_MAX],
 }
 
 impl<'a> Problem<'a> {
     /// Arguments beyond [`ARGUMENTS_MAX`] are dropped.
-    pub fn new(
-        at: &'a str,
-        message: &'static str,
-        hint: &'static str,
-        arguments: &[Argument<'a>],
-    ) -> Problem<'a> {
+    pub fn new(at: &'a [u8], template: &Template, arguments: &[Argument<'a>]) -> Problem<'a> {
         let mut all = [Argument::Text(""); ARGUMENTS_MAX];
         for (slot, argument) in all.iter_mut().zip(arguments) {
             *slot = *argument;
         }
         Problem {
-            at: at.as_bytes(),
-            message,
-            hint,
+            at,
+            template: *template,
             arguments: all,
         }
     }
 }
+
+/// A problem was told, so there is no value.
+#[derive(Debug)]
+pub(super) struct Told;
 
 /// One message about a file. Its [`fmt::Display`] is several whole lines, in
 /// the shape of a compiler's messages, ready to be written to standard error.
@@ -167,7 +168,8 @@ impl fmt::Display for Diagnostic<'_> {
             Severity::Error => "error: ",
             Severity::Warning => "warning: ",
         })?;
-        self.fill(self.problem.message, f)?;
+        let [message, hint] = self.problem.template;
+        self.fill(message, f)?;
         f.write_char('\n')?;
         let (Some(source), Some((number, column))) = (&self.source, self.place()) else {
             return Ok(());
@@ -181,9 +183,9 @@ impl fmt::Display for Diagnostic<'_> {
         f.write_str(" | ")?;
         repeat(f, ' ', excerpt.indent)?;
         repeat(f, '^', excerpt.carets)?;
-        if !self.problem.hint.is_empty() {
+        if !hint.is_empty() {
             f.write_char(' ')?;
-            self.fill(self.problem.hint, f)?;
+            self.fill(hint, f)?;
         }
         f.write_char('\n')
     }
@@ -254,15 +256,41 @@ impl<'a> Findings<'a> {
         }
     }
 
-    /// Notes a problem. Where there is no room, the last ones in the file are
-    /// counted only.
-    pub fn add(&mut self, severity: Severity, problem: Problem<'a>) {
+    /// Notes an error.
+    // Called from everywhere and in no hurry, so it is small where it is called.
+    #[inline(never)]
+    pub fn error(&mut self, at: &'a str, template: &Template, arguments: &[Argument<'a>]) -> Told {
+        self.add(Severity::Error, at.as_bytes(), template, arguments);
+        Told
+    }
+
+    /// Notes a warning.
+    #[inline(never)]
+    pub fn warning(&mut self, at: &'a str, template: &Template, arguments: &[Argument<'a>]) {
+        self.add(Severity::Warning, at.as_bytes(), template, arguments);
+    }
+
+    /// Notes a line that is no statement.
+    pub fn flaw(&mut self, flaw: &Flaw<'a>) {
+        let text = str::from_utf8(flaw.at).unwrap_or_default();
+        let arguments = [Argument::Text(text)];
+        self.add(Severity::Error, flaw.at, flaw.template, &arguments);
+    }
+
+    /// Where there is no room, the last ones in the file are counted only.
+    fn add(
+        &mut self,
+        severity: Severity,
+        at: &'a [u8],
+        template: &Template,
+        arguments: &[Argument<'a>],
+    ) {
+        let problem = Problem::new(at, template, arguments);
         match severity {
             Severity::Error => self.errors += 1,
             Severity::Warning => self.warnings += 1,
         }
-        let at = problem.at.as_ptr();
-        let behind = |(_, other): &&(Severity, Problem<'a>)| other.at.as_ptr() > at;
+        let behind = |(_, other): &&(Severity, Problem<'a>)| other.at.as_ptr() > at.as_ptr();
         let index = self.shown.len() - self.shown.iter().rev().take_while(behind).count();
         if self.shown.is_full() {
             if index >= self.shown.len() {
@@ -300,7 +328,7 @@ impl<'a> Findings<'a> {
                 report(&Diagnostic {
                     severity,
                     source: None,
-                    problem: Problem::new("", message, "", &arguments),
+                    problem: Problem::new(b"", &[message, ""], &arguments),
                 });
             }
         }

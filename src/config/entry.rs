@@ -1,7 +1,7 @@
 //! The keys whose values have a grammar of their own. Each function reads one
 //! value and puts it into the section that is being read.
 
-use super::diagnostic::{Argument, Problem};
+use super::diagnostic::{Argument, Findings, Told};
 use super::model::{Address, CheckKind, LogTarget, Track};
 use super::reader::{LEASE_AUTO, Reader, WEIGHT_ABSENT};
 use super::words::{Iter, Word, Words};
@@ -9,33 +9,40 @@ use super::{suggest, value};
 use crate::Duration;
 use crate::protocol::Family;
 
-type Read<'a> = Result<(), Problem<'a>>;
+type Read = Result<(), Told>;
 
 /// `log_target`: some words now, and `udp:ADDR:PORT` later.
-pub(super) fn log_target<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read<'a> {
+pub(super) fn log_target<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read {
     if value.starts_with("udp:") {
         return Err(super::reader::not_yet(
+            &mut r.findings,
             value,
             "this version of smena has no `{0}` yet",
         ));
     }
     let targets = [LogTarget::Stderr, LogTarget::Kmsg, LogTarget::Syslog];
-    let index = value::choice(value, "log_target", &["stderr", "kmsg", "syslog"])?;
+    let index = value::choice(
+        &mut r.findings,
+        value,
+        "log_target",
+        &["stderr", "kmsg", "syslog"],
+    )?;
     r.config.node.log_target = targets.get(index).copied();
     Ok(())
 }
 
 /// `interface` of a router.
-pub(super) fn interface<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read<'a> {
-    r.router.interface = value::interface(value)?;
+pub(super) fn interface<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read {
+    r.router.interface = value::interface(&mut r.findings, value)?;
     r.note_interface(value, r.router.interface)
 }
 
 /// `address`: ADDRESS[/LENGTH] [dev INTERFACE] [label LABEL]
-pub(super) fn address<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read<'a> {
+pub(super) fn address<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read {
     let mut words = Words(value).iter();
     let first = words.next().map_or(value, |word| word.as_written());
-    let (ip, prefix_len) = value::address(value::text(first)?)?;
+    let text = value::text(&mut r.findings, first)?;
+    let (ip, prefix_len) = value::address(&mut r.findings, text)?;
     let mut address = Address {
         address: ip,
         prefix_len,
@@ -46,25 +53,28 @@ pub(super) fn address<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read<'a> {
         let name = word.as_written();
         match name {
             "dev" if address.dev.is_none() => {
-                let written = argument(word, &mut words)?;
-                let dev = value::interface(written)?;
+                let written = argument(&mut r.findings, word, &mut words)?;
+                let dev = value::interface(&mut r.findings, written)?;
                 r.note_interface(written, dev)?;
                 address.dev = Some(dev);
             }
             "label" if address.label.is_none() => {
-                let written = argument(word, &mut words)?;
+                let written = argument(&mut r.findings, word, &mut words)?;
                 if ip.is_ipv6() {
-                    return Err(Problem::new(
+                    return Err(r.findings.error(
                         name,
-                        "IPv6 addresses have no label",
-                        "remove `label` and the word after it",
+                        &[
+                            "IPv6 addresses have no label",
+                            "remove `label` and the word after it",
+                        ],
                         &[],
                     ));
                 }
-                address.label = Some(value::label(written)?);
+                address.label = Some(value::label(&mut r.findings, written)?);
             }
             _ => {
                 return Err(unknown_option(
+                    &mut r.findings,
                     name,
                     "write `dev INTERFACE` or `label LABEL`, each once",
                 ));
@@ -72,10 +82,9 @@ pub(super) fn address<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read<'a> {
         }
     }
     if r.router.addresses.iter().any(|other| other.address == ip) {
-        return Err(Problem::new(
+        return Err(r.findings.error(
             first,
-            "{0} has the address `{1}` twice",
-            "remove one",
+            &["{0} has the address `{1}` twice", "remove one"],
             &[r.section(), Argument::Text(first)],
         ));
     }
@@ -85,10 +94,12 @@ pub(super) fn address<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read<'a> {
         .first()
         .is_some_and(|other| Family::of(&other.address) != family)
     {
-        return Err(Problem::new(
+        return Err(r.findings.error(
             first,
-            "{0} has IPv4 and IPv6 addresses",
-            "a router has one family: move this one to a [vrrp] section of its own",
+            &[
+                "{0} has IPv4 and IPv6 addresses",
+                "a router has one family: move this one to a [vrrp] section of its own",
+            ],
             &[r.section()],
         ));
     }
@@ -98,10 +109,12 @@ pub(super) fn address<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read<'a> {
         Family::Ipv6 => (1500 - 40 - 8) / 16,
     };
     if r.router.addresses.len() == most {
-        return Err(Problem::new(
+        return Err(r.findings.error(
             first,
-            "more than {0} addresses do not fit into one advert",
-            "move this one and those after it to another [vrrp] section",
+            &[
+                "more than {0} addresses do not fit into one advert",
+                "move this one and those after it to another [vrrp] section",
+            ],
             &[Argument::Number(most as i64)],
         ));
     }
@@ -113,11 +126,11 @@ pub(super) fn address<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read<'a> {
 }
 
 /// `auth_pass`: the first 8 bytes count, as everywhere in the field.
-pub(super) fn auth_pass<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read<'a> {
+pub(super) fn auth_pass<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read {
     let mut words = Words(value).iter();
     let first = words.next();
     if let Some(second) = words.next() {
-        return Err(value::second_word(second));
+        return Err(value::second_word(&mut r.findings, second));
     }
     let mut pass = [0; 8];
     let mut len = 0;
@@ -130,10 +143,9 @@ pub(super) fn auth_pass<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read<'a> 
         }
     }
     if len == 0 {
-        return Err(Problem::new(
+        return Err(r.findings.error(
             value,
-            "`auth_pass` is empty",
-            "remove the line for none",
+            &["`auth_pass` is empty", "remove the line for none"],
             &[],
         ));
     }
@@ -143,30 +155,31 @@ pub(super) fn auth_pass<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read<'a> 
             true => "the wire has room for no more",
             false => "the wire has room for no more: `{0}`",
         };
-        r.warning(Problem::new(
+        r.findings.warning(
             value,
-            "only the first 8 bytes of `auth_pass` count",
-            hint,
+            &["only the first 8 bytes of `auth_pass` count", hint],
             &[Argument::Text(counts)],
-        ));
+        );
     }
     r.router.auth_pass = Some(pass);
     Ok(())
 }
 
 /// `lease`: auto, off or 0, or whole seconds.
-pub(super) fn lease<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read<'a> {
+pub(super) fn lease<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read {
     r.router.lease_s = match value {
         "auto" => LEASE_AUTO,
         "off" => 0,
         _ => {
             let day = Duration::from_secs(86_400);
-            let time = value::time(value, "lease", Duration::ZERO, day)?;
+            let time = value::time(&mut r.findings, value, "lease", Duration::ZERO, day)?;
             if !time.total_micros().is_multiple_of(1_000_000) {
-                return Err(Problem::new(
+                return Err(r.findings.error(
                     value,
-                    "`lease` is no whole number of seconds",
-                    "the kernel counts lifetimes in seconds: write `1s` or more",
+                    &[
+                        "`lease` is no whole number of seconds",
+                        "the kernel counts lifetimes in seconds: write `1s` or more",
+                    ],
                     &[],
                 ));
             }
@@ -177,26 +190,26 @@ pub(super) fn lease<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read<'a> {
 }
 
 /// `track`: NAME [weight N] [reverse]
-pub(super) fn track<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read<'a> {
+pub(super) fn track<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read {
     let mut words = Words(value).iter();
     let name = words.next().map_or(value, |word| word.as_written());
     if matches!(name, "interface" | "service") {
         return Err(super::reader::not_yet(
+            &mut r.findings,
             name,
             "this version of smena cannot track `{0}` yet",
         ));
     }
-    let name = value::text(name)?;
+    let name = value::text(&mut r.findings, name)?;
     let index = r.check_names.iter().position(|check| *check == name);
     let Some(index) = index else {
         let (hint, meant) = match suggest::nearest(name, r.check_names.iter().copied()) {
             Some(meant) => ("did you mean `{1}`?", meant),
             None => ("add a section `[check {0}]`", ""),
         };
-        return Err(Problem::new(
+        return Err(r.findings.error(
             name,
-            "unknown check `{0}` in {2}",
-            hint,
+            &["unknown check `{0}` in {2}", hint],
             &[Argument::Text(name), Argument::Text(meant), r.section()],
         ));
     };
@@ -208,12 +221,13 @@ pub(super) fn track<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read<'a> {
     while let Some(word) = words.next() {
         match word.as_written() {
             "weight" if track.weight == WEIGHT_ABSENT => {
-                let written = argument(word, &mut words)?;
-                track.weight = value::number(written, "weight", -253, 253)? as i16;
+                let written = argument(&mut r.findings, word, &mut words)?;
+                track.weight = value::number(&mut r.findings, written, "weight", -253, 253)? as i16;
             }
             "reverse" if !track.reverse => track.reverse = true,
             name => {
                 return Err(unknown_option(
+                    &mut r.findings,
                     name,
                     "write `weight NUMBER` or `reverse`, each once",
                 ));
@@ -225,10 +239,9 @@ pub(super) fn track<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read<'a> {
         .iter()
         .any(|other| other.check == track.check)
     {
-        return Err(Problem::new(
+        return Err(r.findings.error(
             name,
-            "{0} tracks `{1}` twice",
-            "remove one",
+            &["{0} tracks `{1}` twice", "remove one"],
             &[r.section(), Argument::Text(name)],
         ));
     }
@@ -240,18 +253,21 @@ pub(super) fn track<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read<'a> {
 }
 
 /// `notify`: a command; its path is checked again before each run.
-pub(super) fn notify<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read<'a> {
+pub(super) fn notify<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read {
     let words = Words(value);
     let first = words.iter().next();
     if first.is_none_or(|word| word.chars().next() != Some('/')) {
-        return Err(Problem::new(
+        return Err(r.findings.error(
             first.map_or(value, |word| word.as_written()),
-            "the command of `notify` has no absolute path",
-            "begin it with `/`",
+            &[
+                "the command of `notify` has no absolute path",
+                "begin it with `/`",
+            ],
             &[],
         ));
     }
     no_shell_words(
+        &mut r.findings,
         words,
         "smena runs the words as they are: put them into a script",
     )?;
@@ -260,10 +276,10 @@ pub(super) fn notify<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read<'a> {
 }
 
 /// `process`: the name of a program.
-pub(super) fn process<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read<'a> {
+pub(super) fn process<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read {
     let words = Words(value);
     match words.iter().nth(1) {
-        Some(second) => return Err(value::second_word(second)),
+        Some(second) => return Err(value::second_word(&mut r.findings, second)),
         None => r.check.kind = CheckKind::Process(words),
     }
     Ok(())
@@ -271,15 +287,18 @@ pub(super) fn process<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read<'a> {
 
 /// A command that is run without a shell has no words that only a shell
 /// understands: it would get them as arguments and fail, or worse, succeed.
-pub(super) fn no_shell_words<'a>(words: Words<'a>, hint: &'static str) -> Read<'a> {
+pub(super) fn no_shell_words<'a>(
+    f: &mut Findings<'a>,
+    words: Words<'a>,
+    hint: &'static str,
+) -> Read {
     for word in words {
         let word = word.as_written();
         let begins = ["&", "|", ">", "<", "1>", "2>", "$(", "`", "'", "~"];
         if begins.iter().any(|&b| word.starts_with(b)) || word.ends_with(';') {
-            return Err(Problem::new(
+            return Err(f.error(
                 word,
-                "`{0}` means something to a shell only",
-                hint,
+                &["`{0}` means something to a shell only", hint],
                 &[Argument::Text(word)],
             ));
         }
@@ -288,20 +307,23 @@ pub(super) fn no_shell_words<'a>(words: Words<'a>, hint: &'static str) -> Read<'
 }
 
 /// The word after an option.
-fn argument<'a>(option: Word<'a>, words: &mut Iter<'a>) -> Result<&'a str, Problem<'a>> {
+fn argument<'a>(
+    f: &mut Findings<'a>,
+    option: Word<'a>,
+    words: &mut Iter<'a>,
+) -> Result<&'a str, Told> {
     let option = option.as_written();
     words.next().map(|word| word.as_written()).ok_or_else(|| {
-        Problem::new(
+        f.error(
             option,
-            "`{0}` has no value",
-            "write a word after it",
+            &["`{0}` has no value", "write a word after it"],
             &[Argument::Text(option)],
         )
     })
 }
 
 /// A word that is no option, or one that is there twice.
-fn unknown_option<'a>(word: &'a str, hint: &'static str) -> Problem<'a> {
+fn unknown_option<'a>(f: &mut Findings<'a>, word: &'a str, hint: &'static str) -> Told {
     let known = hint
         .split('`')
         .any(|part| part.split(' ').next() == Some(word));
@@ -309,5 +331,5 @@ fn unknown_option<'a>(word: &'a str, hint: &'static str) -> Problem<'a> {
         true => "`{0}` is there twice",
         false => "`{0}` is no option here",
     };
-    Problem::new(word, message, hint, &[Argument::Text(word)])
+    f.error(word, &[message, hint], &[Argument::Text(word)])
 }

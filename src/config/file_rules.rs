@@ -1,7 +1,7 @@
 //! The rules that need more than one section. They are applied at the end of
 //! the file.
 
-use super::diagnostic::{Argument, Problem, Severity};
+use super::diagnostic::Argument;
 use super::reader::{Reader, WEIGHT_ABSENT};
 use super::statement::find;
 
@@ -20,12 +20,14 @@ impl Reader<'_, '_> {
         if let Some(router) = secret
             && self.source.others_can_read
         {
-            self.warning(Problem::new(
+            self.findings.warning(
                 find(self.source.text, "vrrp", router.name, "auth_pass", 0),
-                "everybody can read `{0}`, which has a password",
-                "`chmod o-r {0}` changes that",
+                &[
+                    "everybody can read `{0}`, which has a password",
+                    "`chmod o-r {0}` changes that",
+                ],
                 &[Argument::Text(self.source.file)],
-            ));
+            );
         }
     }
 
@@ -46,13 +48,14 @@ impl Reader<'_, '_> {
         let owners = self.config.routers.iter().filter(|r| r.priority == 255);
         for router in owners {
             if let Some(nth) = router.tracks.iter().position(|track| track.weight != 0) {
-                let problem = Problem::new(
+                self.findings.warning(
                     find(self.source.text, "vrrp", router.name, "track", nth),
-                    "no weight changes the priority 255 of an owner",
-                    "use a priority up to 254, or weight 0",
+                    &[
+                        "no weight changes the priority 255 of an owner",
+                        "use a priority up to 254, or weight 0",
+                    ],
                     &[],
                 );
-                self.findings.add(Severity::Warning, problem);
             }
         }
     }
@@ -68,13 +71,14 @@ impl Reader<'_, '_> {
                     && router.family == other.family;
                 let header = Argument::Text(find(text, "vrrp", other.name, "", 0));
                 if same_id && router.virtual_router_id != 0 && !router.interface.is_empty() {
-                    let problem = Problem::new(
+                    self.findings.error(
                         find(text, "vrrp", router.name, "virtual_router_id", 0),
-                        "{0} on `{1}` has this `virtual_router_id` already",
-                        "each router of an interface and family needs its own",
+                        &[
+                            "{0} on `{1}` has this `virtual_router_id` already",
+                            "each router of an interface and family needs its own",
+                        ],
                         &[header, Argument::Text(other.interface)],
                     );
-                    self.findings.add(Severity::Error, problem);
                 }
                 let shared = router.addresses.iter().position(|address| {
                     other.addresses.iter().any(|theirs| {
@@ -83,13 +87,14 @@ impl Reader<'_, '_> {
                     })
                 });
                 if let Some(nth) = shared {
-                    let problem = Problem::new(
+                    self.findings.error(
                         find(text, "vrrp", router.name, "address", nth),
-                        "{0} has this address already",
-                        "remove one: only one router can decide where it is",
+                        &[
+                            "{0} has this address already",
+                            "remove one: only one router can decide where it is",
+                        ],
                         &[header],
                     );
-                    self.findings.add(Severity::Error, problem);
                 }
             }
         }
@@ -101,13 +106,14 @@ impl Reader<'_, '_> {
             let mut tracks = self.config.routers.iter().flat_map(|router| &router.tracks);
             if !tracks.any(|track| usize::from(track.check) == index) {
                 let header = find(self.source.text, "check", check.name, "", 0);
-                let problem = Problem::new(
+                self.findings.warning(
                     header,
-                    "nothing tracks {0}",
-                    "add `track = {1}` to a [vrrp] section, or remove it",
+                    &[
+                        "nothing tracks {0}",
+                        "add `track = {1}` to a [vrrp] section, or remove it",
+                    ],
                     &[Argument::Text(header), Argument::Text(check.name)],
                 );
-                self.findings.add(Severity::Warning, problem);
             }
         }
     }

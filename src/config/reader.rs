@@ -4,7 +4,7 @@
 
 use heapless::Vec;
 
-use super::diagnostic::{Argument, Findings, Problem, Severity, Source};
+use super::diagnostic::{Argument, Findings, Source, Template, Told};
 use super::model::{Check, CheckKind, Config, Release, Router, Sysctl};
 use super::statement::{LINE_MAX, Statement, Statements, find};
 use super::table::{self, Absence, Key, SECTIONS, Section, Value};
@@ -99,21 +99,22 @@ impl<'c, 'a> Reader<'c, 'a> {
                     self.begin_section(header, kind, name);
                 }
                 Ok(Statement::Entry { key, value }) => {
-                    if let Err(problem) = self.entry(key, value) {
-                        self.error(problem);
-                    }
+                    // What is wrong with it has been told.
+                    let _ = self.entry(key, value);
                 }
-                Err(problem) => self.error(problem),
+                Err(flaw) => self.findings.flaw(&flaw),
             }
         }
         self.end_section();
         if empty && !self.findings.has_errors() {
-            self.error(Problem::new(
+            self.findings.error(
                 self.start(),
-                "`{0}` has no section",
-                "begin with `[vrrp NAME]`; the manual smena(8) has an example",
+                &[
+                    "`{0}` has no section",
+                    "begin with `[vrrp NAME]`; the manual smena(8) has an example",
+                ],
                 &[Argument::Text(self.source.file)],
-            ));
+            );
         }
         self.end_file();
     }
@@ -122,10 +123,10 @@ impl<'c, 'a> Reader<'c, 'a> {
     /// made it long is looked for.
     fn too_long(&mut self) {
         let room = self.limits.file;
-        self.too_many(self.start(), "bytes of configuration", room, "file");
-        for problem in Statements::new(self.source.text).filter_map(Result::err) {
-            if problem.at.len() > LINE_MAX {
-                self.error(problem);
+        self.no_room(self.start(), "bytes of configuration", room, "file");
+        for flaw in Statements::new(self.source.text).filter_map(Result::err) {
+            if flaw.at.len() > LINE_MAX {
+                self.findings.flaw(&flaw);
             }
         }
     }
@@ -136,31 +137,14 @@ impl<'c, 'a> Reader<'c, 'a> {
         str::from_utf8(start).unwrap_or_default()
     }
 
-    pub fn error(&mut self, problem: Problem<'a>) {
-        self.findings.add(Severity::Error, problem);
-    }
-
-    pub fn warning(&mut self, problem: Problem<'a>) {
-        self.findings.add(Severity::Warning, problem);
-    }
-
     /// More of something than the board has room for.
-    pub fn too_many(&mut self, at: &'a str, what: &'a str, room: usize, capacity: &'a str) {
-        let problem = self.no_room(at, what, room, capacity);
-        self.error(problem);
-    }
-
-    pub fn no_room(
-        &self,
-        at: &'a str,
-        what: &'a str,
-        room: usize,
-        capacity: &'a str,
-    ) -> Problem<'a> {
-        Problem::new(
+    pub fn no_room(&mut self, at: &'a str, what: &'a str, room: usize, capacity: &'a str) -> Told {
+        self.findings.error(
             at,
-            "too many {1}: there is room for {0}",
-            "`{2}` in board.ini is the limit: raise it there and build again",
+            &[
+                "too many {1}: there is room for {0}",
+                "`{2}` in board.ini is the limit: raise it there and build again",
+            ],
             &[
                 Argument::Number(room as i64),
                 Argument::Text(what),
@@ -170,7 +154,7 @@ impl<'c, 'a> Reader<'c, 'a> {
     }
 
     /// Notes that this interface is named at this place.
-    pub fn note_interface(&mut self, at: &'a str, name: &'a str) -> Result<(), Problem<'a>> {
+    pub fn note_interface(&mut self, at: &'a str, name: &'a str) -> Result<(), Told> {
         let room = self.limits.interfaces;
         let noted = &mut self.interfaces;
         if !noted.contains(&name) && (noted.len() >= room || noted.push(name).is_err()) {
@@ -219,40 +203,37 @@ impl<'c, 'a> Reader<'c, 'a> {
         let first = find(self.source.text, kind, name, "", 0);
         if self.source.offset(first.as_bytes()) < self.source.offset(header.as_bytes()) {
             let line = self.source.line(first.as_bytes());
-            self.error(Problem::new(
+            self.findings.error(
                 header,
-                "{0} is there twice",
-                "the first is in line {1}: join them, or rename one",
+                &[
+                    "{0} is there twice",
+                    "the first is in line {1}: join them, or rename one",
+                ],
                 &[self.section(), Argument::Number(line.into())],
-            ));
+            );
         }
-        match (section.named, name) {
-            (true, "") => self.error(Problem::new(
-                header,
-                "[{0}] has no name",
-                "write `[{0} NAME]`",
-                &[Argument::Text(kind)],
-            )),
-            (false, "") => {}
-            (false, _) => self.error(Problem::new(
-                name,
-                "[{0}] takes no name",
-                "write `[{0}]`",
-                &[Argument::Text(kind)],
-            )),
+        let wrong: Option<&Template> = match (section.named, name) {
+            (true, "") => Some(&["[{0}] has no name", "write `[{0} NAME]`"]),
+            (false, "") => None,
+            (false, _) => Some(&["[{0}] takes no name", "write `[{0}]`"]),
             (true, _) => {
-                if let Err(problem) = value::name(name) {
-                    self.error(problem);
-                }
+                let _ = value::name(&mut self.findings, name);
+                None
             }
+        };
+        if let Some(template) = wrong {
+            self.findings
+                .error(header, template, &[Argument::Text(kind)]);
         }
         if kind == "check" && matches!(name, "interface" | "service") {
-            self.error(Problem::new(
+            self.findings.error(
                 name,
-                "no check may be called `{0}`",
-                "in a track line the word has a meaning of its own",
+                &[
+                    "no check may be called `{0}`",
+                    "in a track line the word has a meaning of its own",
+                ],
                 &[Argument::Text(name)],
-            ));
+            );
         }
         self.router = Router::blank();
         self.router.name = name;
@@ -267,26 +248,23 @@ impl<'c, 'a> Reader<'c, 'a> {
 
     fn unknown_section(&mut self, kind: &'a str) {
         let known = || SECTIONS.iter().map(|section| section.kind);
-        let problem = if table::LATER.contains(&kind) {
-            not_yet(kind, "this version of smena has no [{0}] yet")
-        } else {
-            let meant = alias(kind, |meant| known().any(|kind| kind == meant));
-            let meant = meant.or_else(|| suggest::nearest(kind, known()));
-            let hint = match meant {
-                Some(_) => "did you mean `{1}`?",
-                None => "there are [node], [vrrp NAME], [check NAME] and [sysctl]",
-            };
-            Problem::new(
-                kind,
-                "unknown section [{0}]",
-                hint,
-                &[
-                    Argument::Text(kind),
-                    Argument::Text(meant.unwrap_or_default()),
-                ],
-            )
+        if table::LATER.contains(&kind) {
+            let message = "this version of smena has no [{0}] yet";
+            not_yet(&mut self.findings, kind, message);
+            return;
+        }
+        let meant = alias(kind, |meant| known().any(|kind| kind == meant));
+        let meant = meant.or_else(|| suggest::nearest(kind, known()));
+        let hint = match meant {
+            Some(_) => "did you mean `{1}`?",
+            None => "there are [node], [vrrp NAME], [check NAME] and [sysctl]",
         };
-        self.error(problem);
+        let meant = meant.unwrap_or_default();
+        self.findings.error(
+            kind,
+            &["unknown section [{0}]", hint],
+            &[Argument::Text(kind), Argument::Text(meant)],
+        );
     }
 
     /// Sets what holds as long as nothing else is said.
@@ -299,14 +277,16 @@ impl<'c, 'a> Reader<'c, 'a> {
         }
     }
 
-    fn entry(&mut self, name: &'a str, value: &'a str) -> Result<(), Problem<'a>> {
+    fn entry(&mut self, name: &'a str, value: &'a str) -> Result<(), Told> {
         let Some(section) = self.section else {
             // The entries of an unknown section are not looked at.
             return match self.header {
-                "" => Err(Problem::new(
+                "" => Err(self.findings.error(
                     name,
-                    "`{0}` stands before the first section",
-                    "write a section such as `[node]` above it",
+                    &[
+                        "`{0}` stands before the first section",
+                        "write a section such as `[node]` above it",
+                    ],
                     &[Argument::Text(name)],
                 )),
                 _ => Ok(()),
@@ -328,12 +308,14 @@ impl<'c, 'a> Reader<'c, 'a> {
         Ok(())
     }
 
-    fn twice(&self, name: &'a str) -> Problem<'a> {
+    fn twice(&mut self, name: &'a str) -> Told {
         let line = self.source.line(self.value_of(name).as_bytes());
-        Problem::new(
+        self.findings.error(
             name,
-            "`{0}` is there twice in {1}",
-            "the first is in line {2}: remove one",
+            &[
+                "`{0}` is there twice in {1}",
+                "the first is in line {2}: remove one",
+            ],
             &[
                 Argument::Text(name),
                 self.section(),
@@ -342,9 +324,13 @@ impl<'c, 'a> Reader<'c, 'a> {
         )
     }
 
-    fn unknown_key(&self, section: &Section, name: &'a str) -> Problem<'a> {
+    fn unknown_key(&mut self, section: &Section, name: &'a str) -> Told {
         if section.later.contains(&name) {
-            return not_yet(name, "this version of smena has no `{0}` yet");
+            return not_yet(
+                &mut self.findings,
+                name,
+                "this version of smena has no `{0}` yet",
+            );
         }
         let known = |section: &Section, name: &str| section.keys.iter().any(|k| k.name == name);
         let names = || section.keys.iter().map(|key| key.name);
@@ -356,10 +342,9 @@ impl<'c, 'a> Reader<'c, 'a> {
             (Some(meant), None) => ("did you mean `{2}`?", meant),
             (None, None) => ("see `man smena` for the keys there are", ""),
         };
-        Problem::new(
+        self.findings.error(
             name,
-            "unknown key `{0}` in {1}",
-            hint,
+            &["unknown key `{0}` in {1}", hint],
             &[
                 Argument::Text(name),
                 self.section(),
@@ -369,14 +354,33 @@ impl<'c, 'a> Reader<'c, 'a> {
     }
 
     /// Reads a value and puts it where it belongs.
-    fn set(&mut self, key: &'static Key, value: &'a str) -> Result<(), Problem<'a>> {
+    fn set(&mut self, key: &'static Key, value: &'a str) -> Result<(), Told> {
+        let f = &mut self.findings;
         match key.value {
-            Value::Number(min, max, set) => set(self, value::number(value, key.name, min, max)?),
-            Value::Time(min, max, set) => set(self, value::time(value, key.name, min, max)?),
-            Value::Switch(set) => set(self, value::switch(value)?),
-            Value::Choice(words, set) => set(self, value::choice(value, key.name, words)?),
-            Value::Name(set) => set(self, value::name(value)?),
-            Value::Path(set) => set(self, value::path(value)?),
+            Value::Number(min, max, set) => {
+                let number = value::number(f, value, key.name, min, max)?;
+                set(self, number);
+            }
+            Value::Time(min, max, set) => {
+                let time = value::time(f, value, key.name, min, max)?;
+                set(self, time);
+            }
+            Value::Switch(set) => {
+                let on = value::switch(f, value)?;
+                set(self, on);
+            }
+            Value::Choice(words, set) => {
+                let index = value::choice(f, value, key.name, words)?;
+                set(self, index);
+            }
+            Value::Name(set) => {
+                let name = value::name(f, value)?;
+                set(self, name);
+            }
+            Value::Path(set) => {
+                let path = value::path(f, value)?;
+                set(self, path);
+            }
             Value::Words(set) => set(self, Words(value)),
             Value::Own(read) => read(self, value)?,
         }
@@ -384,12 +388,12 @@ impl<'c, 'a> Reader<'c, 'a> {
     }
 
     /// A line of `[sysctl]`: the key is the name of the setting.
-    fn sysctl(&mut self, name: &'a str, value: &'a str) -> Result<(), Problem<'a>> {
+    fn sysctl(&mut self, name: &'a str, value: &'a str) -> Result<(), Told> {
         if self.config.sysctls.iter().any(|other| other.name == name) {
             return Err(self.twice(name));
         }
-        let value = value::text(value)?;
-        let name = value::sysctl(name)?;
+        let value = value::text(&mut self.findings, value)?;
+        let name = value::sysctl(&mut self.findings, name)?;
         let room = self.limits.sysctls;
         let sysctls = &mut self.config.sysctls;
         if sysctls.len() >= room || sysctls.push(Sysctl { name, value }).is_err() {
@@ -406,16 +410,15 @@ impl<'c, 'a> Reader<'c, 'a> {
             if let Absence::Required(example) = key.default
                 && self.said >> index & 1 == 0
             {
-                self.error(Problem::new(
+                self.findings.error(
                     self.header,
-                    "{0} has no `{1}`",
-                    "add a line such as `{1} = {2}`",
+                    &["{0} has no `{1}`", "add a line such as `{1} = {2}`"],
                     &[
                         self.section(),
                         Argument::Text(key.name),
                         Argument::Text(example),
                     ],
-                ));
+                );
             }
         }
         match section.kind {
@@ -471,11 +474,10 @@ impl Check<'_> {
 }
 
 /// Something that a later version has.
-pub(super) fn not_yet<'a>(at: &'a str, message: &'static str) -> Problem<'a> {
-    Problem::new(
+pub(super) fn not_yet<'a>(f: &mut Findings<'a>, at: &'a str, message: &'static str) -> Told {
+    f.error(
         at,
-        message,
-        "remove it, or use a version that has it",
+        &[message, "remove it, or use a version that has it"],
         &[Argument::Text(at)],
     )
 }

@@ -1,7 +1,7 @@
 //! The rules that tie the keys of one section together. They are applied at
 //! its end, when all of it is known.
 
-use super::diagnostic::{Argument, Problem};
+use super::diagnostic::{Argument, Template};
 use super::model::{CheckKind, Router};
 use super::reader::{LEASE_AUTO, Reader};
 use super::{entry, words::Words};
@@ -23,7 +23,7 @@ impl<'a> Reader<'_, 'a> {
         let router = core::mem::replace(&mut self.router, Router::blank());
         let room = self.limits.routers;
         if self.config.routers.len() >= room || self.config.routers.push(router).is_err() {
-            self.too_many(self.header, "[vrrp] sections", room, "routers");
+            self.no_room(self.header, "[vrrp] sections", room, "routers");
         }
     }
 
@@ -32,42 +32,43 @@ impl<'a> Reader<'_, 'a> {
         match family {
             Family::Ipv4 => {}
             Family::Ipv6 if self.given("version") && self.router.version == Version::V2 => {
-                return self.error(Problem::new(
-                    self.value_of("version"),
+                let template = &[
                     "version 2 has no IPv6",
                     "write `version = 3`, or remove the line",
-                    &[],
-                ));
+                ];
+                self.findings.error(self.value_of("version"), template, &[]);
+                return;
             }
             Family::Ipv6 => self.router.version = Version::V3,
         }
         let micros = interval.total_micros();
         let (fits, hint) = match self.router.version {
             Version::V2 => (
-                micros % SECOND.total_micros() == 0,
+                micros.is_multiple_of(SECOND.total_micros()),
                 "write whole seconds, or `version = 3` on both nodes",
             ),
             Version::V3 => (
-                micros <= 40_950_000 && micros % 10_000 == 0,
+                micros <= 40_950_000 && micros.is_multiple_of(10_000),
                 "write a multiple of 10ms, up to 40.95s",
             ),
         };
         let version = Argument::Number(self.router.version.number().into());
         if !fits {
-            self.error(Problem::new(
+            self.findings.error(
                 self.value_of("advert_int"),
-                "version {0} has no `advert_int` of {1}",
-                hint,
+                &["version {0} has no `advert_int` of {1}", hint],
                 &[version, Argument::Time(interval)],
-            ));
+            );
         }
         if self.router.auth_pass.is_some() && self.router.version == Version::V3 {
-            self.error(Problem::new(
+            self.findings.error(
                 self.value_of("auth_pass"),
-                "version 3 has no password",
-                "remove the line, or use `version = 2` with IPv4",
+                &[
+                    "version 3 has no password",
+                    "remove the line, or use `version = 2` with IPv4",
+                ],
                 &[],
-            ));
+            );
         }
     }
 
@@ -76,20 +77,24 @@ impl<'a> Reader<'_, 'a> {
             return;
         }
         if self.router.priority == 255 {
-            self.error(Problem::new(
+            self.findings.error(
                 self.value_of("preempt"),
-                "the owner of the addresses (priority 255) always preempts",
-                "use a priority up to 254, or remove the line",
+                &[
+                    "the owner of the addresses (priority 255) always preempts",
+                    "use a priority up to 254, or remove the line",
+                ],
                 &[],
-            ));
+            );
         }
         if self.router.preempt_delay > Duration::ZERO {
-            self.error(Problem::new(
+            self.findings.error(
                 self.value_of("preempt_delay"),
-                "`preempt_delay` without preemption",
-                "remove it, or `preempt = no`",
+                &[
+                    "`preempt_delay` without preemption",
+                    "remove it, or `preempt = no`",
+                ],
                 &[],
-            ));
+            );
         }
     }
 
@@ -102,47 +107,46 @@ impl<'a> Reader<'_, 'a> {
         } else if self.router.lease_s > 0
             && Duration::from_secs(self.router.lease_s.into()) <= interval
         {
-            self.error(Problem::new(
+            self.findings.error(
                 self.value_of("lease"),
-                "the lease ends before the next advert renews it",
-                "make it longer than `advert_int`, which is {0}",
+                &[
+                    "the lease ends before the next advert renews it",
+                    "make it longer than `advert_int`, which is {0}",
+                ],
                 &[Argument::Time(interval)],
-            ));
+            );
         }
     }
 
     /// The end of a `[check]` section.
     pub(super) fn end_check(&mut self) {
-        match (self.said("process"), self.said("exec")) {
-            (true, true) => self.error(Problem::new(
+        let (process, exec) = (self.said("process"), self.said("exec"));
+        let wrong: Option<(_, &Template)> = match (process, exec) {
+            (true, true) => Some((
                 self.value_of("exec"),
-                "{0} has two things to check",
-                "a check is either `process` or `exec`: make two of it",
-                &[self.section()],
+                &[
+                    "{0} has two things to check",
+                    "a check is either `process` or `exec`: make two of it",
+                ],
             )),
-            (false, false) => self.error(Problem::new(
+            (false, false) => Some((
                 self.header,
-                "{0} has nothing to check",
-                "add `process = NAME` or `exec = COMMAND`",
-                &[self.section()],
+                &[
+                    "{0} has nothing to check",
+                    "add `process = NAME` or `exec = COMMAND`",
+                ],
             )),
-            (true, false) if self.shell => self.error(Problem::new(
+            (true, false) if self.shell => Some((
                 self.value_of("shell"),
-                "`shell` without `exec`",
-                "remove it",
-                &[],
+                &["`shell` without `exec`", "remove it"],
             )),
-            (true, false) => {}
-            (false, true) if self.shell => self.check.kind = CheckKind::Shell(self.exec),
-            (false, true) => {
-                self.check.kind = CheckKind::Exec(self.exec);
-                let hint = "add `shell = yes`, or put quotes around it";
-                if let Err(problem) = entry::no_shell_words(self.exec, hint) {
-                    self.error(problem);
-                } else {
-                    self.check_program();
-                }
-            }
+            _ => None,
+        };
+        if let Some((at, template)) = wrong {
+            self.findings.error(at, template, &[self.section()]);
+        }
+        if exec {
+            self.end_exec();
         }
         if !self.given("timeout") {
             self.check.timeout = self.check.interval;
@@ -150,25 +154,35 @@ impl<'a> Reader<'_, 'a> {
         let check = core::mem::replace(&mut self.check, super::Check::blank());
         let room = self.limits.checks;
         if self.config.checks.len() >= room || self.config.checks.push(check).is_err() {
-            self.too_many(self.header, "[check] sections", room, "checks");
+            self.no_room(self.header, "[check] sections", room, "checks");
         }
         self.exec = Words("");
     }
 
-    /// Commands run in `/`, so a path that is neither absolute nor a mere name
-    /// is hardly what was meant.
-    fn check_program(&mut self) {
-        let Some(program) = self.exec.iter().next() else {
+    /// The command of a check, with a shell or without.
+    fn end_exec(&mut self) {
+        if self.shell {
+            self.check.kind = CheckKind::Shell(self.exec);
+            return;
+        }
+        self.check.kind = CheckKind::Exec(self.exec);
+        let hint = "add `shell = yes`, or put quotes around it";
+        let plain = entry::no_shell_words(&mut self.findings, self.exec, hint);
+        let (Some(program), Ok(())) = (self.exec.iter().next(), plain) else {
             return;
         };
+        // Commands run in `/`, so a path that is neither absolute nor a mere
+        // name is hardly what was meant.
         let mut characters = program.chars();
         if characters.next() != Some('/') && characters.any(|c| c == '/') {
-            self.error(Problem::new(
+            self.findings.error(
                 program.as_written(),
-                "the command of `exec` has a relative path",
-                "begin it with `/`",
+                &[
+                    "the command of `exec` has a relative path",
+                    "begin it with `/`",
+                ],
                 &[],
-            ));
+            );
         }
     }
 }

@@ -8,7 +8,7 @@ use nom::combinator::opt;
 use nom::sequence::{delimited, preceded, terminated};
 use nom::{IResult, Parser};
 
-use super::diagnostic::{Argument, BYTE_ORDER_MARK, Problem};
+use super::diagnostic::{BYTE_ORDER_MARK, Template};
 use super::words::{is_blank, word};
 
 /// The longest line, in bytes without its end.
@@ -28,7 +28,7 @@ pub(super) enum Statement<'a> {
 }
 
 /// The statements of a file, in order. A line that is none is told as a
-/// problem, and reading goes on with the next.
+/// flaw, and reading goes on with the next.
 #[derive(Clone, Debug)]
 pub(super) struct Statements<'a> {
     rest: &'a [u8],
@@ -44,7 +44,7 @@ impl<'a> Statements<'a> {
 }
 
 impl<'a> Iterator for Statements<'a> {
-    type Item = Result<Statement<'a>, Problem<'a>>;
+    type Item = Result<Statement<'a>, Flaw<'a>>;
 
     fn next(&mut self) -> Option<Self::Item> {
         while !self.rest.is_empty() {
@@ -62,40 +62,54 @@ impl<'a> Iterator for Statements<'a> {
     }
 }
 
+/// Why a line is no statement. In the template, `{0}` is the place's text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Flaw<'a> {
+    pub at: &'a [u8],
+    pub template: &'static Template,
+}
+
+impl<'a> Flaw<'a> {
+    fn new(at: &'a str, template: &'static Template) -> Flaw<'a> {
+        Flaw {
+            at: at.as_bytes(),
+            template,
+        }
+    }
+}
+
 /// A line as text, if it is one.
-fn text_of(line: &[u8]) -> Result<&str, Problem<'_>> {
-    let bytes_problem = |at, message, hint| Problem {
-        at,
-        ..Problem::new("", message, hint, &[])
+fn text_of(line: &[u8]) -> Result<&str, Flaw<'_>> {
+    let flaw = |at: Option<_>, template| Flaw {
+        at: at.unwrap_or_default(),
+        template,
     };
     if line.len() > LINE_MAX {
-        return Err(bytes_problem(
-            line,
-            "a line of more than 1024 bytes",
-            "shorten it; a long command belongs into a script",
+        return Err(flaw(
+            Some(line),
+            &[
+                "a line of more than 1024 bytes",
+                "shorten it; a long command belongs into a script",
+            ],
         ));
     }
     let text = str::from_utf8(line).map_err(|error| {
-        let (_, after) = line.split_at(error.valid_up_to());
-        let len = error.error_len().unwrap_or(after.len());
-        let at = after.get(..len).unwrap_or_default();
-        bytes_problem(at, "not UTF-8 text", "save the file as UTF-8")
+        let start = error.valid_up_to();
+        let end = error.error_len().map_or(line.len(), |len| start + len);
+        let template = &["not UTF-8 text", "save the file as UTF-8"];
+        flaw(line.get(start..end), template)
     })?;
     let control = |&byte: &u8| byte.is_ascii_control() && byte != b'\t';
     match line.iter().position(control) {
         Some(at) => {
-            let at = line.get(at..=at).unwrap_or_default();
-            Err(bytes_problem(
-                at,
-                "a control character in the text",
-                "remove it",
-            ))
+            let template = &["a control character in the text", "remove it"];
+            Err(flaw(line.get(at..=at), template))
         }
         None => Ok(text),
     }
 }
 
-fn statement(line: &str) -> Result<Option<Statement<'_>>, Problem<'_>> {
+fn statement(line: &str) -> Result<Option<Statement<'_>>, Flaw<'_>> {
     let text = line.trim_matches(is_blank);
     if text.starts_with(['#', ';']) || text.is_empty() {
         return Ok(None);
@@ -103,29 +117,32 @@ fn statement(line: &str) -> Result<Option<Statement<'_>>, Problem<'_>> {
     if text.starts_with('[') {
         return match section(text) {
             Ok((tail, found)) if nothing_or_comment(tail) => Ok(Some(found)),
-            _ => Err(Problem::new(
+            _ => Err(Flaw::new(
                 text,
-                "this is no section",
-                "a section is written `[kind]` or `[kind name]`",
-                &[],
+                &[
+                    "this is no section",
+                    "a section is written `[kind]` or `[kind name]`",
+                ],
             )),
         };
     }
     let Ok((tail, key)) = key(text) else {
-        return Err(Problem::new(
+        return Err(Flaw::new(
             text,
-            "neither a section nor `key = value`",
-            "a comment begins with `#` or `;`",
-            &[],
+            &[
+                "neither a section nor `key = value`",
+                "a comment begins with `#` or `;`",
+            ],
         ));
     };
     let value = value(tail)?;
     if value.is_empty() {
-        return Err(Problem::new(
+        return Err(Flaw::new(
             key,
-            "`{0}` has no value",
-            "write `{0} = VALUE`, or remove the line for the default",
-            &[Argument::Text(key)],
+            &[
+                "`{0}` has no value",
+                "write `{0} = VALUE`, or remove the line for the default",
+            ],
         ));
     }
     Ok(Some(Statement::Entry { key, value }))
@@ -153,16 +170,17 @@ fn key(input: &str) -> IResult<&str, &str> {
 }
 
 /// A value: the words up to a comment or the end of the line.
-fn value(input: &str) -> Result<&str, Problem<'_>> {
+fn value(input: &str) -> Result<&str, Flaw<'_>> {
     let mut tail = input;
     while !nothing_or_comment(tail) {
         let trimmed = tail.trim_start_matches(is_blank);
         let Some((_, after)) = word(trimmed) else {
-            return Err(Problem::new(
+            return Err(Flaw::new(
                 trimmed,
-                "a quote is not closed",
-                "close it, or write `\\\"` for the character itself",
-                &[],
+                &[
+                    "a quote is not closed",
+                    "close it, or write `\\\"` for the character itself",
+                ],
             ));
         };
         tail = after;

@@ -2,7 +2,7 @@
 //! it suggests, which defaults it sets and what the manual must explain all
 //! come from here: a new key is one entry, and one field in the model.
 
-use super::diagnostic::Problem;
+use super::diagnostic::Told;
 use super::entry;
 use super::model::Release;
 use super::reader::Reader;
@@ -53,7 +53,7 @@ pub enum Absence {
 type Set<T> = for<'c, 'a> fn(&mut Reader<'c, 'a>, T);
 type SetText = for<'c, 'a> fn(&mut Reader<'c, 'a>, &'a str);
 type SetWords = for<'c, 'a> fn(&mut Reader<'c, 'a>, Words<'a>);
-type Read = for<'c, 'a> fn(&mut Reader<'c, 'a>, &'a str) -> Result<(), Problem<'a>>;
+type Read = for<'c, 'a> fn(&mut Reader<'c, 'a>, &'a str) -> Result<(), Told>;
 
 /// What a value may be, and where it goes.
 #[derive(Debug)]

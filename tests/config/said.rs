@@ -388,9 +388,9 @@ error: [check] has nothing to check
  2 | [check]
    | ^^^^^^^ add `process = NAME` or `exec = COMMAND`
 error: [node] takes no name
-  --> smena.ini:3:7
+  --> smena.ini:3:1
  3 | [node a]
-   |       ^ write `[node]`
+   | ^^^^^^^^ write `[node]`
 error: [check a/b] has nothing to check
   --> smena.ini:4:1
  4 | [check a/b]
