@@ -4,9 +4,9 @@
 //! A machine is a thread that has left the host's namespaces. What must happen
 //! there is sent to it as a closure: sockets opened by the thread stay in its
 //! network for whoever uses them later, and processes forked by it are born in
-//! its network, its mounts and its process ids. A box also has a process 1; it
-//! is killed by the kernel when the thread ends, and all others of the box with
-//! it, daemonised ones included.
+//! its network, its mounts and its process ids. A box also has a process 1, to
+//! which orphans fall; it is killed by the kernel when the thread ends, and all
+//! others of the box with it, daemonised ones included.
 
 use std::fs;
 use std::io;
@@ -14,6 +14,7 @@ use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use super::sys;
 
@@ -48,9 +49,10 @@ impl Machine {
             sys::mount_virtual("tmpfs", "/run")?;
             let mut first = Command::new("sleep");
             first.arg("infinity").stdin(Stdio::null());
-            // SAFETY: both calls are system calls and nothing else.
+            // SAFETY: these calls are system calls and nothing else.
             unsafe {
                 first.pre_exec(|| {
+                    sys::never_wait();
                     sys::die_with_parent()?;
                     sys::mount_virtual("proc", "/proc")
                 });
@@ -182,7 +184,15 @@ impl Drop for Machine {
     fn drop(&mut self) {
         if let Some(first) = &mut self.first {
             let _ = first.kill();
-            let _ = first.wait();
+            // Process 1 ends after all others of the box, and those that this
+            // process started end when their owner has waited for them, which
+            // may come later.
+            for _ in 0..100 {
+                if !matches!(first.try_wait(), Ok(None)) {
+                    break;
+                }
+                std::thread::sleep(Duration::from_millis(2));
+            }
         }
         drop(self.jobs.take());
         if let Some(thread) = self.thread.take() {

@@ -5,6 +5,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use super::json::Json;
@@ -72,43 +73,56 @@ impl Node {
 
     /// Starts `smena run` with this configuration.
     pub fn smena(&self, ini: &str) -> Daemon {
+        let command = self.smena_command(ini);
+        self.logged("smena", command)
+    }
+
+    /// `smena run` with this configuration, to be started by the caller.
+    pub fn smena_command(&self, ini: &str) -> Command {
         let path = self.file("smena.ini", ini);
-        self.daemon(
-            "smena",
-            SMENA,
-            &["run", "-c", path.to_str().expect("ASCII path")],
-        )
+        let mut command = Command::new(SMENA);
+        command.args(["run", "-c"]).arg(path);
+        command
     }
 
     /// Starts keepalived with this configuration.
     pub fn keepalived(&self, conf: &str) -> Daemon {
+        let command = self.keepalived_command(conf);
+        self.logged("keepalived", command)
+    }
+
+    /// keepalived with this configuration, to be started by the caller.
+    pub fn keepalived_command(&self, conf: &str) -> Command {
         let path = self.file("keepalived.conf", conf);
-        let path = path.to_str().expect("ASCII path");
-        let words = [
-            "-n",
-            "-P",
-            "-l",
-            "-D",
-            "-f",
-            path,
-            "-p",
-            "/run/ka.pid",
-            "-r",
-            "/run/ka-vrrp.pid",
-        ];
-        self.daemon("keepalived", "/usr/sbin/keepalived", &words)
+        let mut command = Command::new("/usr/sbin/keepalived");
+        command.args(["-n", "-P", "-l", "-D", "-f"]).arg(path);
+        // A file of an earlier run that was killed would only make it hesitate.
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        command
+            .arg("-p")
+            .arg(format!("/run/keepalived-{number}.pid"));
+        command
+            .arg("-r")
+            .arg(format!("/run/keepalived-vrrp-{number}.pid"));
+        command
     }
 
     /// Starts any program with its output in a file of the box's folder.
     pub fn daemon(&self, name: &str, program: &str, words: &[&str]) -> Daemon {
+        let mut command = Command::new(program);
+        command.args(words);
+        self.logged(name, command)
+    }
+
+    fn logged(&self, name: &str, mut command: Command) -> Daemon {
         let log = self.folder.join(format!("{name}.log"));
         let file = fs::OpenOptions::new()
             .create(true)
             .append(true)
             .open(&log)
             .expect("the lab's folder is writable");
-        let mut command = Command::new(program);
-        command.args(words).stdin(Stdio::null());
+        command.stdin(Stdio::null());
         command.stdout(file.try_clone().expect("a descriptor"));
         command.stderr(file);
         self.start(command, log)

@@ -21,6 +21,7 @@ unsafe extern "C" {
     fn prctl(option: c_int, ...) -> c_int;
     #[link_name = "kill"]
     fn libc_kill(pid: c_int, signal: c_int) -> c_int;
+    fn signal(number: c_int, handler: usize) -> usize;
     fn geteuid() -> u32;
     fn getegid() -> u32;
     fn socket(domain: c_int, kind: c_int, protocol: c_int) -> c_int;
@@ -124,6 +125,14 @@ pub fn die_with_parent() -> io::Result<()> {
     const PR_SET_PDEATHSIG: c_int = 1;
     // SAFETY: this option takes one integer.
     checked(unsafe { prctl(PR_SET_PDEATHSIG, SIGKILL as c_ulong) }).map(drop)
+}
+
+/// The calling process, and what it executes, lets the kernel reap its children.
+pub fn never_wait() {
+    const SIGCHLD: c_int = 17;
+    const SIG_IGN: usize = 1;
+    // SAFETY: ignoring a signal installs no handler.
+    unsafe { signal(SIGCHLD, SIG_IGN) };
 }
 
 /// Sends a signal to one process.
