@@ -7,6 +7,17 @@
 mod lab {
     mod harness;
 
+    mod addresses;
+    mod checks;
+    mod demo;
+    mod faults;
+    mod hooks;
     mod instruments;
+    mod interfaces;
+    mod openuds;
     mod pair;
+    mod peers;
+    mod rejects;
+    mod shell;
+    mod status;
 }

@@ -11,6 +11,7 @@ use super::sys;
 #[derive(Clone)]
 pub struct Forged {
     pub source: Ipv4Addr,
+    pub destination: Ipv4Addr,
     pub ttl: u8,
     pub version: u8,
     pub kind: u8,
@@ -33,6 +34,7 @@ impl Forged {
     pub fn version_2(source: Ipv4Addr, router: u8, priority: u8, address: Ipv4Addr) -> Forged {
         Forged {
             source,
+            destination: Ipv4Addr::new(224, 0, 0, 18),
             ttl: 255,
             version: 2,
             kind: 1,
@@ -67,7 +69,7 @@ impl Forged {
         let mut packet = vec![0x45, 0xc0, 0, 0, 0, 0, 0, 0, self.ttl, 112, 0, 0];
         packet[2..4].copy_from_slice(&(20 + pdu.len() as u16).to_be_bytes());
         packet.extend(self.source.octets());
-        packet.extend([224, 0, 0, 18]);
+        packet.extend(self.destination.octets());
         let sum = checksum(&packet);
         packet[10..12].copy_from_slice(&sum.to_be_bytes());
         packet.extend(pdu);

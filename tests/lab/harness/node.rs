@@ -55,6 +55,8 @@ impl Node {
     /// Writes a file into its folder.
     pub fn file(&self, name: &str, text: &str) -> PathBuf {
         let path = self.folder.join(name);
+        let folder = path.parent().expect("below the box's folder");
+        fs::create_dir_all(folder).expect("the lab's folder is writable");
         fs::write(&path, text).expect("the lab's folder is writable");
         path
     }

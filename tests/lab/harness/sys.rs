@@ -49,6 +49,7 @@ unsafe extern "C" {
     ) -> isize;
     fn pipe2(fds: *mut c_int, flags: c_int) -> c_int;
     fn ioctl(fd: c_int, request: c_ulong, ...) -> c_int;
+    fn fcntl(fd: c_int, command: c_int, ...) -> c_int;
 }
 
 pub const CLONE_NEWNS: c_int = 0x0002_0000;
@@ -264,4 +265,12 @@ pub fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     checked(unsafe { pipe2(fds.as_mut_ptr(), O_CLOEXEC) })?;
     // SAFETY: both descriptors are new and nobody else's.
     Ok(unsafe { (OwnedFd::from_raw_fd(fds[0]), OwnedFd::from_raw_fd(fds[1])) })
+}
+
+/// Whether reads and writes of the open file return at once.
+pub fn set_nonblocking(fd: &OwnedFd, on: bool) -> io::Result<()> {
+    const F_SETFL: c_int = 4;
+    const O_NONBLOCK: c_int = 0o4000;
+    // SAFETY: this command takes one integer.
+    checked(unsafe { fcntl(fd.as_raw_fd(), F_SETFL, if on { O_NONBLOCK } else { 0 }) }).map(drop)
 }

@@ -1,0 +1,116 @@
+//! The address itself: removed by hand, left behind, beside those of others.
+
+use std::time::{Duration, Instant};
+
+use super::harness::{Pace, eventually, scenario, sys};
+use super::pair::{LIMIT, VIP, expect_owner, smena_alone, smena_ini, smena_pair};
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+#[test]
+fn one_that_was_deleted_by_hand_is_put_back_and_announced() {
+    scenario(&[], Pace::Shared, MINUTE, |lab| {
+        let (a, _keeper) = smena_alone(lab, "");
+        std::thread::sleep(Duration::from_secs(1));
+        let deleted_at = Instant::now();
+        a.machine().ip("address del 10.0.0.49/32 dev eth0");
+        eventually(Duration::from_secs(2), "it was deleted and is back", || {
+            lab.watch.changes(VIP, deleted_at).len() >= 2
+        });
+        expect_owner(lab, "a");
+        assert_eq!(a.state("VI_01"), "MASTER");
+        eventually(Duration::from_secs(2), "it is announced again", || {
+            let frames = lab.capture.frames();
+            frames
+                .iter()
+                .any(|f| f.at > deleted_at && f.is_announcement())
+        });
+    });
+}
+
+#[test]
+fn one_that_somebody_keeps_deleting_ends_in_fault() {
+    scenario(&[], Pace::Shared, MINUTE, |lab| {
+        let ((a, _b), _keepers) = smena_pair(lab, "");
+        for _ in 0..20 {
+            if a.state("VI_01") != "MASTER" {
+                break;
+            }
+            if a.has("eth0", "10.0.0.49/32") {
+                a.machine().ip("address del 10.0.0.49/32 dev eth0");
+            }
+            std::thread::sleep(Duration::from_millis(150));
+        }
+        a.wait_state("VI_01", "FAULT", Duration::from_secs(2));
+        let router = a.router("VI_01");
+        assert!(!router["reason"].text().is_empty(), "{router:?}");
+        assert_eq!(a.status().0, Some(1));
+        // The other one has it then.
+        expect_owner(lab, "b");
+    });
+}
+
+#[test]
+fn what_an_earlier_run_left_is_removed_and_what_is_not_ours_stays() {
+    scenario(&[], Pace::Shared, MINUTE, |lab| {
+        let ((a, _b), (mut keeper, _other)) = smena_pair(lab, "lease = off");
+        a.machine().ip("address add 10.0.0.77/32 dev eth0");
+        keeper.signal(sys::SIGKILL);
+        keeper.wait(LIMIT);
+        // Without the lease it stays, as with keepalived.
+        assert!(lab.watch.wait_for(VIP, &["a", "b"], LIMIT));
+        let started_at = Instant::now();
+        let _keeper = a.smena(&smena_ini(90, "lease = off"));
+        assert!(lab.watch.wait_for(VIP, &["b"], Duration::from_secs(2)));
+        assert!(started_at.elapsed() < Duration::from_secs(2));
+        assert!(a.has("eth0", "10.0.0.77/32"));
+        assert!(a.has("eth0", "10.0.0.1/24"));
+        a.wait_state("VI_01", "BACKUP", LIMIT);
+    });
+}
+
+#[test]
+fn one_of_the_hosts_own_subnet_comes_and_goes_without_the_hosts() {
+    scenario(&[], Pace::Shared, MINUTE, |lab| {
+        let a = lab.node("a", &[]);
+        lab.judge_later(&a);
+        a.machine().ip("address add 10.0.0.1/24 dev eth0");
+        let ini = smena_ini(100, "").replace("10.0.0.49", "10.0.0.49/24");
+        let mut keeper = a.smena(&ini);
+        expect_owner(lab, "a");
+        keeper.signal(sys::SIGTERM);
+        keeper.wait(LIMIT);
+        assert!(lab.watch.wait_for(VIP, &[], LIMIT));
+        assert!(a.has("eth0", "10.0.0.1/24"));
+
+        // The same when the kernel takes it back by itself.
+        let mut keeper = a.smena(&ini);
+        expect_owner(lab, "a");
+        keeper.signal(sys::SIGKILL);
+        keeper.wait(LIMIT);
+        assert!(lab.watch.wait_for(VIP, &[], LIMIT));
+        assert!(a.has("eth0", "10.0.0.1/24"));
+    });
+}
+
+#[test]
+fn one_on_another_card_goes_there_and_labels_are_set() {
+    scenario(&[], Pace::Shared, MINUTE, |lab| {
+        let a = lab.node("a", &["10.0.0.1/24"]);
+        a.plug(&mut lab.switch, "eth1", &["10.0.1.1/24"]);
+        lab.judge_later(&a);
+        let more = "address = 10.0.1.49/24 dev eth1 label eth1:7\nexcluded_address = 10.0.0.50";
+        let _keeper = a.smena(&smena_ini(100, more));
+        expect_owner(lab, "a");
+        eventually(LIMIT, "the second card has its address", || {
+            a.has("eth1", "10.0.1.49/24")
+        });
+        assert!(a.has("eth0", "10.0.0.50/32"));
+        let shown = a.machine().ip("address show dev eth1");
+        assert!(shown.contains("eth1:7"), "{shown}");
+        // Two of the three are advertised: 8 + 2 * 4 + 8 bytes.
+        let frames = lab.capture.frames();
+        let advert = frames.iter().find(|f| f.advert().is_some());
+        assert_eq!(advert.expect("it advertises").bytes[14 + 20 + 3], 2);
+    });
+}

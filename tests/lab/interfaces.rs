@@ -1,0 +1,66 @@
+//! Interfaces that come late, go, and come again with another number.
+
+use std::time::Duration;
+
+use super::harness::{Pace, scenario};
+use super::pair::{LIMIT, VIP, expect_owner, smena_alone, smena_ini, smena_pair};
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+#[test]
+fn one_that_appears_after_the_start_is_used() {
+    scenario(&[], Pace::Shared, MINUTE, |lab| {
+        let a = lab.bare_node("a");
+        let _keeper = a.smena(&smena_ini(100, ""));
+        a.wait_state("VI_01", "FAULT", LIMIT);
+        assert_eq!(a.status().0, Some(1));
+        assert!(a.router("VI_01")["reason"].text().contains("eth0"));
+        lab.judge_later(&a);
+        a.plug(&mut lab.switch, "eth0", &["10.0.0.1/24"]);
+        expect_owner(lab, "a");
+        assert_eq!(a.state("VI_01"), "MASTER");
+        assert_eq!(a.status().0, Some(0));
+    });
+}
+
+#[test]
+fn one_that_is_deleted_and_made_again_is_used_again() {
+    scenario(&[], Pace::Shared, MINUTE, |lab| {
+        let ((a, b), _keepers) = smena_pair(lab, "");
+        lab.switch.remove(a.machine(), "eth0");
+        a.wait_state("VI_01", "FAULT", LIMIT);
+        expect_owner(lab, "b");
+        a.plug(&mut lab.switch, "eth0", &["10.0.0.1/24"]);
+        expect_owner(lab, "a");
+        b.wait_state("VI_01", "BACKUP", LIMIT);
+        // It must hear too: the groups were joined anew.
+        std::thread::sleep(Duration::from_secs(2));
+        assert_eq!(lab.watch.owners(VIP), ["a"]);
+    });
+}
+
+#[test]
+fn one_that_is_set_down_and_up_is_left_and_used_again() {
+    scenario(&[], Pace::Shared, MINUTE, |lab| {
+        let (a, _keeper) = smena_alone(lab, "");
+        a.machine().ip("link set eth0 down");
+        a.wait_state("VI_01", "FAULT", LIMIT);
+        assert!(lab.watch.wait_for(VIP, &[], LIMIT));
+        a.machine().ip("link set eth0 up");
+        expect_owner(lab, "a");
+        a.wait_state("VI_01", "MASTER", LIMIT);
+    });
+}
+
+#[test]
+fn one_without_an_address_of_its_own_waits_for_one() {
+    scenario(&[], Pace::Shared, MINUTE, |lab| {
+        let a = lab.node("a", &[]);
+        lab.judge_later(&a);
+        let _keeper = a.smena(&smena_ini(100, ""));
+        a.wait_state("VI_01", "FAULT", LIMIT);
+        std::thread::sleep(Duration::from_secs(1));
+        a.machine().ip("address add 10.0.0.1/24 dev eth0");
+        expect_owner(lab, "a");
+    });
+}
