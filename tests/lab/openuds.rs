@@ -65,8 +65,7 @@ fn haproxy(node: &Node) -> Daemon {
             bind 10.0.0.49:443
             default_backend back
         backend back
-            server udst1 10.0.0.87:443
-        ",
+            server udst1 10.0.0.87:443\n",
     );
     let cfg = cfg.to_str().expect("ASCII path");
     node.daemon("haproxy", "/usr/sbin/haproxy", &["-db", "-f", cfg])

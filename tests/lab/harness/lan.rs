@@ -3,6 +3,7 @@
 
 use std::io;
 use std::process::Command;
+use std::time::Duration;
 
 use super::machine::Machine;
 
@@ -40,6 +41,10 @@ impl Switch {
             "link add {card} type veth peer name {port} netns {thread}"
         ));
         self.plug(machine, &port, card, addresses);
+        super::eventually(Duration::from_secs(5), "the port forwards", || {
+            let shown = self.machine.ip(&format!("-d link show {port}"));
+            shown.contains("state forwarding")
+        });
     }
 
     /// Lays a cable to a new network card of a box.
