@@ -102,6 +102,16 @@ fn parse(source: &Source<'static>, config: &mut Config<'static>) -> config::Outc
     outcome
 }
 
+/// Compares the two halves of a pair, with the diagnostics on standard error.
+fn compare(one: (&Config<'_>, &Source<'_>), other: (&Config<'_>, &Source<'_>)) -> config::Outcome {
+    let mut output = Output::stderr();
+    let outcome = config::compare(one, other, &mut |diagnostic| {
+        let _ = write!(output, "{diagnostic}");
+    });
+    output.flush();
+    outcome
+}
+
 /// `smena run`.
 fn run(file: Option<&'static str>, invocation: &Invocation) -> i32 {
     match read(file, &TEXT, &CONFIG) {
@@ -166,15 +176,26 @@ fn script_user(config: &Config<'_>) -> Option<User> {
 fn check(file: Option<&'static str>, peer: Option<&'static str>) -> i32 {
     let own = read(file, &TEXT, &CONFIG);
     let other = peer.map(|peer| read(Some(peer), &PEER_TEXT, &PEER_CONFIG));
-    let Some((_, source, outcome)) = own else {
+    let Some((config, source, mut outcome)) = own else {
         return WRONG;
     };
-    let mut files = [Some((source, outcome)), None];
-    match other {
-        None => {}
+    let other = match other {
         Some(None) => return WRONG,
-        Some(Some((_, source, outcome))) => files[1] = Some((source, outcome)),
+        Some(other) => other,
+        None => None,
+    };
+    // Halves with errors of their own say nothing about the pair.
+    if let Some((peer_config, peer_source, peer_outcome)) = &other
+        && outcome.errors + peer_outcome.errors == 0
+    {
+        let pair = compare((config, &source), (peer_config, peer_source));
+        outcome.errors += pair.errors;
+        outcome.warnings += pair.warnings;
     }
+    let files = [
+        Some((source, outcome)),
+        other.map(|(_, source, outcome)| (source, outcome)),
+    ];
     if files
         .iter()
         .flatten()
