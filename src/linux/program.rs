@@ -208,7 +208,6 @@ fn check(file: Option<&'static str>, peer: Option<&'static str>) -> i32 {
     for (source, outcome) in files.iter().flatten() {
         let _ = match outcome.warnings {
             0 => writeln!(output, "{}: ok", source.file),
-            1 => writeln!(output, "{}: ok, 1 warning", source.file),
             n => writeln!(output, "{}: ok, {n} warnings", source.file),
         };
         if outcome.warnings > 0 {
