@@ -24,6 +24,7 @@ use crate::check::Check;
 use crate::config::Config;
 use crate::event::{Action, Actions, CheckId, Event, InterfaceId, Link, LocalAddress, RouterId};
 use crate::hook::Hook;
+#[cfg(debug_assertions)]
 use crate::mutation::Broken;
 use crate::vrrp::{Names, Reason, Role, Router};
 use crate::wire::Reject;

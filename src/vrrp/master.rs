@@ -2,6 +2,8 @@
 //! times, other masters, and addresses that somebody takes away
 //! (RFC 9568 section 6.4.3).
 
+use core::net::IpAddr;
+
 use super::state::Master;
 use super::{Heard, Reason, Router, State, since};
 use crate::event::{Action, Actions, Errno};
@@ -71,7 +73,10 @@ impl Router {
             return;
         }
         let ties = !self.broken.is(Mutation::NoTieBreak);
-        let higher_address = ties && self.source.is_some_and(|source| heard.source > source);
+        let higher_address = ties
+            && self
+                .source
+                .is_some_and(|source| outranks(heard.source, source));
         if heard.priority > own || (heard.priority == own && higher_address) {
             self.heard = Some((heard.source, now));
             if self.settings.version == Version::V3 {
@@ -152,5 +157,15 @@ impl Router {
     pub(super) fn renew_at(&self, master: &Master) -> Option<Instant> {
         let leased = self.settings.lease > Duration::ZERO && !self.broken.is(Mutation::NoRenewal);
         leased.then(|| master.renewed_at + self.settings.lease / 2)
+    }
+}
+
+/// The tie-break among equal priorities: the higher address, as an unsigned
+/// number in network order (RFC 9568 section 6.4.3). Both are of one family.
+fn outranks(theirs: IpAddr, ours: IpAddr) -> bool {
+    match (theirs, ours) {
+        (IpAddr::V4(theirs), IpAddr::V4(ours)) => theirs.to_bits() > ours.to_bits(),
+        (IpAddr::V6(theirs), IpAddr::V6(ours)) => theirs.to_bits() > ours.to_bits(),
+        (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
     }
 }
