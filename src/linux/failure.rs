@@ -9,7 +9,6 @@ use rustix::io::Errno;
 use super::text::Text;
 
 /// A system call that failed, with what is needed to say so.
-
 pub struct Failure {
     /// The system call, such as `bind`.
     pub call: &'static str,

@@ -64,7 +64,7 @@ pub fn ends_with_keeper(call: &HookCall) -> bool {
 
 /// Why a hook is not run.
 pub enum Refused {
-    /// A file or folder that its group or others can write.
+    /// A file or folder that its group or others can write, and its mode.
     Writable(Text<160>, u32),
     /// A folder of a user who is neither root nor the file's owner.
     Owner(Text<160>, u32),
@@ -83,8 +83,14 @@ impl fmt::Display for Refused {
                 let path = path.as_str();
                 write!(
                     f,
-                    "others than owner and root can write {path} (mode {mode:o}): chmod go-w {path}"
-                )
+                    "others than owner and root can write {path} (mode {mode:o}): "
+                )?;
+                if mode & STICKY != 0 {
+                    // Made for everybody to write, and to stay so.
+                    f.write_str("move the hook elsewhere")
+                } else {
+                    write!(f, "chmod go-w {path}")
+                }
             }
             Refused::Owner(path, uid) => {
                 let path = path.as_str();
@@ -99,7 +105,9 @@ impl fmt::Display for Refused {
                 write!(f, "{path} is not executable: chmod +x {path}")
             }
             Refused::NotAFile(path) => write!(f, "{} is no regular file", path.as_str()),
-            Refused::System(call, errno) => write!(f, "{call}: {}", Reason(*errno)),
+            Refused::System(call, errno) => {
+                write!(f, "{call}: {}: check the path", Reason(*errno))
+            }
         }
     }
 }
@@ -139,6 +147,8 @@ const TOO_LONG: Refused = Refused::System("open", Errno::NAMETOOLONG);
 
 /// The permission bits that let group and others write.
 const OTHERS_WRITE: u32 = 0o022;
+/// The bit of a folder that keeps others from removing what is not theirs.
+const STICKY: u32 = 0o1000;
 /// The bits of a mode that `chmod` knows.
 const MODE_BITS: u32 = 0o7777;
 

@@ -10,7 +10,7 @@ const LINE_MAX: usize = 240;
 /// Lines of one child that are logged in a second.
 const LINES_MAX: u32 = 50;
 /// Bytes of one child that are read in a second.
-const BYTES_MAX: u32 = 256 * 1024;
+const BYTES_MAX: u32 = 4 * 1024 * 1024;
 /// The length of a period.
 const PERIOD: Duration = Duration::from_secs(1);
 

@@ -28,7 +28,7 @@ use super::spawn::{self, Program, Setting};
 use super::syscall::{self, Fork};
 use super::text::{Escaped, Text};
 use super::user::User;
-use super::{hook, scan};
+use super::{hook, output, scan};
 
 /// The most children: one for each check and one for each router's hook.
 const CHILDREN_MAX: usize = board::CHECKS_MAX + board::ROUTERS_MAX;
@@ -364,7 +364,9 @@ impl<'a> Children<'a> {
                 } else {
                     Outcome::Failure
                 };
-                answer(outcome, format_args!("{failure}"));
+                // Status has room for a short text; the whole of it goes to the log.
+                answer(outcome, format_args!("{}", Reason(failure.errno)));
+                output::complain(format_args!("not started: {failure}"));
                 1
             }
         }
@@ -394,7 +396,7 @@ impl<'a> Children<'a> {
         };
         let file = Text::<1024>::of(format_args!("{file}"));
         if let Err(refused) = hook::judge(file.as_str()) {
-            return refuse(format_args!("{refused}"));
+            return refuse(format_args!("{}: {refused}", file.as_str()));
         }
         let mut memory = [0; spawn::STRINGS_MAX];
         let mut program = Program::new(&mut memory);
