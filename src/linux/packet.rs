@@ -28,9 +28,14 @@ const MAC_LENGTH: u8 = 6;
 /// The protocol number of VRRP.
 const VRRP: u32 = 112;
 
-/// A packet socket bound to one interface.
+/// A packet socket, bound to one interface at a time.
+///
+/// The kernel lets a close wait for every processor, some 10 ms, and the first
+/// bind for none. So a port whose interface is gone is kept for the next one.
 pub struct Port {
     fd: OwnedFd,
+    protocol: u16,
+    /// The interface; 0: none.
     index: u32,
 }
 
@@ -45,12 +50,12 @@ pub enum Received {
 }
 
 impl Port {
-    /// A port on the interface with this index that receives a family's
-    /// protocol 112, or nothing at all: then it can only send.
-    pub fn open(name: &str, index: u32, receives: Option<Family>) -> Result<Port, Failure> {
+    /// A port on no interface yet that receives a family's protocol 112, or
+    /// nothing at all: then it can only send.
+    pub fn open(receives: Option<Family>) -> Result<Port, Failure> {
         let refused = |call, errno| {
             let mend = "run as root, or with CAP_NET_RAW";
-            Failure::new(call, format_args!("AF_PACKET on {name}"), errno, mend)
+            Failure::new(call, format_args!("AF_PACKET"), errno, mend)
         };
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         // Without a protocol it receives nothing until it is bound, so no
@@ -64,10 +69,28 @@ impl Port {
         // Best effort: it takes CAP_NET_ADMIN.
         let priority = PRIORITY_CONTROL.to_ne_bytes();
         let _ = socket::setsockopt(fd.as_fd(), SOL_SOCKET, SO_PRIORITY, &priority);
-        let protocol = receives.map_or(0, ethertype);
-        socket::bind(fd.as_fd(), &address(index, protocol, [0; 6]))
-            .map_err(|errno| refused("bind", errno))?;
-        Ok(Port { fd, index })
+        Ok(Port {
+            fd,
+            protocol: receives.map_or(0, ethertype),
+            index: 0,
+        })
+    }
+
+    /// Binds it to the interface with this index.
+    pub fn bind(&mut self, index: u32) -> Result<(), Failure> {
+        if self.index != index {
+            let to = address(index, self.protocol, [0; 6]);
+            socket::bind(self.fd(), &to).map_err(|errno| {
+                Failure::new("bind", format_args!("AF_PACKET to {index}"), errno, "")
+            })?;
+            self.index = index;
+        }
+        Ok(())
+    }
+
+    /// Its interface is gone: nothing that it still receives counts.
+    pub fn park(&mut self) {
+        self.index = 0;
     }
 
     /// The descriptor.

@@ -116,6 +116,10 @@ impl<'a> Door<'a> {
         let Err(errno) = sent else {
             return;
         };
+        if matches!(errno, Errno::NETDOWN | Errno::NXIO | Errno::NODEV) {
+            // The link is down or gone, which is known and told.
+            return;
+        }
         self.send_errors = self.send_errors.saturating_add(1);
         // The first, the second, the fourth...: few lines, none forgotten.
         if self.send_errors.is_power_of_two() {
@@ -124,11 +128,11 @@ impl<'a> Door<'a> {
         }
     }
 
-    /// Opens what the link needs, and closes what was another's.
+    /// Opens what the link needs, and parts from what was another's.
     pub fn follow(&mut self, link: Option<Link>, epoll: BorrowedFd<'_>) -> Followed {
         let index = link.map_or(0, |link| link.index);
         if self.index != index {
-            self.close(epoll);
+            self.close();
             self.deaf = false;
         }
         if index == 0 {
@@ -138,7 +142,7 @@ impl<'a> Door<'a> {
             if !self.deaf {
                 log::error!("{}: cannot listen: {failure}", self.name);
             }
-            self.close(epoll);
+            self.close();
             self.deaf = true;
             return Followed::Deaf;
         }
@@ -155,8 +159,8 @@ impl<'a> Door<'a> {
         let fresh = self.index == 0;
         self.index = index;
         let carries_only = self.sides.iter().all(|side| !side.wanted);
-        if carries_only && self.sides[0].port.is_none() {
-            self.sides[0].port = Some(Port::open(self.name, index, None)?);
+        if carries_only {
+            open_port(&mut self.sides[0].port, None)?.bind(index)?;
         }
         let sides = self.sides.iter_mut().zip(FAMILIES);
         for (token, (side, family)) in (self.token..).zip(sides) {
@@ -170,30 +174,35 @@ impl<'a> Door<'a> {
                     Err(_) => {}
                 }
             }
-            if side.port.is_none() {
-                let port = Port::open(self.name, index, Some(family))?;
+            let new = side.port.is_none();
+            let port = open_port(&mut side.port, Some(family))?;
+            if new {
                 add(epoll, port.fd(), token)?;
-                side.port = Some(port);
-                side.waiting = PACKETS_MAX;
             }
+            port.bind(index)?;
         }
         Ok(())
     }
 
-    /// Closes everything.
-    fn close(&mut self, epoll: BorrowedFd<'_>) {
+    /// Leaves the interface.
+    fn close(&mut self) {
         self.index = 0;
         self.promoted = false;
         self.send_errors = 0;
         for side in &mut self.sides {
-            if let Some(port) = side.port.take().filter(|_| side.wanted) {
-                // A child that is yet to exec holds the socket open, and with
-                // it epoll would keep reporting it.
-                let _ = epoll::delete(epoll, port.fd());
+            if let Some(port) = &mut side.port {
+                port.park();
             }
             side.member = None;
-            side.waiting = 0;
         }
+    }
+}
+
+/// The port that is there, or a new one.
+fn open_port(port: &mut Option<Port>, receives: Option<Family>) -> Result<&mut Port, Failure> {
+    match port {
+        Some(port) => Ok(port),
+        None => Ok(port.insert(Port::open(receives)?)),
     }
 }
 

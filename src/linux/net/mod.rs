@@ -72,6 +72,8 @@ pub struct Net<'a> {
     turn: usize,
     /// Routers whose addresses the kernel refused, yet to be told.
     refused: Vec<(RouterId, Errno), { board::ROUTERS_MAX }>,
+    /// Kept, because closing it would take longer than all the rest of opening.
+    _probe: Port,
 }
 
 /// An event whose packet, if any, is in the buffer.
@@ -94,9 +96,9 @@ impl<'a> Net<'a> {
     ) -> Result<Net<'a>, Failure> {
         let names = node.interfaces().iter().map(|interface| interface.name);
         let watch = Watch::open(names, &mut memory.watch)?;
-        // Ports are opened as interfaces come, so that a missing right shows
-        // only then; a port on no interface shows it now.
-        drop(Port::open("no interface", 0, None)?);
+        // Ports are opened as interfaces come; this one only shows now whether
+        // that will be allowed.
+        let probe = Port::open(None)?;
         door::add(epoll, watch.fd(), TOKEN)?;
         let mut doors = Vec::new();
         for (interface, at) in node.interfaces().iter().zip(0..) {
@@ -109,6 +111,7 @@ impl<'a> Net<'a> {
             doors,
             turn: 0,
             refused: Vec::new(),
+            _probe: probe,
         })
     }
 
