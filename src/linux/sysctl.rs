@@ -2,86 +2,98 @@
 //! and the one that is asked while running. A setting that is refused is told
 //! and never fatal.
 
-use core::fmt::Write as _;
+use core::ffi::CStr;
+use core::fmt;
 
-use heapless::String;
 use rustix::fs::{Mode, OFlags, open};
 use rustix::io::{Errno, read, write};
 
 use smena::config::Sysctl;
 
 use super::failure::Failure;
+use super::text::Text;
 
-/// The longest path: the names of the kernel are far shorter.
-const PATH_MAX: usize = 192;
+/// A path; the kernel's are far shorter.
+type Path = Text<192>;
 
 /// Writes one setting.
 ///
 /// # Errors
 /// The file that refused it, and what to do.
 pub fn set(sysctl: &Sysctl<'_>) -> Result<(), Failure> {
-    let path = path_of(sysctl.name).ok_or_else(|| {
-        Failure::new(
-            "open",
-            format_args!("{}", sysctl.name),
-            Errno::INVAL,
-            MEND_NAME,
-        )
-    })?;
-    let refused = |call, path: &str, errno| {
+    let mut path = path_of(sysctl.name);
+    let mut call = "open";
+    let done = match path.as_c_str() {
+        Some(path) => put(path, sysctl.value, &mut call),
+        None => Err(Errno::NAMETOOLONG),
+    };
+    done.map_err(|errno| {
         let mend = match errno {
-            Errno::NOENT => MEND_NAME,
             Errno::ROFS => "mount /proc/sys writable, or set it from outside this container",
             Errno::INVAL => "the kernel does not take this value",
-            _ => "run as root",
+            Errno::ACCESS | Errno::PERM => "run as root",
+            _ => "check the name; its module may not be loaded",
         };
-        Failure::new(call, format_args!("{path}"), errno, mend)
-    };
-    let flags = OFlags::WRONLY | OFlags::CLOEXEC;
-    let fd =
-        open(path.as_str(), flags, Mode::empty()).map_err(|errno| refused("open", &path, errno))?;
-    // The kernel takes a value in one write only.
-    write(&fd, sysctl.value.as_bytes()).map_err(|errno| refused("write", &path, errno))?;
-    Ok(())
+        Failure::new(call, format_args!("{}", path.as_str()), errno, mend)
+    })
 }
-
-const MEND_NAME: &str = "check the name; its module may not be loaded";
 
 /// Whether this host forwards IPv6 from an interface, which its neighbour
 /// advertisements must say.
 pub fn forwards_ipv6(interface: &str) -> bool {
-    let mut path: String<PATH_MAX> = String::new();
-    let written = write!(path, "/proc/sys/net/ipv6/conf/{interface}/forwarding");
-    if written.is_err() {
-        return false;
+    let mut path = Path::of(format_args!(
+        "/proc/sys/net/ipv6/conf/{interface}/forwarding"
+    ));
+    let mut first = [b'0'];
+    if let Some(path) = path.as_c_str()
+        && let Ok(file) = open(path, OFlags::CLOEXEC, Mode::empty())
+    {
+        let _ = read(&file, &mut first);
     }
-    let Ok(fd) = open(
-        path.as_str(),
-        OFlags::RDONLY | OFlags::CLOEXEC,
-        Mode::empty(),
-    ) else {
-        return false;
-    };
-    let mut first = [0];
-    matches!(read(&fd, &mut first), Ok(1)) && first != *b"0"
+    first != *b"0"
+}
+
+fn put(path: &CStr, value: &str, call: &mut &'static str) -> Result<(), Errno> {
+    let file = open(path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
+    *call = "write";
+    // The kernel takes a value in one write only.
+    write(&file, value.as_bytes())?;
+    Ok(())
 }
 
 /// The file of a setting. A dot parts, and a slash stands for a dot inside a
 /// part, such as in `net.ipv4.conf.eth0/1.forwarding`; a name that has a slash
-/// before any dot is taken the other way round. `None`: it leads elsewhere.
-fn path_of(name: &str) -> Option<String<PATH_MAX>> {
-    let slashes_part = name
-        .find(['.', '/'])
-        .is_some_and(|at| name.as_bytes()[at] == b'/');
-    let mut path = String::try_from("/proc/sys/").ok()?;
-    for letter in name.chars() {
-        let letter = match letter {
-            '.' if !slashes_part => '/',
-            '/' if !slashes_part => '.',
-            letter => letter,
-        };
-        path.push(letter).ok()?;
+/// before any dot is taken the other way round. One that leads elsewhere leads
+/// to no file.
+fn path_of(name: &str) -> Path {
+    let mut marks = name.bytes().filter(|byte| matches!(byte, b'.' | b'/'));
+    let dots_part = marks.next() != Some(b'/');
+    let mut path = Path::of(format_args!("/proc/sys"));
+    let mut rest = name;
+    let mut mark = "/";
+    loop {
+        let end = rest.bytes().position(|byte| matches!(byte, b'.' | b'/'));
+        let (part, next) = rest.split_at(end.unwrap_or(rest.len()));
+        let _ = fmt::write(&mut path, format_args!("{mark}{part}"));
+        match next.as_bytes().first() {
+            None => break,
+            Some(byte) => {
+                mark = if (*byte == b'.') == dots_part {
+                    "/"
+                } else {
+                    "."
+                }
+            }
+        }
+        rest = next.get(1..).unwrap_or_default();
     }
-    let climbs = path.split('/').any(|part| part == "..");
-    (!climbs).then_some(path)
+    if path
+        .as_str()
+        .as_bytes()
+        .windows(2)
+        .any(|pair| pair == b"..")
+    {
+        return Path::new();
+    }
+    path
 }
