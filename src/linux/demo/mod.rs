@@ -218,8 +218,13 @@ impl Show {
         let screen = &mut self.stage.screen;
         screen.print(format_args!("{FIRST_WORDS}"));
         let text = Text::<1024>::of(format_args!("{file}"));
-        for line in text.as_str().lines() {
-            screen.print(format_args!("    {line}\n"));
+        for line in text
+            .as_str()
+            .as_bytes()
+            .split_inclusive(|byte| *byte == b'\n')
+        {
+            let line = core::str::from_utf8(line).unwrap_or_default();
+            screen.print(format_args!("    {line}"));
         }
     }
 

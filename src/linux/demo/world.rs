@@ -10,6 +10,7 @@
 //! nobody.
 #![allow(unsafe_code)]
 
+use core::ffi::CStr;
 use core::fmt;
 
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -52,7 +53,7 @@ const SWITCHES: [(&str, u8, &str); 3] = [
 ];
 
 /// Where the root directory can be mounted; any folder will do.
-const FOLDERS: [&str; 5] = ["/tmp", "/run", "/mnt", "/var", "/dev/shm"];
+const FOLDERS: [&CStr; 5] = [c"/tmp", c"/run", c"/mnt", c"/var", c"/dev/shm"];
 
 /// A network namespace.
 pub struct Network(OwnedFd);
@@ -98,26 +99,41 @@ pub fn leave_machine() -> Result<(), Failure> {
     Ok(())
 }
 
+/// What is being done, for the message when it is refused.
+struct Step {
+    call: &'static str,
+    object: &'static str,
+}
+
 /// Makes a root directory of its own: `/smena`, this binary, beside the
 /// machine's `/proc` and `/dev`.
 pub fn make_root() -> Result<(), Failure> {
-    const SELF: &str = "/proc/self/exe";
-    let binary = open(SELF, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
-        .map_err(|errno| refused("open", SELF, errno))?;
+    let mut step = Step {
+        call: "open",
+        object: "/proc/self/exe",
+    };
+    try_root(&mut step).map_err(|errno| refused(step.call, step.object, errno))
+}
+
+fn try_root(step: &mut Step) -> Result<(), Errno> {
+    let binary = open(c"/proc/self/exe", OFlags::CLOEXEC, Mode::empty())?;
     // What is mounted from here on stays in this namespace.
-    let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
-    mount_change("/", private).map_err(|errno| refused("mount", "/ as private", errno))?;
-    let folder = mount_memory()?;
-    for shared in ["/proc", "/dev"] {
-        let to = Text::<64>::of(format_args!("{folder}{shared}"));
-        mkdir(to.as_str(), Mode::from_bits_truncate(0o755))
-            .map_err(|errno| refused("mkdir", shared, errno))?;
-        mount_bind_recursive(shared, to.as_str())
-            .map_err(|errno| refused("mount", shared, errno))?;
+    (step.call, step.object) = ("mount", "/ as private");
+    mount_change(
+        c"/",
+        MountPropagationFlags::PRIVATE | MountPropagationFlags::REC,
+    )?;
+    (step.call, step.object) = ("mount", "tmpfs");
+    chdir(mount_memory()?)?;
+    for (shared, here) in [(c"/proc", c"proc"), (c"/dev", c"dev")] {
+        step.object = here.to_str().unwrap_or_default();
+        mkdir(here, Mode::from_bits_truncate(0o755))?;
+        mount_bind_recursive(shared, here)?;
     }
-    chdir(folder).map_err(|errno| refused("chdir", folder, errno))?;
-    chroot(".").map_err(|errno| refused("chroot", folder, errno))?;
-    copy(binary.as_fd()).map_err(|errno| refused("write", "/smena", errno))
+    (step.call, step.object) = ("chroot", "tmpfs");
+    chroot(c".")?;
+    (step.call, step.object) = ("write", "/smena");
+    copy(binary.as_fd())
 }
 
 /// Writes a small file into the root directory, or one of the kernel's.
@@ -130,21 +146,21 @@ pub fn put(path: &str, text: fmt::Arguments<'_>) -> Result<(), Failure> {
 }
 
 /// Mounts a file system in memory over the first folder that there is.
-fn mount_memory() -> Result<&'static str, Failure> {
+fn mount_memory() -> Result<&'static CStr, Errno> {
     let mut answer = Errno::NOENT;
     for folder in FOLDERS {
-        match mount("tmpfs", folder, "tmpfs", MountFlags::NOSUID, c"mode=755") {
+        match mount(c"tmpfs", folder, c"tmpfs", MountFlags::NOSUID, c"mode=755") {
             Ok(()) => return Ok(folder),
             Err(errno) => answer = errno,
         }
     }
-    Err(refused("mount", "tmpfs", answer))
+    Err(answer)
 }
 
 /// Copies this binary to `/smena`.
 fn copy(from: BorrowedFd<'_>) -> Result<(), Errno> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::CLOEXEC;
-    let to = open("/smena", flags, Mode::from_bits_truncate(0o755))?;
+    let to = open(c"/smena", flags, Mode::from_bits_truncate(0o755))?;
     let mut buffer = [0; 4096];
     loop {
         let length = read(from, &mut buffer)?;
