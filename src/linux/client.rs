@@ -12,9 +12,9 @@ use super::output::{self, complain, write_all};
 
 /// Exit code: not running, or unreadable.
 const NOT_RUNNING: i32 = 3;
-/// How long the keeper may be silent. Its answers come within microseconds;
-/// with eight other readers at once they may take longer.
-const PATIENCE: core::time::Duration = core::time::Duration::from_secs(10);
+/// How long the keeper may be silent. Its answers come within a millisecond;
+/// behind eight slow readers at once they may take longer.
+const PATIENCE: core::time::Duration = core::time::Duration::from_secs(7);
 
 /// Asks the keeper at a socket, prints its answer, and returns the exit code.
 pub fn ask(path: &str, question: &str) -> i32 {
@@ -78,9 +78,11 @@ fn try_ask(path: &str, question: &str) -> Result<i32, Trouble> {
 fn open(path: &str) -> Result<OwnedFd, Errno> {
     let address = SocketAddrUnix::new(path)?;
     let socket = control::stream()?;
-    connect(&socket, &address)?;
     rustix::io::ioctl_fionbio(&socket, false)?;
+    // A full queue of connections is waited for, too; that is sending.
+    set_socket_timeout(&socket, Timeout::Send, Some(PATIENCE))?;
     set_socket_timeout(&socket, Timeout::Recv, Some(PATIENCE))?;
+    connect(&socket, &address)?;
     Ok(socket)
 }
 

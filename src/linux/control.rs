@@ -35,8 +35,12 @@ use super::{log as logger, spawn};
 pub const TOKENS: u64 = 10;
 /// Connections at once; further ones wait to be accepted.
 const CONNECTIONS_MAX: usize = 8;
-/// How long a connection may take, each for its question and its answer.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// Connections that the kernel keeps for us when all are in use.
+const BACKLOG: i32 = 64;
+/// How long a question may take to come.
+const QUESTION_PATIENCE: Duration = Duration::from_secs(1);
+/// How long an answer may take to be read.
+const ANSWER_PATIENCE: Duration = Duration::from_secs(5);
 /// The longest question in bytes.
 const QUESTION_MAX: usize = 128;
 
@@ -91,7 +95,7 @@ impl<'a> Control<'a> {
         } else {
             bound.map_err(|errno| fail("bind", errno, mend_of_bind(errno)))?;
         }
-        listen(&listener, CONNECTIONS_MAX as i32).map_err(|errno| fail("listen", errno, ""))?;
+        listen(&listener, BACKLOG).map_err(|errno| fail("listen", errno, ""))?;
         drop(lock);
         let token = EventData::new_u64(TOKENS);
         epoll::add(epoll, &listener, token, EventFlags::IN)
@@ -180,7 +184,7 @@ impl<'a> Control<'a> {
                     socket,
                     line: [0; QUESTION_MAX],
                     length: 0,
-                    until: now + PATIENCE,
+                    until: now + QUESTION_PATIENCE,
                 };
             }
         }
@@ -238,7 +242,7 @@ impl<'a> Control<'a> {
                 self.connections[at] = Connection::Answering {
                     pid,
                     pidfd,
-                    until: now + PATIENCE,
+                    until: now + ANSWER_PATIENCE,
                     killed: false,
                 };
             }

@@ -143,6 +143,9 @@ impl Keeper<'_, '_> {
         self.take_network(now);
         self.poll(now);
         for event in waiting.iter() {
+            // What follows may fork, which takes a while; a deadline that comes
+            // meanwhile does not wait for all of it.
+            self.poll(clock::now());
             match event.data.u64() {
                 TIMER => {}
                 SIGNALS => self.take_signals(now),
