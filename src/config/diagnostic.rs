@@ -338,3 +338,68 @@ impl<'a> Findings<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::string::{String, ToString};
+    use std::vec::Vec;
+
+    use super::*;
+
+    const TEXT: Source<'_> = Source {
+        file: "f",
+        text: b"abc",
+        others_can_read: false,
+    };
+
+    fn filled(argument: Argument<'_>) -> String {
+        let problem = Problem::new(b"", &["{0}", ""], &[argument]);
+        let text = Diagnostic::new(Severity::Error, TEXT, problem).to_string();
+        let (first, _) = text.split_once('\n').unwrap();
+        first.strip_prefix("error: ").unwrap().to_string()
+    }
+
+    #[test]
+    fn durations_are_shown_as_they_may_be_written() {
+        for (micros, shown) in [
+            (0, "0s"),
+            (500, "0.5ms"),
+            (10_000, "10ms"),
+            (1_000_000, "1s"),
+            (1_050_000, "1.05s"),
+            (40_950_000, "40.95s"),
+            (60_000_000, "1m"),
+            (90_000_000, "90s"),
+            (86_400_000_000, "24h"),
+        ] {
+            assert_eq!(filled(Argument::Time(Duration::from_micros(micros))), shown);
+        }
+    }
+
+    #[test]
+    fn choices_and_long_or_strange_texts() {
+        assert_eq!(filled(Argument::OneOf(&["a", "b", "c"])), "`a`, `b` or `c`");
+        assert_eq!(filled(Argument::Text("a\x1bb")), "a\\x1bb");
+        let long = "x".repeat(100);
+        assert_eq!(filled(Argument::Text(&long)).len(), 64 + 3);
+    }
+
+    #[test]
+    fn problems_are_told_in_the_order_of_the_file() {
+        let text: String = "a\n".repeat(DIAGNOSTICS_MAX + 8);
+        let source = Source {
+            text: text.as_bytes(),
+            ..TEXT
+        };
+        let mut findings = Findings::new();
+        // From the end to the start, so that the last ones make room.
+        for line in text.split_inclusive('\n').rev() {
+            findings.error(line, &["", ""], &[]);
+        }
+        let mut lines = Vec::new();
+        findings.tell(&source, &mut |diagnostic| lines.push(diagnostic.place()));
+        assert_eq!(lines.pop(), Some(None), "the number of the others");
+        let expected = (1..=DIAGNOSTICS_MAX as u32).map(|line| Some((line, 1)));
+        assert!(lines.into_iter().eq(expected));
+    }
+}

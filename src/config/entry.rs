@@ -294,7 +294,7 @@ pub(super) fn no_shell_words<'a>(
 ) -> Read {
     for word in words {
         let word = word.as_written();
-        let begins = ["&", "|", ">", "<", "1>", "2>", "$(", "`", "'", "~"];
+        let begins = ["&", "|", ">", "<", "1>", "2>", "$", "`", "'", "~"];
         if begins.iter().any(|&b| word.starts_with(b)) || word.ends_with(';') {
             return Err(f.error(
                 word,

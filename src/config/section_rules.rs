@@ -174,11 +174,12 @@ impl<'a> Reader<'_, 'a> {
         // Commands run in `/`, so a path that is neither absolute nor a mere
         // name is hardly what was meant.
         let mut characters = program.chars();
-        if characters.next() != Some('/') && characters.any(|c| c == '/') {
+        let first = characters.next();
+        if first.is_none() || first != Some('/') && characters.any(|c| c == '/') {
             self.findings.error(
                 program.as_written(),
                 &[
-                    "the command of `exec` has a relative path",
+                    "the command of `exec` is no absolute path",
                     "begin it with `/`",
                 ],
                 &[],

@@ -136,7 +136,7 @@ fn statement(line: &str) -> Result<Option<Statement<'_>>, Flaw<'_>> {
         ));
     };
     let value = value(tail)?;
-    if value.is_empty() {
+    if matches!(value, "" | "\"\"") {
         return Err(Flaw::new(
             key,
             &[
@@ -214,4 +214,41 @@ pub(super) fn find<'a>(text: &'a [u8], kind: &str, name: &str, key: &str, nth: u
     });
     let mut values = entries.filter(|(k, _)| *k == key).map(|(_, value)| value);
     values.nth(nth).or(header).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::vec::Vec;
+
+    use super::*;
+
+    #[test]
+    fn a_file_is_read_as_it_was_written() {
+        let text = b"\xef\xbb\xbf; first\r\n[ node ]\r\n\tname=gw-a;b # end\r\n\r\n\
+            [vrrp VI_01] ; one\n a = \"x ; y\" z ;\n=\nb = c";
+        let read: Vec<_> = Statements::new(text).map(Result::ok).collect();
+        let section = |header, kind, name| Some(Statement::Section { header, kind, name });
+        let entry = |key, value| Some(Statement::Entry { key, value });
+        let expected = [
+            section("[ node ]", "node", ""),
+            entry("name", "gw-a;b"),
+            section("[vrrp VI_01]", "vrrp", "VI_01"),
+            entry("a", "\"x ; y\" z"),
+            None,
+            entry("b", "c"),
+        ];
+        assert_eq!(read, expected);
+    }
+
+    #[test]
+    fn a_value_is_found_again_where_it_stands() {
+        let text = b"[vrrp a]\nx = 1\n[vrrp b]\nx = 2\nx = 3\n[check b]\nx = 4\ny = 5\n";
+        assert_eq!(find(text, "vrrp", "b", "x", 0), "2");
+        assert_eq!(find(text, "vrrp", "b", "x", 1), "3");
+        assert_eq!(find(text, "check", "b", "x", 0), "4");
+        // What is not there is looked for in its section.
+        assert_eq!(find(text, "vrrp", "b", "y", 0), "[vrrp b]");
+        assert_eq!(find(text, "vrrp", "b", "x", 2), "[vrrp b]");
+        assert_eq!(find(text, "vrrp", "c", "x", 0), "");
+    }
 }

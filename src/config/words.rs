@@ -129,3 +129,53 @@ pub(super) fn word(input: &str) -> Option<(&str, &str)> {
     });
     (!quoted).then(|| input.split_at(end.unwrap_or(input.len())))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::string::{String, ToString};
+    use std::vec::Vec;
+
+    use super::*;
+
+    fn words(value: &str) -> Vec<String> {
+        Words(value).iter().map(|word| word.to_string()).collect()
+    }
+
+    #[test]
+    fn quotes_open_anywhere_and_keep_blanks() {
+        assert_eq!(words("a  b\tc"), ["a", "b", "c"]);
+        assert_eq!(words(r#""a b" c" d"e"#), ["a b", "c de"]);
+        assert_eq!(words(r#"a "" b"#), ["a", "", "b"]);
+        assert_eq!(words(""), [""; 0]);
+    }
+
+    #[test]
+    fn two_escapes_and_no_more() {
+        assert_eq!(words(r#"\" "\"" "#), ["\"", "\""]);
+        assert_eq!(words(r"a\\b \\"), [r"a\b", r"\"]);
+        assert_eq!(words(r#""\\" x"#), [r"\", "x"]);
+        assert_eq!(words(r"\d+ \ b"), [r"\d+", r"\", "b"]);
+    }
+
+    #[test]
+    fn a_shell_gets_the_text_as_written_or_one_word_of_it() {
+        let line = |value| Words(value).command_line().to_string();
+        assert_eq!(line(r#"a "b c" && d"#), r#"a "b c" && d"#);
+        assert_eq!(line(r#""a && \"b c\"""#), r#"a && "b c""#);
+    }
+
+    #[test]
+    fn a_copy_fits_or_is_none() {
+        let word = Words(r#""a \"é""#).iter().next().unwrap();
+        let mut buffer = [0; 5];
+        assert_eq!(word.copy_to(&mut buffer), Some(5));
+        assert_eq!(&buffer, "a \"é".as_bytes());
+        assert_eq!(word.copy_to(&mut buffer[..4]), None);
+        assert_eq!(word.copy_to(&mut []), None);
+    }
+
+    #[test]
+    fn an_open_quote_ends_the_words() {
+        assert_eq!(words(r#"a "b c"#), ["a"]);
+    }
+}

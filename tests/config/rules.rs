@@ -310,7 +310,7 @@ error: `&&` means something to a shell only
 exec = ./check.sh
 ",
         "\
-error: the command of `exec` has a relative path
+error: the command of `exec` is no absolute path
   --> smena.ini:2:8
  2 | exec = ./check.sh
    |        ^^^^^^^^^^ begin it with `/`
