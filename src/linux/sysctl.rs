@@ -61,32 +61,9 @@ fn put(path: &CStr, value: &str, call: &mut &'static str) -> Result<(), Errno> {
     Ok(())
 }
 
-/// The file of a setting. A dot parts, and a slash stands for a dot inside a
-/// part, such as in `net.ipv4.conf.eth0/1.forwarding`; a name that has a slash
-/// before any dot is taken the other way round. One that leads elsewhere leads
-/// to no file.
+/// The file of a setting; one that leads elsewhere leads to no file.
 fn path_of(name: &str) -> Path {
-    let mut marks = name.bytes().filter(|byte| matches!(byte, b'.' | b'/'));
-    let dots_part = marks.next() != Some(b'/');
-    let mut path = Path::of(format_args!("/proc/sys"));
-    let mut rest = name;
-    let mut mark = "/";
-    loop {
-        let end = rest.bytes().position(|byte| matches!(byte, b'.' | b'/'));
-        let (part, next) = rest.split_at(end.unwrap_or(rest.len()));
-        let _ = fmt::write(&mut path, format_args!("{mark}{part}"));
-        match next.as_bytes().first() {
-            None => break,
-            Some(byte) => {
-                mark = if (*byte == b'.') == dots_part {
-                    "/"
-                } else {
-                    "."
-                }
-            }
-        }
-        rest = next.get(1..).unwrap_or_default();
-    }
+    let path = Path::of(format_args!("/proc/sys{}", Parts(name)));
     if path
         .as_str()
         .as_bytes()
@@ -96,4 +73,27 @@ fn path_of(name: &str) -> Path {
         return Path::new();
     }
     path
+}
+
+/// The parts of a name as folders. A dot parts, and a slash stands for a dot
+/// inside a part, such as in `net.ipv4.conf.eth0/1.forwarding`; a name that has
+/// a slash before any dot is taken the other way round.
+struct Parts<'a>(&'a str);
+
+impl fmt::Display for Parts<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let is_mark = |byte: &u8| matches!(byte, b'.' | b'/');
+        let parting = self.0.as_bytes().iter().find(|byte| is_mark(byte));
+        let parting = *parting.unwrap_or(&b'.');
+        let mut rest = self.0;
+        f.write_str("/")?;
+        while let Some(at) = rest.as_bytes().iter().position(is_mark) {
+            let (part, next) = rest.split_at(at);
+            f.write_str(part)?;
+            let parts = next.as_bytes().first() == Some(&parting);
+            f.write_str(if parts { "/" } else { "." })?;
+            rest = next.get(1..).unwrap_or_default();
+        }
+        f.write_str(rest)
+    }
 }
