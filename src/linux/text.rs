@@ -43,6 +43,19 @@ impl<const N: usize> Text<N> {
     }
 }
 
+impl<const N: usize> fmt::Write for Text<N> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let mut writer = Writer {
+            bytes: &mut self.bytes,
+            length: self.length,
+            cut: self.cut,
+        };
+        writer.append(text);
+        (self.length, self.cut) = (writer.length, writer.cut);
+        Ok(())
+    }
+}
+
 /// Writes into memory; returns the length, and whether something did not fit.
 fn fill(bytes: &mut [u8], arguments: fmt::Arguments<'_>) -> (usize, bool) {
     let mut writer = Writer::new(bytes);
@@ -82,10 +95,9 @@ impl<'a> Writer<'a> {
     pub fn split(self) -> (&'a mut [u8], &'a mut [u8]) {
         self.bytes.split_at_mut(self.length)
     }
-}
 
-impl fmt::Write for Writer<'_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
+    /// Appends what fits.
+    fn append(&mut self, text: &str) {
         // After a cut nothing follows, or the end would belong to no beginning.
         let room = if self.cut {
             0
@@ -102,6 +114,12 @@ impl fmt::Write for Writer<'_> {
             to.copy_from_slice(from);
             self.length = end;
         }
+    }
+}
+
+impl fmt::Write for Writer<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.append(text);
         Ok(())
     }
 }
