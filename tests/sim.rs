@@ -21,6 +21,7 @@ mod scenarios;
 
 use sim::campaign;
 use sim::clock::SECOND;
+use sim::rules::seen::CAUSES;
 
 /// A number from the environment.
 fn number(name: &str) -> Option<u64> {
@@ -45,6 +46,13 @@ fn seeds() {
     }
     let total = campaign::run(first, count);
     assert_eq!(total.seeds, count, "every seed was run");
+    if count >= 1000 {
+        let unseen = CAUSES
+            .iter()
+            .zip(&total.seen)
+            .find(|(_, count)| **count == 0);
+        assert_eq!(unseen, None, "every cause of a change is met");
+    }
     assert!(total.shortest >= 60 * SECOND, "a run is at least a minute");
 }
 

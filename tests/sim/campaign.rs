@@ -8,6 +8,7 @@ use std::time::Instant;
 use smena::mutation::Mutation;
 
 use super::clock::At;
+use super::rules::seen::{CAUSES, Counts};
 use super::rules::{Rule, Violation};
 use super::run::{Ending, Options, of_seed};
 
@@ -18,6 +19,8 @@ pub struct Total {
     pub time: At,
     pub steps: u64,
     pub shortest: At,
+    /// How often each cause changed a state.
+    pub seen: Counts,
 }
 
 /// A seed that broke a rule.
@@ -38,6 +41,7 @@ pub fn run(first: u64, count: u64) -> Total {
         time: 0,
         steps: 0,
         shortest: At::MAX,
+        seen: Counts::default(),
     });
     let work = || {
         while !failed.load(Ordering::Relaxed) {
@@ -52,6 +56,9 @@ pub fn run(first: u64, count: u64) -> Total {
                     total.time += ending.time;
                     total.steps += ending.steps;
                     total.shortest = total.shortest.min(ending.time);
+                    for (sum, count) in total.seen.iter_mut().zip(ending.seen) {
+                        *sum += count;
+                    }
                     ending.violation.map(|violation| Failure {
                         seed,
                         violation: Some(violation),
@@ -180,6 +187,12 @@ fn report(total: &Total, began: Instant) {
         total.steps,
         seconds as f64 / took,
     );
+    let seen: Vec<String> = CAUSES
+        .iter()
+        .zip(&total.seen)
+        .map(|(cause, n)| format!("{cause} {n}"))
+        .collect();
+    println!("changes of state by cause: {}", seen.join(", "));
 }
 
 /// The trace of a seed as one number.

@@ -14,8 +14,10 @@
 //! it, in which the right things must happen. Nothing here reads a clock, a
 //! file or the system's randomness: one seed is one run.
 
+mod actions;
 mod bytes;
 pub mod campaign;
+mod children;
 pub mod clock;
 mod drive;
 mod faults;

@@ -9,6 +9,7 @@ use super::host::Schedule;
 use super::ini;
 use super::plan::Plan;
 use super::rules::Violation;
+use super::rules::seen::Counts;
 use super::storm;
 use super::trace;
 use super::world::World;
@@ -28,6 +29,8 @@ pub struct Ending {
     /// The trace as one number, and as text when asked.
     pub hash: u64,
     pub steps: u64,
+    /// How often each cause changed a state.
+    pub seen: Counts,
     pub text: String,
     /// How long it was, in the world's time.
     pub time: At,
@@ -59,6 +62,7 @@ pub fn of_plan(plan: &Plan, options: Options, play: impl FnOnce(&mut World<'_>))
         violation: world.rules.violation().cloned(),
         hash: world.trace.hash(),
         steps: world.trace.steps(),
+        seen: *world.rules.seen(),
         text: world.trace.text(),
         time: world.now,
     }

@@ -15,6 +15,7 @@ mod elections;
 mod hooks;
 mod owners;
 mod packets;
+pub mod seen;
 mod words;
 
 use std::net::IpAddr;
@@ -137,6 +138,7 @@ pub struct Rules {
     hooks: hooks::Hooks,
     owners: owners::Owners,
     packets: packets::Packets,
+    seen: seen::Seen,
     words: words::Words,
 }
 
@@ -151,6 +153,7 @@ impl Rules {
             hooks: hooks::Hooks::new(plan),
             owners: owners::Owners::new(plan),
             packets: packets::Packets::default(),
+            seen: seen::Seen::new(plan),
             words: words::Words::new(plan),
         }
     }
@@ -163,6 +166,11 @@ impl Rules {
     /// The first rule that was broken.
     pub fn violation(&self) -> Option<&Violation> {
         self.violation.as_ref()
+    }
+
+    /// How often each cause changed a state.
+    pub fn seen(&self) -> &seen::Counts {
+        &self.seen.counts
     }
 
     /// From now on, or no longer, nothing is wrong with the world.
@@ -241,6 +249,7 @@ impl Rules {
         let holds = self.elections.decided(view, node, event);
         self.hold(holds);
         self.packets.decided(actions);
+        self.seen.decided(view, node);
         let holds = self.hooks.decided(view, node, actions);
         self.hold(holds);
     }

@@ -1,0 +1,158 @@
+//! Checks and hooks as processes: they take their time, hang, die, ignore TERM,
+//! or never start.
+
+use smena::event::{CheckId, CheckResult, Event, Exit, HookCall, Kill, Outcome, RouterId};
+
+use super::clock::{MS, SECOND};
+use super::host::{Health, Schedule, Waiting};
+use super::world::{Happening, World};
+
+impl World<'_> {
+    /// How long a signal takes to end a process; `None`: it is ignored.
+    pub(super) fn death(&mut self, kill: Kill) -> Option<u64> {
+        let trouble = self.trouble();
+        let deaf = kill == Kill::Term && self.random.chance(trouble);
+        // A process that waits for a disk dies only when that answers.
+        let most = if self.random.chance(trouble / 4) {
+            SECOND
+        } else {
+            20 * MS
+        };
+        let after = 100 + self.random.below(most);
+        (!deaf).then_some(after)
+    }
+
+    pub(super) fn start_check(&mut self, node: usize, check: CheckId) {
+        let check = usize::from(check.0);
+        let trouble = self.trouble();
+        let slow = self.random.chance(trouble / 2);
+        let after = if slow { 3 * SECOND } else { 30 * MS };
+        let after = 100 + self.random.below(after);
+        let any = self
+            .random
+            .pick(&[Outcome::Success, Outcome::Failure, Outcome::Unknown]);
+        let host = &mut self.hosts[node];
+        let (incarnation, health) = (host.incarnation, host.health[check]);
+        let Some(process) = &mut host.process else {
+            return;
+        };
+        process.runs += 1;
+        let run = process.runs;
+        let before = process.checks[check].replace(run);
+        assert!(before.is_none(), "runs of a check never overlap");
+        let outcome = match health {
+            Health::Gives(outcome) => outcome,
+            Health::Flaps => any,
+            Health::Hangs => return,
+        };
+        self.after(
+            after,
+            Happening::CheckEnds {
+                node,
+                incarnation,
+                check,
+                run,
+                outcome,
+            },
+        );
+    }
+
+    pub(super) fn on_check_ends(
+        &mut self,
+        node: usize,
+        incarnation: u32,
+        check: usize,
+        run: u32,
+        outcome: Outcome,
+    ) {
+        let host = &mut self.hosts[node];
+        if host.incarnation == incarnation && host.schedule == Schedule::Running {
+            self.check_ended(node, check, run, outcome);
+        } else if host.incarnation == incarnation && host.process.is_some() {
+            host.wait(Waiting::Check(check, run, outcome));
+        }
+    }
+
+    pub(super) fn check_ended(&mut self, node: usize, check: usize, run: u32, outcome: Outcome) {
+        let Some(process) = &mut self.hosts[node].process else {
+            return;
+        };
+        if process.checks[check] != Some(run) {
+            return;
+        }
+        process.checks[check] = None;
+        let result = CheckResult {
+            outcome,
+            detail: "simulated",
+        };
+        self.feed(node, Event::CheckEnded(CheckId(check as u8), result));
+    }
+
+    pub(super) fn start_hook(&mut self, node: usize, router: RouterId, call: HookCall) {
+        self.judge(|rules, view| rules.hook_starts(view, node, router, call));
+        let trouble = self.trouble();
+        let way = if self.random.chance(trouble) {
+            self.random.below(4)
+        } else {
+            4
+        };
+        let quick = 200 + self.random.below(150 * MS);
+        let (after, exit) = match way {
+            0 => (None, Exit::Code(0)),
+            1 => (Some(50), Exit::NotStarted),
+            2 => (Some(quick * 40), Exit::Code(0)),
+            3 => (Some(quick), Exit::Signal(11)),
+            _ => (Some(quick), Exit::Code(0)),
+        };
+        let host = &mut self.hosts[node];
+        let incarnation = host.incarnation;
+        let Some(process) = &mut host.process else {
+            return;
+        };
+        process.runs += 1;
+        let run = process.runs;
+        process.hooks[usize::from(router.0)] = Some(run);
+        if let Some(after) = after {
+            let router = usize::from(router.0);
+            self.after(
+                after,
+                Happening::HookEnds {
+                    node,
+                    incarnation,
+                    router,
+                    run,
+                    exit,
+                },
+            );
+        }
+    }
+
+    pub(super) fn on_hook_ends(
+        &mut self,
+        node: usize,
+        incarnation: u32,
+        router: usize,
+        run: u32,
+        exit: Exit,
+    ) {
+        let host = &mut self.hosts[node];
+        if host.incarnation == incarnation && host.schedule == Schedule::Running {
+            self.hook_ended(node, router, run, exit);
+        } else if host.incarnation == incarnation && host.process.is_some() {
+            host.wait(Waiting::Hook(router, run, exit));
+        }
+    }
+
+    pub(super) fn hook_ended(&mut self, node: usize, router: usize, run: u32, exit: Exit) {
+        let Some(process) = &mut self.hosts[node].process else {
+            return;
+        };
+        if process.hooks[router] != Some(run) {
+            return;
+        }
+        process.hooks[router] = None;
+        let router = RouterId(router as u8);
+        self.judge(|rules, view| rules.hook_ends(view, node, router));
+        self.feed(node, Event::HookEnded(router, exit));
+    }
+}
