@@ -1,5 +1,5 @@
 //! Rule 8: hooks run one at a time, in order, to the last state, and end at
-//! their time limit. Checks never overlap, which the driver asserts.
+//! their time limit.
 
 use smena::event::{Action, HookCall, HookState, Kill, RouterId};
 

@@ -11,10 +11,13 @@
 //! and see the world; of the node they ask only what status shows as well.
 
 mod adverts;
-mod elections;
+mod checks;
 mod hooks;
+mod liveness;
 mod owners;
 mod packets;
+mod patience;
+mod rest;
 pub mod seen;
 mod words;
 
@@ -64,6 +67,8 @@ pub enum Rule {
     Stall,
     /// 8: hooks run one at a time, in order, to the last state, within limits.
     Hooks,
+    /// Checks run, count and weigh as configured (PROTOCOL A.3).
+    Checks,
     /// 13: a packet that fails a check changes nothing.
     Packets,
     /// 14: adverts come in time and never in bursts.
@@ -134,10 +139,12 @@ pub struct Rules {
     /// Nothing is wrong with the world, and everybody has had time to settle.
     calm_since: Option<At>,
     adverts: adverts::Adverts,
-    elections: elections::Elections,
+    checks: checks::Checks,
     hooks: hooks::Hooks,
+    liveness: liveness::Liveness,
     owners: owners::Owners,
     packets: packets::Packets,
+    patience: patience::Patience,
     seen: seen::Seen,
     words: words::Words,
 }
@@ -149,10 +156,12 @@ impl Rules {
             violation: None,
             calm_since: None,
             adverts: adverts::Adverts::new(plan),
-            elections: elections::Elections::new(plan),
+            checks: checks::Checks::new(plan),
             hooks: hooks::Hooks::new(plan),
+            liveness: liveness::Liveness::new(plan),
             owners: owners::Owners::new(plan),
             packets: packets::Packets::default(),
+            patience: patience::Patience::new(plan),
             seen: seen::Seen::new(plan),
             words: words::Words::new(plan),
         }
@@ -176,7 +185,7 @@ impl Rules {
     /// From now on, or no longer, nothing is wrong with the world.
     pub fn set_calm(&mut self, view: &View<'_, '_>, calm: bool) {
         self.calm_since = calm.then_some(view.now);
-        self.elections.end_hand_overs();
+        self.liveness.forget();
     }
 
     fn hold(&mut self, holds: Result<(), Violation>) {
@@ -187,16 +196,17 @@ impl Rules {
 
     /// A process begins; it knows nothing yet.
     pub fn started(&mut self, view: &View<'_, '_>, node: usize) {
+        self.checks.on_start(node);
         self.hooks.on_start(node);
         self.adverts.on_start(node);
-        self.elections.on_start(view, node);
+        self.patience.on_start(view, node);
         self.owners.on_start(node);
     }
 
     /// A process is told to stop.
     pub fn stopping(&mut self, view: &View<'_, '_>, node: usize) {
         if self.calm_since.is_some() {
-            self.elections.on_stop(view, node);
+            self.liveness.on_stop(view, node);
         }
     }
 
@@ -216,9 +226,11 @@ impl Rules {
         self.hold(holds);
         let holds = self.hooks.before(view, node);
         self.hold(holds);
-        self.elections.before(view, node, event);
+        let holds = self.checks.before(view, node);
+        self.hold(holds);
+        self.patience.before(view, node);
         if let Some(calm_since) = self.calm_since {
-            let holds = self.elections.before_in_calm(view, calm_since);
+            let holds = self.liveness.before(view, calm_since);
             self.hold(holds);
         }
     }
@@ -246,11 +258,13 @@ impl Rules {
     ) {
         let holds = self.adverts.decided(view, node, event, actions);
         self.hold(holds);
-        let holds = self.elections.decided(view, node, event);
+        let holds = self.patience.decided(view, node, event);
         self.hold(holds);
         self.packets.decided(actions);
         self.seen.decided(view, node);
         let holds = self.hooks.decided(view, node, actions);
+        self.hold(holds);
+        let holds = self.checks.decided(view, node, event, actions);
         self.hold(holds);
     }
 
@@ -259,7 +273,7 @@ impl Rules {
         let holds = self.owners.after(view, node);
         self.hold(holds);
         if self.calm_since.is_some() {
-            let holds = self.elections.after_in_calm(view, node);
+            let holds = self.liveness.after(view);
             self.hold(holds);
         }
     }
@@ -267,7 +281,7 @@ impl Rules {
     /// A packet is about to reach a node.
     pub fn arriving(&mut self, view: &View<'_, '_>, node: usize, frame: &Frame) {
         self.packets.arriving(view, node, frame);
-        self.elections.arriving(view, node, frame);
+        self.patience.arriving(node, frame);
         self.words.arriving(view, node, frame);
     }
 
@@ -289,7 +303,7 @@ impl Rules {
     ) {
         let holds = adverts::truthful(view, node, router, priority, said);
         self.hold(holds);
-        self.elections.sent(view, node, router, priority);
+        self.liveness.sent(view, node, router);
     }
 
     /// A gratuitous ARP or neighbour advertisement leaves a node.
@@ -330,7 +344,7 @@ impl Rules {
 
     /// Nothing has been wrong for long enough: everything must be right.
     pub fn at_rest(&mut self, view: &View<'_, '_>) {
-        let holds = self.elections.at_rest(view);
+        let holds = rest::at_rest(view);
         self.hold(holds);
         let holds = self.owners.at_rest(view);
         self.hold(holds);

@@ -1,0 +1,256 @@
+//! Checks, as keepalived means them (PROTOCOL A.3): runs in their rhythm, never
+//! two at once, ended at their time limit; results that add up by rise and fall;
+//! and what they make of the priority, or of the right to run at all.
+
+use smena::check::Health;
+use smena::config;
+use smena::event::{Action, Event, Kill, Outcome};
+use smena::vrrp::Role;
+
+use super::{LATE, Rule, View, Violation, broken, drift};
+use crate::sim::clock::{MS, SECOND};
+use crate::sim::plan::Plan;
+
+/// What each check of each node must have found.
+pub struct Checks {
+    known: Vec<Vec<Known>>,
+}
+
+#[derive(Clone, Copy)]
+struct Known {
+    health: Health,
+    /// Results in a row that say otherwise.
+    against: u16,
+    run: Option<Run>,
+    /// When the last run began, on the node's clock.
+    began_at: Option<i64>,
+}
+
+#[derive(Clone, Copy)]
+struct Run {
+    since: i64,
+    terminated: bool,
+    killed: bool,
+}
+
+const UNKNOWN: Known = Known {
+    health: Health::Unknown,
+    against: 0,
+    run: None,
+    began_at: None,
+};
+
+impl Checks {
+    pub fn new(plan: &Plan) -> Checks {
+        Checks {
+            known: plan
+                .nodes
+                .iter()
+                .map(|node| vec![UNKNOWN; node.checks.len()])
+                .collect(),
+        }
+    }
+
+    pub fn on_start(&mut self, node: usize) {
+        self.known[node].fill(UNKNOWN);
+    }
+
+    /// Is a run overdue, or a start?
+    pub fn before(&mut self, view: &View<'_, '_>, node: usize) -> Result<(), Violation> {
+        let stopping = view.hosts[node]
+            .process
+            .as_ref()
+            .is_none_or(|process| process.stops > 0);
+        for (number, known) in self.known[node].iter().enumerate() {
+            let config = &view.hosts[node].config.checks[number];
+            let (interval, timeout) = (
+                config.interval.total_micros(),
+                config.timeout.total_micros(),
+            );
+            let undisturbed = view.undisturbed(node);
+            let over = |since: i64, limit: u64| {
+                let limit = limit + drift(limit) + LATE;
+                view.local(node) - since > limit as i64 && undisturbed > limit && !stopping
+            };
+            if let Some(run) = known.run {
+                let deaf = run.terminated && !run.killed && over(run.since, timeout + 2 * SECOND);
+                if deaf || !run.terminated && over(run.since, timeout) {
+                    return broken(
+                        Rule::Checks,
+                        format!("n{node}'s check c{number} runs past its time limit"),
+                    );
+                }
+            } else if let Some(began_at) = known.began_at
+                && over(began_at, interval.max(timeout) + 4 * SECOND)
+            {
+                return broken(
+                    Rule::Checks,
+                    format!("n{node}'s check c{number} does not run any more"),
+                );
+            }
+        }
+        Ok(())
+    }
+
+    pub fn decided(
+        &mut self,
+        view: &View<'_, '_>,
+        node: usize,
+        event: &Event<'_>,
+        actions: &[Action],
+    ) -> Result<(), Violation> {
+        let configs = &view.hosts[node].config.checks;
+        if let Event::CheckEnded(id, result) = event {
+            let number = usize::from(id.0);
+            let known = &mut self.known[node][number];
+            let counted = known.run.take().is_some_and(|run| run.terminated);
+            match result.outcome {
+                Outcome::Success if !counted => known.count(&configs[number], true),
+                Outcome::Failure if !counted => known.count(&configs[number], false),
+                Outcome::Success | Outcome::Failure | Outcome::Unknown => {}
+            }
+        }
+        for action in actions {
+            match *action {
+                Action::StartCheck(id) => {
+                    let number = usize::from(id.0);
+                    self.known[node][number].begin(view, node, number)?;
+                }
+                Action::KillCheck(id, kill) => {
+                    let number = usize::from(id.0);
+                    let known = &mut self.known[node][number];
+                    let Some(run) = &mut known.run else {
+                        return broken(Rule::Checks, format!("n{node} kills no run of c{number}"));
+                    };
+                    run.killed = kill == Kill::Kill;
+                    if kill == Kill::Term {
+                        run.terminated = true;
+                        known.count(&configs[number], false);
+                    }
+                }
+                _ => {}
+            }
+        }
+        self.agrees(view, node)
+    }
+
+    /// The node has come to the same results, and to what follows from them.
+    fn agrees(&self, view: &View<'_, '_>, node: usize) -> Result<(), Violation> {
+        let process = view.hosts[node].process.as_ref();
+        // A node that stops asks nothing of its checks any more.
+        let Some(process) = process.filter(|process| process.stops == 0) else {
+            return Ok(());
+        };
+        for (number, (known, check)) in self.known[node]
+            .iter()
+            .zip(process.node.checks())
+            .enumerate()
+        {
+            if check.health() != known.health {
+                let (is, should) = (check.health(), known.health);
+                return broken(
+                    Rule::Checks,
+                    format!("n{node}'s check c{number} is {is:?}, not {should:?}"),
+                );
+            }
+        }
+        // While addresses are told again, what was known stands.
+        let settled = process.started && view.undisturbed(node) > 50 * MS;
+        for router in (0..view.plan.routers.len()).filter(|_| settled) {
+            let (Some(config), Some(state)) =
+                (view.config(node, router), view.router(node, router))
+            else {
+                continue;
+            };
+            let expected = self.priority(node, config);
+            if state.priority() != expected {
+                let is = state.priority();
+                return broken(
+                    Rule::Checks,
+                    format!("n{node}'s priority for V{router} is {is}, not {expected}"),
+                );
+            }
+            let unweighted = config.tracks.iter().filter(|track| track.weight == 0);
+            let mut bad = unweighted.filter(|track| {
+                let health = self.known[node][usize::from(track.check)].health;
+                health
+                    != if track.reverse {
+                        Health::Down
+                    } else {
+                        Health::Up
+                    }
+            });
+            if matches!(state.role(), Role::Backup | Role::Master) && bad.next().is_some() {
+                let role = state.role();
+                return broken(
+                    Rule::Checks,
+                    format!("n{node} is {role:?} of V{router} with a bad check"),
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// The effective priority: base and weights, within 1 to 254.
+    fn priority(&self, node: usize, config: &config::Router<'_>) -> u8 {
+        if config.priority == 255 {
+            return 255;
+        }
+        let weight = |track: &config::Track| {
+            let succeeds = match self.known[node][usize::from(track.check)].health {
+                // A weight waits for the first result.
+                Health::Unknown => true,
+                Health::Up => !track.reverse,
+                Health::Down => track.reverse,
+            };
+            match (track.weight > 0, succeeds) {
+                (true, true) | (false, false) => track.weight,
+                (true, false) | (false, true) => 0,
+            }
+        };
+        let sum: i16 = config.tracks.iter().map(weight).sum();
+        (i16::from(config.priority) + sum).clamp(1, 254) as u8
+    }
+}
+
+impl Known {
+    /// A result: the first decides, later ones by rise and fall.
+    fn count(&mut self, config: &config::Check<'_>, success: bool) {
+        let good = success != config.reverse;
+        let (result, needed) = if good {
+            (Health::Up, config.rise)
+        } else {
+            (Health::Down, config.fall)
+        };
+        if self.health == result {
+            self.against = 0;
+            return;
+        }
+        self.against += 1;
+        if self.health == Health::Unknown || self.against >= needed {
+            self.health = result;
+            self.against = 0;
+        }
+    }
+
+    fn begin(&mut self, view: &View<'_, '_>, node: usize, number: usize) -> Result<(), Violation> {
+        let local = view.local(node);
+        let interval = view.hosts[node].config.checks[number]
+            .interval
+            .total_micros() as i64;
+        // The rhythm is kept, so after a late start the next may be early.
+        let early = self
+            .began_at
+            .is_some_and(|began| local - began < interval / 2);
+        if self.run.is_some() || early {
+            return broken(Rule::Checks, format!("n{node} starts c{number} too early"));
+        }
+        self.run = Some(Run {
+            since: local,
+            terminated: false,
+            killed: false,
+        });
+        self.began_at = Some(local);
+        Ok(())
+    }
+}

@@ -1,0 +1,188 @@
+//! Rules 4 and 5, which hold while nothing is wrong with the world but the one
+//! thing that is tried: a take-over in time, and a hand-over without a gap.
+
+use smena::config::Release;
+use smena::vrrp::Role;
+
+use super::{LATE, PerRouter, Rule, View, Violation, broken, down_interval, drift, skew};
+use crate::sim::clock::{At, MS};
+use crate::sim::plan::Plan;
+
+/// What is known of masters and hand-overs.
+pub struct Liveness {
+    /// When each node last advertised as master on a link that was up, and the
+    /// interval it promised.
+    advertised: PerRouter<Option<(At, At)>>,
+    hand_overs: Vec<Option<HandOver>>,
+}
+
+/// A planned hand-over under way.
+#[derive(Clone, Copy)]
+struct HandOver {
+    leaving: usize,
+    since: At,
+    /// The leaving node must be rid of the address by then.
+    until: At,
+    /// Since when nobody has had the address.
+    nobody_since: Option<At>,
+    /// How long that may be.
+    gap: At,
+}
+
+impl Liveness {
+    pub fn new(plan: &Plan) -> Liveness {
+        Liveness {
+            advertised: PerRouter::new(plan, None),
+            hand_overs: vec![None; plan.routers.len()],
+        }
+    }
+
+    pub fn sent(&mut self, view: &View<'_, '_>, node: usize, router: usize) {
+        let plan = &view.plan.routers[router];
+        let config = view.config(node, router);
+        // The last word of one that yields promises nothing.
+        let heard = view.hosts[node].kernel.is_up(plan.interface) && view.rules_now(node, router);
+        if let (true, Some(config)) = (heard, config) {
+            *self.advertised.get(node, router) = Some((view.now, config.advert_int.total_micros()));
+        }
+    }
+
+    /// How long has nobody been master, or nobody had the address?
+    pub fn before(&mut self, view: &View<'_, '_>, calm_since: At) -> Result<(), Violation> {
+        for router in 0..view.plan.routers.len() {
+            self.mastered(view, router, calm_since)?;
+            self.hand_over(view, router)?;
+        }
+        Ok(())
+    }
+
+    /// Rule 4.
+    fn mastered(
+        &mut self,
+        view: &View<'_, '_>,
+        router: usize,
+        calm_since: At,
+    ) -> Result<(), Violation> {
+        let plan = &view.plan.routers[router];
+        let last = |node: usize| self.advertised.values[node * self.advertised.routers + router];
+        let all = || view.carriers(router).filter_map(|(node, _)| last(node));
+        let Some(at) = all().map(|(at, _)| at).max() else {
+            return Ok(());
+        };
+        // Two that were masters at once may have promised different things.
+        let recent = all().filter(|(other, _)| at - other <= 100 * MS);
+        let interval = recent.map(|(_, interval)| interval).max().unwrap_or(0);
+        // The first backup to lose its patience must be there; one that began
+        // to listen lately has not been waiting as long.
+        let waits = |node: usize| {
+            let state = view.router(node, router)?;
+            let waiting = view.hosts[node].acts() && state.role() == Role::Backup;
+            let there = view.hosts[node].disturbed_at < at;
+            let patience = down_interval(plan, interval, state.priority());
+            let listens = view.local(node) - state.since().total_micros();
+            (waiting && there && listens > patience as i64).then_some(patience)
+        };
+        let waiting = view.carriers(router).filter_map(|(node, _)| waits(node));
+        let Some(patience) = waiting.min() else {
+            return Ok(());
+        };
+        let silent = view.now - at.max(calm_since);
+        let limit = patience + view.plan.latency + LATE;
+        if silent > limit + drift(limit) {
+            return broken(
+                Rule::Liveness,
+                format!("nobody has been master of V{router} for {silent} us"),
+            );
+        }
+        Ok(())
+    }
+
+    /// A node is told to stop: rule 5 for each router that it is master of and
+    /// that somebody else can take.
+    pub fn on_stop(&mut self, view: &View<'_, '_>, node: usize) {
+        for (router, plan) in view.plan.routers.iter().enumerate() {
+            let Some(config) = view.config(node, router) else {
+                continue;
+            };
+            let heirs = view.carriers(router).filter(|(other, _)| {
+                view.role(*other, router) == Some(Role::Backup) && view.hosts[*other].acts()
+            });
+            let heirs = heirs.filter_map(|(other, _)| view.router(other, router));
+            let best = heirs.map(|heir| heir.priority()).max();
+            let Some(heir) = best.filter(|_| view.rules_now(node, router)) else {
+                continue;
+            };
+            let interval = config.advert_int.total_micros();
+            let overlap = config.release == Release::Overlap;
+            let (kept, gap) = if overlap {
+                (skew(plan, interval, 1) + 500 * MS, 0)
+            } else {
+                (0, skew(plan, interval, heir) + 2 * view.plan.latency + LATE)
+            };
+            self.hand_overs[router] = Some(HandOver {
+                leaving: node,
+                since: view.now,
+                until: view.now + kept + drift(kept) + LATE,
+                nobody_since: None,
+                gap: gap + drift(gap),
+            });
+        }
+    }
+
+    /// Rule 5, as it stands.
+    fn hand_over(&self, view: &View<'_, '_>, router: usize) -> Result<(), Violation> {
+        let Some(hand_over) = self.hand_overs[router] else {
+            return Ok(());
+        };
+        let leaving = hand_over.leaving;
+        let (address, _, slot) = view.plan.routers[router].addresses[0];
+        let gap = hand_over.nobody_since.map_or(0, |since| view.now - since);
+        if gap > hand_over.gap {
+            return broken(
+                Rule::HandOver,
+                format!("n{leaving} stopped as planned and nobody has had {address} for {gap} us"),
+            );
+        }
+        // The process may have been started again since.
+        let same = view.hosts[leaving].disturbed_at < hand_over.since;
+        if same && view.now > hand_over.until && view.hosts[leaving].kernel.holds(slot, address) {
+            return broken(
+                Rule::HandOver,
+                format!("n{leaving} stops and keeps {address} for too long"),
+            );
+        }
+        Ok(())
+    }
+
+    /// Has somebody the address?
+    pub fn after(&mut self, view: &View<'_, '_>) -> Result<(), Violation> {
+        for router in 0..self.hand_overs.len() {
+            let Some(hand_over) = &mut self.hand_overs[router] else {
+                continue;
+            };
+            let (address, _, slot) = view.plan.routers[router].addresses[0];
+            if view
+                .hosts
+                .iter()
+                .any(|host| host.kernel.holds(slot, address))
+            {
+                hand_over.nobody_since = None;
+                continue;
+            }
+            hand_over.nobody_since.get_or_insert(view.now);
+            if hand_over.gap == 0 {
+                let leaving = hand_over.leaving;
+                return broken(
+                    Rule::HandOver,
+                    format!("n{leaving} stopped as planned and {address} has no owner"),
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// What was tried is over.
+    pub fn forget(&mut self) {
+        self.hand_overs.fill(None);
+    }
+}
