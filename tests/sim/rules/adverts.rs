@@ -27,6 +27,8 @@ struct Sent {
     scheduled: Option<i64>,
     /// Two scheduled ones came too close; a second time is a burst.
     hurried: bool,
+    /// The first of an undisturbed series of scheduled ones, and how many since.
+    series: Option<(i64, i64)>,
 }
 
 impl Adverts {
@@ -177,18 +179,37 @@ impl Adverts {
             }
         }
         sent.last = Some(local);
-        if scheduled {
-            let close = sent
-                .scheduled
-                .is_some_and(|last| local - last < (interval / 2) as i64);
-            if close && sent.hurried {
-                return broken(
-                    Rule::Timers,
-                    format!("n{node} sends a burst of adverts for V{router}"),
-                );
-            }
-            sent.hurried = close;
-            sent.scheduled = Some(local);
+        if !scheduled {
+            sent.series = None;
+            return Ok(());
+        }
+        let close = sent
+            .scheduled
+            .is_some_and(|last| local - last < (interval / 2) as i64);
+        if close && sent.hurried {
+            return broken(
+                Rule::Timers,
+                format!("n{node} sends a burst of adverts for V{router}"),
+            );
+        }
+        sent.hurried = close;
+        sent.scheduled = Some(local);
+        // PROTOCOL 42: each is due one interval after the last was due. The
+        // first after a disturbance is late, and no measure for the others.
+        if view.undisturbed(node) < 2 * interval {
+            sent.series = None;
+            return Ok(());
+        }
+        let (first, count) = sent
+            .series
+            .map_or((local, 0), |(first, count)| (first, count + 1));
+        sent.series = Some((first, count));
+        let drifted = local - first - count * interval as i64;
+        if drifted.unsigned_abs() > LATE + interval / 10 {
+            return broken(
+                Rule::Timers,
+                format!("n{node}'s adverts for V{router} drift: {drifted} us"),
+            );
         }
         Ok(())
     }

@@ -18,6 +18,7 @@ mod owners;
 mod packets;
 mod patience;
 mod rest;
+mod rhythm;
 pub mod seen;
 mod words;
 
@@ -67,6 +68,8 @@ pub enum Rule {
     Stall,
     /// 8: hooks run one at a time, in order, to the last state, within limits.
     Hooks,
+    /// A master announces itself, and never in a rush (PROTOCOL 70, 71).
+    Announcements,
     /// Checks run, count and weigh as configured (PROTOCOL A.3).
     Checks,
     /// 13: a packet that fails a check changes nothing.
@@ -145,6 +148,7 @@ pub struct Rules {
     owners: owners::Owners,
     packets: packets::Packets,
     patience: patience::Patience,
+    rhythm: rhythm::Rhythm,
     seen: seen::Seen,
     words: words::Words,
 }
@@ -162,6 +166,7 @@ impl Rules {
             owners: owners::Owners::new(plan),
             packets: packets::Packets::default(),
             patience: patience::Patience::new(plan),
+            rhythm: rhythm::Rhythm::new(plan),
             seen: seen::Seen::new(plan),
             words: words::Words::new(plan),
         }
@@ -197,6 +202,7 @@ impl Rules {
     /// A process begins; it knows nothing yet.
     pub fn started(&mut self, view: &View<'_, '_>, node: usize) {
         self.checks.on_start(node);
+        self.rhythm.on_start(node);
         self.hooks.on_start(node);
         self.adverts.on_start(node);
         self.patience.on_start(view, node);
@@ -227,6 +233,8 @@ impl Rules {
         let holds = self.hooks.before(view, node);
         self.hold(holds);
         let holds = self.checks.before(view, node);
+        self.hold(holds);
+        let holds = self.rhythm.before(view, node, self.calm_since.is_some());
         self.hold(holds);
         self.patience.before(view, node);
         if let Some(calm_since) = self.calm_since {
@@ -259,6 +267,8 @@ impl Rules {
         let holds = self.adverts.decided(view, node, event, actions);
         self.hold(holds);
         let holds = self.patience.decided(view, node, event);
+        self.hold(holds);
+        let holds = self.rhythm.decided(view, node, event, actions);
         self.hold(holds);
         self.packets.decided(actions);
         self.seen.decided(view, node);
