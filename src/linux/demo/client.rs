@@ -11,7 +11,7 @@ use rustix::net::{
 
 use smena::{Duration, Instant};
 
-use crate::linux::failure::Failure;
+use super::world::need;
 
 /// Between two pings.
 const INTERVAL: Duration = Duration::from_millis(1);
@@ -37,13 +37,12 @@ pub struct Client {
 
 impl Client {
     /// A client that rests.
-    pub fn open(target: Ipv4Addr) -> Result<Client, Failure> {
+    pub fn open(target: Ipv4Addr) -> Client {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let icmp = Some(ipproto::ICMP);
-        let socket = socket_with(AddressFamily::INET, SocketType::RAW, flags, icmp)
-            .map_err(|errno| Failure::new("socket", format_args!("ICMP"), errno, "run as root"))?;
-        Ok(Client {
-            socket,
+        let socket = socket_with(AddressFamily::INET, SocketType::RAW, flags, icmp);
+        Client {
+            socket: need(socket, "socket", "ICMP"),
             target: SocketAddrV4::new(target, 0),
             next_at: None,
             sequence: 0,
@@ -51,7 +50,7 @@ impl Client {
             sent_at: [Instant::ZERO; REMEMBERED],
             lost: 0,
             gap: Duration::ZERO,
-        })
+        }
     }
 
     /// The descriptor that answers come in on.

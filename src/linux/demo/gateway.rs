@@ -14,14 +14,13 @@ use rustix::process::{Signal, WaitId, WaitIdOptions, getpid, pidfd_send_signal, 
 use rustix::thread::set_name;
 use smena::Instant;
 
-use crate::linux::failure::Failure;
 use crate::linux::lines::{Lines, Said};
 use crate::linux::netlink::{Received, Socket, meaning, message};
 use crate::linux::spawn::{self, Program, STRINGS_MAX, Setting};
 use crate::linux::syscall::{self, Fork};
 use crate::linux::text::Text;
 
-use super::world::Network;
+use super::world::{Network, must, need};
 use super::{ADDRESS, HOOK_MARK, wires};
 
 /// The state of a router that its log tells last.
@@ -73,26 +72,21 @@ struct Child {
 
 impl Gateway {
     /// A box with nothing running. Leaves the process in its network.
-    pub fn create(
-        name: &'static str,
-        service: &'static CStr,
-        file: &'static str,
-    ) -> Result<Gateway, Failure> {
-        let network = Network::create()?;
-        Ok(Gateway {
+    pub fn create(name: &'static str, service: &'static CStr, file: &'static str) -> Gateway {
+        Gateway {
             name,
             state: State::Off,
             has_address: false,
             hook_says_master: false,
             service,
             file,
-            network,
-            requests: Socket::open()?,
-            notices: Socket::watch()?,
+            network: Network::create(),
+            requests: must(Socket::open()),
+            notices: must(Socket::watch()),
             keeper: None,
             check: None,
             lines: Lines::new(),
-        })
+        }
     }
 
     /// Its network, for the cable.
@@ -101,64 +95,42 @@ impl Gateway {
     }
 
     /// Brings up the end of the cable that came in.
-    pub fn plug_in(&mut self, address: Ipv4Addr) -> Result<(), Failure> {
-        let eth0 = wires::index_of(&mut self.requests, "eth0")?;
-        wires::switch(&mut self.requests, eth0, true)?;
-        wires::add_address(&mut self.requests, eth0, address)
+    pub fn plug_in(&mut self, address: Ipv4Addr) {
+        let eth0 = wires::index_of(&mut self.requests, "eth0");
+        wires::switch(&mut self.requests, eth0, true);
+        wires::add_address(&mut self.requests, eth0, address);
     }
 
     /// Starts `smena run` in its network; `home` is where the process goes back.
-    pub fn start_keeper(&mut self, home: &Network) -> Result<(), Failure> {
-        let failed = |call, errno| Failure::new(call, format_args!("for {}", self.name), errno, "");
-        let null = open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())
-            .map_err(|errno| failed("open /dev/null", errno))?;
-        let (output, write) =
-            pipe_with(PipeFlags::CLOEXEC).map_err(|errno| failed("pipe2", errno))?;
-        fcntl_setfl(&output, OFlags::NONBLOCK).map_err(|errno| failed("fcntl", errno))?;
-        self.network.enter()?;
+    pub fn start_keeper(&mut self, home: &Network) {
+        let null = open(c"/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty());
+        let null = need(null, "open", "/dev/null");
+        let (output, write) = need(pipe_with(PipeFlags::CLOEXEC), "pipe2", self.name);
+        need(fcntl_setfl(&output, OFlags::NONBLOCK), "fcntl", self.name);
         let parent = getpid();
-        let forked = syscall::fork();
-        if let Ok(Fork::Child) = forked {
-            let setting = Setting {
-                null: null.as_fd(),
-                output: write.as_fd(),
-                parent,
-                at_parents_death: Some(Signal::KILL),
-            };
-            if spawn::leave(&setting).is_ok() {
-                let mut strings = [0; STRINGS_MAX];
-                let mut program = Program::new(&mut strings);
-                for word in ["/smena", "run", "-c", self.file] {
-                    program.argument(format_args!("{word}"));
-                }
-                program.execute();
-            }
-            syscall::exit(1);
+        self.network.enter();
+        match need(syscall::fork(), "clone", self.name) {
+            Fork::Child => be_keeper(
+                &Setting {
+                    null: null.as_fd(),
+                    output: write.as_fd(),
+                    parent,
+                    at_parents_death: Some(Signal::KILL),
+                },
+                self.file,
+            ),
+            Fork::Parent(_, pidfd) => self.keeper = Some(Child { pidfd, output }),
         }
-        home.enter()?;
-        let forked = forked.map_err(|errno| failed("clone", errno))?;
-        if let Fork::Parent(_, pidfd) = forked {
-            self.keeper = Some(Child { pidfd, output });
-        }
+        home.enter();
         self.state = State::Init;
         self.lines = Lines::new();
-        Ok(())
     }
 
     /// Starts the process that the check looks for.
-    pub fn start_service(&mut self) -> Result<(), Failure> {
-        match syscall::fork() {
-            Ok(Fork::Child) => be_service(self.service),
-            Ok(Fork::Parent(_, pidfd)) => {
-                self.check = Some(pidfd);
-                Ok(())
-            }
-            Err(errno) => Err(Failure::new(
-                "clone",
-                format_args!("{}", self.name),
-                errno,
-                "",
-            )),
+    pub fn start_service(&mut self) {
+        match need(syscall::fork(), "clone", self.name) {
+            Fork::Child => be_service(self.service),
+            Fork::Parent(_, pidfd) => self.check = Some(pidfd),
         }
     }
 
@@ -292,6 +264,19 @@ fn state_of(name: &str) -> State {
         "FAULT" => State::Fault,
         _ => State::Init,
     }
+}
+
+/// In a child: becomes `smena run` on this file.
+fn be_keeper(setting: &Setting<'_>, file: &str) -> ! {
+    if spawn::leave(setting).is_ok() {
+        let mut strings = [0; STRINGS_MAX];
+        let mut program = Program::new(&mut strings);
+        for word in ["/smena", "run", "-c", file] {
+            program.argument(format_args!("{word}"));
+        }
+        program.execute();
+    }
+    syscall::exit(1)
 }
 
 /// In a child: is nothing but a process of this name.

@@ -25,16 +25,15 @@ use rustix::process::Signal;
 use smena::Duration;
 
 use super::clock;
-use super::failure::Failure;
 use super::netlink::Socket;
-use super::output::{Output, complain};
+use super::output::Output;
 use super::signal::Signals;
 use super::text::Text;
 use client::Client;
 use gateway::{Gateway, State};
 use screen::Screen;
 use stage::{Stage, Stopped};
-use world::Network;
+use world::{Network, must};
 
 /// The address that the two boxes share.
 const ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 10);
@@ -64,18 +63,11 @@ const B: usize = 1;
 enum End {
     Stopped,
     Unexpected,
-    Refused(Failure),
 }
 
 impl From<Stopped> for End {
     fn from(Stopped: Stopped) -> End {
         End::Stopped
-    }
-}
-
-impl From<Failure> for End {
-    fn from(failure: Failure) -> End {
-        End::Refused(failure)
     }
 }
 
@@ -91,15 +83,7 @@ pub fn hook(words: &mut dyn Iterator<Item = &str>) -> i32 {
 /// Runs the demo. The exit code: 0 as it should be, 1 something was not, 4 the
 /// system gives no private namespaces, 130 interrupted.
 pub fn run() -> i32 {
-    let mut show = match Show::build() {
-        Ok(show) => show,
-        Err(failure) => {
-            complain(format_args!(
-                "error: the demo cannot make its network: {failure}"
-            ));
-            return 4;
-        }
-    };
+    let mut show = Show::build();
     let end = show.tell();
     for gateway in &mut show.stage.gateways {
         gateway.kill();
@@ -117,10 +101,6 @@ pub fn run() -> i32 {
         Err(End::Unexpected) => {
             screen.print(format_args!("{UNEXPECTED}"));
             1
-        }
-        Err(End::Refused(failure)) => {
-            complain(format_args!("error: {failure}"));
-            4
         }
     }
 }
@@ -162,40 +142,39 @@ struct Show {
 
 impl Show {
     /// Makes the world; nothing runs in it yet.
-    fn build() -> Result<Show, Failure> {
-        world::leave_machine()?;
-        world::make_root()?;
-        for (name, priority, own) in [("gw-a", 101, 'a'), ("gw-b", 100, 'b')] {
-            let path = Text::<16>::of(format_args!("/{name}.ini"));
-            world::put(path.as_str(), format_args!("{}", File { priority, own }))?;
-        }
-        let home = Network::present()?;
-        let mut switch = Socket::open()?;
-        let a = Gateway::create("gw-a", c"web-a", "/gw-a.ini")?;
-        let b = Gateway::create("gw-b", c"web-b", "/gw-b.ini")?;
-        home.enter()?;
-        let bridge = wires::make_bridge(&mut switch, "bridge")?;
-        wires::add_address(&mut switch, bridge, CLIENT)?;
-        let mut gateways = [a, b];
+    fn build() -> Show {
+        world::leave_machine();
+        world::make_root();
+        world::put("/gw-a.ini", format_args!("{}", FILES[A]));
+        world::put("/gw-b.ini", format_args!("{}", FILES[B]));
+        let home = Network::present();
+        let mut switch = must(Socket::open());
+        let mut gateways = [
+            Gateway::create("gw-a", c"web-a", "/gw-a.ini"),
+            Gateway::create("gw-b", c"web-b", "/gw-b.ini"),
+        ];
+        home.enter();
+        let bridge = wires::make_bridge(&mut switch, "bridge");
+        wires::add_address(&mut switch, bridge, CLIENT);
         let mut ports = [0; 2];
         for (at, gateway) in gateways.iter_mut().enumerate() {
             let network = gateway.network();
-            ports[at] = wires::make_cable(&mut switch, gateway.name, bridge, network)?;
-            gateway.plug_in(OWN[at])?;
+            ports[at] = wires::make_cable(&mut switch, gateway.name, bridge, network);
+            gateway.plug_in(OWN[at]);
         }
-        Ok(Show {
+        Show {
             stage: Stage {
                 screen: Screen::new(),
-                client: Client::open(ADDRESS)?,
+                client: Client::open(ADDRESS),
                 gateways,
-                signals: Signals::open()?,
+                signals: must(Signals::open()),
                 exit: None,
             },
             home,
             switch,
             ports,
             rows: heapless::Vec::new(),
-        })
+        }
     }
 
     /// The whole story.
@@ -211,13 +190,9 @@ impl Show {
     }
 
     fn introduce(&mut self) {
-        let file = File {
-            priority: 101,
-            own: 'a',
-        };
         let screen = &mut self.stage.screen;
         screen.print(format_args!("{FIRST_WORDS}"));
-        let text = Text::<1024>::of(format_args!("{file}"));
+        let text = Text::<1024>::of(format_args!("{}", FILES[A]));
         for line in text
             .as_str()
             .as_bytes()
@@ -231,8 +206,8 @@ impl Show {
     fn begin(&mut self) -> Result<(), End> {
         self.step("Both boxes start. They listen before they take anything.");
         for at in [A, B] {
-            self.stage.gateways[at].start_service()?;
-            self.stage.gateways[at].start_keeper(&self.home)?;
+            self.stage.gateways[at].start_service();
+            self.stage.gateways[at].start_keeper(&self.home);
             // One after the other, or both may be the first.
             let listens = |stage: &Stage, _| stage.gateways[at].state == State::Backup;
             self.stage.watch(PATIENCE, &listens)?;
@@ -256,11 +231,11 @@ impl Show {
 
     fn cut_the_cable(&mut self) -> Result<(), End> {
         self.step("The cable of gw-a is pulled.");
-        wires::switch(&mut self.switch, self.ports[A], false)?;
+        wires::switch(&mut self.switch, self.ports[A], false);
         self.expect_master(B)?;
         self.report("a pulled cable", FAILOVER_MAX)?;
         self.step("The cable is plugged in again; gw-a has the higher priority.");
-        wires::switch(&mut self.switch, self.ports[A], true)?;
+        wires::switch(&mut self.switch, self.ports[A], true);
         self.expect_master(A)?;
         self.report("the cable is back", PLANNED_MAX)
     }
@@ -273,7 +248,7 @@ impl Show {
         self.expect_master(B)?;
         self.report("a service that dies", PLANNED_MAX)?;
         self.step("web-a runs again.");
-        self.stage.gateways[A].start_service()?;
+        self.stage.gateways[A].start_service();
         self.expect_master(A)?;
         self.report("the service is back", PLANNED_MAX)
     }
@@ -291,7 +266,7 @@ impl Show {
             .tell(format_args!("gw-a: has ended, exit code 0"));
         self.report("a planned stop", PLANNED_MAX)?;
         self.step("gw-a starts again.");
-        self.stage.gateways[A].start_keeper(&self.home)?;
+        self.stage.gateways[A].start_keeper(&self.home);
         self.expect_master(A)?;
         self.report("the box is back", PLANNED_MAX)
     }
@@ -392,6 +367,18 @@ impl Show {
         Err(End::Unexpected)
     }
 }
+
+/// The configurations of both.
+const FILES: [File; 2] = [
+    File {
+        priority: 101,
+        own: 'a',
+    },
+    File {
+        priority: 100,
+        own: 'b',
+    },
+];
 
 /// The configuration of a box.
 struct File {

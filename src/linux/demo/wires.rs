@@ -6,12 +6,13 @@ use core::net::Ipv4Addr;
 use rustix::fd::AsRawFd;
 use rustix::io::Errno;
 
-use crate::linux::failure::Failure;
 use crate::linux::netlink::message::{ACK, CREATE, EXCLUSIVE, Request};
 use crate::linux::netlink::{Socket, link_body, meaning as rt, terminated};
 
-use super::world::Network;
+use super::world::{Network, need};
 
+/// The call that is refused.
+const RTNETLINK: &str = "rtnetlink";
 /// `IFLA_MASTER`, `IFLA_LINKINFO` and `IFLA_NET_NS_FD`.
 const LINK_MASTER: u16 = 10;
 const LINK_INFO: u16 = 18;
@@ -22,24 +23,18 @@ const INFO_DATA: u16 = 2;
 const VETH_PEER: u16 = 1;
 
 /// Makes a bridge that is up; its index.
-pub fn make_bridge(socket: &mut Socket, name: &str) -> Result<u32, Failure> {
+pub fn make_bridge(socket: &mut Socket, name: &str) -> u32 {
     let mut request = new_link(name, rt::UP);
     let info = request.nest(LINK_INFO);
     request.attribute(INFO_KIND, b"bridge");
     request.end(info);
-    let made = socket.change(&mut request);
-    made.map_err(|errno| refused("a bridge", errno))?;
+    need(socket.change(&mut request), RTNETLINK, "a bridge");
     index_of(socket, name)
 }
 
 /// Makes a cable from a port of the bridge to `eth0` of another network; the
 /// port's index.
-pub fn make_cable(
-    socket: &mut Socket,
-    port: &str,
-    bridge: u32,
-    network: &Network,
-) -> Result<u32, Failure> {
+pub fn make_cable(socket: &mut Socket, port: &str, bridge: u32, network: &Network) -> u32 {
     let mut request = new_link(port, rt::UP);
     request.attribute(LINK_MASTER, &bridge.to_ne_bytes());
     let info = request.nest(LINK_INFO);
@@ -52,38 +47,33 @@ pub fn make_cable(
     request.end(peer);
     request.end(data);
     request.end(info);
-    let made = socket.change(&mut request);
-    made.map_err(|errno| refused("a veth pair", errno))?;
+    need(socket.change(&mut request), RTNETLINK, "a veth pair");
     index_of(socket, port)
 }
 
 /// Switches a link on or off.
-pub fn switch(socket: &mut Socket, index: u32, on: bool) -> Result<(), Failure> {
+pub fn switch(socket: &mut Socket, index: u32, on: bool) {
     let flags = if on { rt::UP } else { 0 };
     let mut request = Request::new(rt::SET_LINK, ACK, &link_body(index, flags, rt::UP));
-    let done = socket.change(&mut request);
-    done.map_err(|errno| refused("a link up or down", errno))
+    need(socket.change(&mut request), RTNETLINK, "a link up or down");
 }
 
 /// Gives a link an address for good, without smena's mark.
-pub fn add_address(socket: &mut Socket, index: u32, address: Ipv4Addr) -> Result<(), Failure> {
+pub fn add_address(socket: &mut Socket, index: u32, address: Ipv4Addr) {
     let [a, b, c, d] = index.to_ne_bytes();
     let body = [rt::INET, 24, 0, 0, a, b, c, d];
     let mut request = Request::new(rt::NEW_ADDRESS, ACK | CREATE | EXCLUSIVE, &body);
     request.attribute(rt::LOCAL, &address.octets());
     request.attribute(rt::ADDRESS, &address.octets());
-    let done = socket.change(&mut request);
-    done.map_err(|errno| refused("an address", errno))
+    need(socket.change(&mut request), RTNETLINK, "an address");
 }
 
 /// The index of a link.
-pub fn index_of(socket: &mut Socket, name: &str) -> Result<u32, Failure> {
+pub fn index_of(socket: &mut Socket, name: &str) -> u32 {
     let mut buffer = [0; 8192];
-    match socket.find_link(name, &mut buffer) {
-        Ok(Some(link)) => Ok(link.index),
-        Ok(None) => Err(refused(name, Errno::NODEV)),
-        Err(errno) => Err(refused(name, errno)),
-    }
+    let found = socket.find_link(name, &mut buffer);
+    let found = found.and_then(|link| link.ok_or(Errno::NODEV));
+    need(found, RTNETLINK, name).index
 }
 
 /// A request for a new link of this name.
@@ -92,14 +82,4 @@ fn new_link(name: &str, flags: u32) -> Request {
     let mut request = Request::new(rt::NEW_LINK, ACK | CREATE | EXCLUSIVE, &body);
     request.attribute(rt::LINK_NAME, terminated(name).as_slice());
     request
-}
-
-#[cold]
-#[inline(never)]
-fn refused(what: &str, errno: Errno) -> Failure {
-    let mend = match errno {
-        Errno::OPNOTSUPP => "the kernel needs the modules veth and bridge",
-        _ => "run the demo as root",
-    };
-    Failure::new("rtnetlink", format_args!("for {what}"), errno, mend)
 }

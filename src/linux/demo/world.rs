@@ -21,7 +21,8 @@ use rustix::process::{chdir, chroot, getegid, geteuid};
 use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space, unshare_unsafe};
 
 use crate::linux::failure::Failure;
-use crate::linux::output::write_all;
+use crate::linux::output::{complain, write_all};
+use crate::linux::syscall;
 use crate::linux::text::Text;
 
 /// What is said when the kernel gives no private namespaces and no setting
@@ -60,23 +61,22 @@ pub struct Network(OwnedFd);
 
 impl Network {
     /// The one that the process is in.
-    pub fn present() -> Result<Network, Failure> {
+    pub fn present() -> Network {
         const PATH: &str = "/proc/self/ns/net";
-        open(PATH, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
-            .map(Network)
-            .map_err(|errno| refused("open", PATH, errno))
+        let file = open(PATH, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
+        Network(need(file, "open", PATH))
     }
 
     /// A new one, which the process is in from now on.
-    pub fn create() -> Result<Network, Failure> {
-        unshare(UnshareFlags::NEWNET)?;
+    pub fn create() -> Network {
+        need(unshare(UnshareFlags::NEWNET), "unshare", "a network");
         Network::present()
     }
 
     /// Moves the process into it.
-    pub fn enter(&self) -> Result<(), Failure> {
-        move_into_link_name_space(self.0.as_fd(), Some(LinkNameSpaceType::Network))
-            .map_err(|errno| refused("setns", "a network", errno))
+    pub fn enter(&self) {
+        let entered = move_into_link_name_space(self.fd(), Some(LinkNameSpaceType::Network));
+        need(entered, "setns", "a network");
     }
 
     /// Its descriptor.
@@ -85,64 +85,73 @@ impl Network {
     }
 }
 
-/// Leaves the machine's namespaces, with a user namespace where that takes one.
-pub fn leave_machine() -> Result<(), Failure> {
-    let own = UnshareFlags::NEWNS | UnshareFlags::NEWNET;
-    if unshare(own).is_err() {
-        let (user, group) = (geteuid().as_raw(), getegid().as_raw());
-        unshare(own | UnshareFlags::NEWUSER)?;
-        // Without the first line the kernel refuses the last one.
-        put("/proc/self/setgroups", format_args!("deny"))?;
-        put("/proc/self/uid_map", format_args!("0 {user} 1"))?;
-        put("/proc/self/gid_map", format_args!("0 {group} 1"))?;
+/// What the demo can't do without: a refusal ends the process with 4, and all
+/// that it made ends with it.
+pub fn need<T>(result: Result<T, Errno>, call: &'static str, object: &str) -> T {
+    match result {
+        Ok(value) => value,
+        Err(errno) => give_up(&refused(call, object, errno)),
     }
-    Ok(())
 }
 
-/// What is being done, for the message when it is refused.
-struct Step {
-    call: &'static str,
-    object: &'static str,
+/// As [`need`], where the refusal explains itself.
+pub fn must<T>(result: Result<T, Failure>) -> T {
+    match result {
+        Ok(value) => value,
+        Err(failure) => give_up(&failure),
+    }
+}
+
+/// Ends the process because of a refusal.
+#[cold]
+fn give_up(failure: &Failure) -> ! {
+    complain(format_args!(
+        "error: the demo needs what the system refused: {failure}"
+    ));
+    syscall::exit(4)
+}
+
+/// Leaves the machine's namespaces, with a user namespace where that takes one.
+pub fn leave_machine() {
+    let own = UnshareFlags::NEWNS | UnshareFlags::NEWNET;
+    if unshare(own).is_ok() {
+        return;
+    }
+    let (user, group) = (geteuid().as_raw(), getegid().as_raw());
+    let left = unshare(own | UnshareFlags::NEWUSER);
+    need(left, "unshare", "private namespaces");
+    // Without the first line the kernel refuses the last one.
+    put("/proc/self/setgroups", format_args!("deny"));
+    put("/proc/self/uid_map", format_args!("0 {user} 1"));
+    put("/proc/self/gid_map", format_args!("0 {group} 1"));
 }
 
 /// Makes a root directory of its own: `/smena`, this binary, beside the
 /// machine's `/proc` and `/dev`.
-pub fn make_root() -> Result<(), Failure> {
-    let mut step = Step {
-        call: "open",
-        object: "/proc/self/exe",
-    };
-    try_root(&mut step).map_err(|errno| refused(step.call, step.object, errno))
-}
-
-fn try_root(step: &mut Step) -> Result<(), Errno> {
-    let binary = open(c"/proc/self/exe", OFlags::CLOEXEC, Mode::empty())?;
+pub fn make_root() {
+    let binary = open(c"/proc/self/exe", OFlags::CLOEXEC, Mode::empty());
+    let binary = need(binary, "open", "/proc/self/exe");
     // What is mounted from here on stays in this namespace.
-    (step.call, step.object) = ("mount", "/ as private");
-    mount_change(
-        c"/",
-        MountPropagationFlags::PRIVATE | MountPropagationFlags::REC,
-    )?;
-    (step.call, step.object) = ("mount", "tmpfs");
-    chdir(mount_memory()?)?;
+    let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
+    need(mount_change(c"/", private), "mount", "/ as private");
+    let entered = mount_memory().and_then(chdir);
+    need(entered, "mount", "tmpfs");
     for (shared, here) in [(c"/proc", c"proc"), (c"/dev", c"dev")] {
-        step.object = here.to_str().unwrap_or_default();
-        mkdir(here, Mode::from_bits_truncate(0o755))?;
-        mount_bind_recursive(shared, here)?;
+        let made = mkdir(here, Mode::from_bits_truncate(0o755));
+        let bound = made.and_then(|()| mount_bind_recursive(shared, here));
+        need(bound, "mount", here.to_str().unwrap_or_default());
     }
-    (step.call, step.object) = ("chroot", "tmpfs");
-    chroot(c".")?;
-    (step.call, step.object) = ("write", "/smena");
-    copy(binary.as_fd())
+    need(chroot(c"."), "chroot", "tmpfs");
+    need(copy(binary.as_fd()), "write", "/smena");
 }
 
 /// Writes a small file into the root directory, or one of the kernel's.
-pub fn put(path: &str, text: fmt::Arguments<'_>) -> Result<(), Failure> {
+pub fn put(path: &str, text: fmt::Arguments<'_>) {
     let text = Text::<1024>::of(text);
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::CLOEXEC;
-    open(path, flags, Mode::RUSR | Mode::WUSR)
-        .and_then(|file| write_all(&file, text.as_str().as_bytes()))
-        .map_err(|errno| refused("write", path, errno))
+    let written = open(path, flags, Mode::RUSR | Mode::WUSR)
+        .and_then(|file| write_all(&file, text.as_str().as_bytes()));
+    need(written, "write", path);
 }
 
 /// Mounts a file system in memory over the first folder that there is.
@@ -171,9 +180,9 @@ fn copy(from: BorrowedFd<'_>) -> Result<(), Errno> {
     }
 }
 
-fn unshare(what: UnshareFlags) -> Result<(), Failure> {
+fn unshare(what: UnshareFlags) -> Result<(), Errno> {
     // SAFETY: descriptors are not unshared, and there is one thread.
-    unsafe { unshare_unsafe(what) }.map_err(|errno| refused("unshare", "private namespaces", errno))
+    unsafe { unshare_unsafe(what) }
 }
 
 /// A refusal, with the setting that explains it.
