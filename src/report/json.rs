@@ -139,16 +139,19 @@ struct Json<'w> {
 }
 
 impl Json<'_> {
+    #[inline(never)]
     fn open(&mut self, key: &str, bracket: u8) {
         self.value(key, format_args!("{}", char::from(bracket)));
         self.comma = false;
     }
 
+    #[inline(never)]
     fn close(&mut self, bracket: u8) {
         self.put(format_args!("{}", char::from(bracket)));
         self.comma = true;
     }
 
+    #[inline(never)]
     fn text(&mut self, key: &str, value: &dyn Display) {
         self.value(key, format_args!("\""));
         if self.result.is_ok() {
@@ -157,10 +160,12 @@ impl Json<'_> {
         self.put(format_args!("\""));
     }
 
+    #[inline(never)]
     fn number(&mut self, key: &str, value: u64) {
         self.value(key, format_args!("{value}"));
     }
 
+    #[inline(never)]
     fn optional(&mut self, key: &str, value: Option<u64>) {
         match value {
             Some(value) => self.number(key, value),
@@ -173,20 +178,20 @@ impl Json<'_> {
     }
 
     /// A value that is written as it stands.
+    #[inline(never)]
     fn raw(&mut self, key: &str, value: &str) {
         self.value(key, format_args!("{value}"));
     }
 
+    #[inline(never)]
     fn value(&mut self, key: &str, value: fmt::Arguments<'_>) {
         let comma = if self.comma { "," } else { "" };
+        let (quote, colon) = if key.is_empty() { ("", "") } else { ("\"", "\":") };
         self.comma = true;
-        if key.is_empty() {
-            self.put(format_args!("{comma}{value}"));
-        } else {
-            self.put(format_args!("{comma}\"{key}\":{value}"));
-        }
+        self.put(format_args!("{comma}{quote}{key}{colon}{value}"));
     }
 
+    #[inline(never)]
     fn put(&mut self, text: fmt::Arguments<'_>) {
         if self.result.is_ok() {
             self.result = self.out.write_fmt(text);

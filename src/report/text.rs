@@ -57,6 +57,7 @@ struct Lines<'w> {
 }
 
 impl Lines<'_> {
+    #[inline(never)]
     fn put(&mut self, text: fmt::Arguments<'_>) {
         if self.result.is_ok() {
             self.result = self.out.write_fmt(text);
