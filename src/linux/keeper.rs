@@ -36,6 +36,7 @@ use super::failure::{Failure, Reason};
 use super::net::{self, Net};
 use super::process::{self, Children, Collected, Places};
 use super::signal::{Request, Signals};
+use super::stack;
 use super::user::User;
 
 const TIMER: u64 = 1;
@@ -49,6 +50,8 @@ const STRAYS_MAX: usize = 32;
 const BACK_MAX: usize = board::CHECKS_MAX + board::ROUTERS_MAX;
 
 static PLACES: Cell<Places> = Cell::new(Vec::new());
+static ACTIONS: Cell<Actions> = Cell::new(Actions::new());
+static BACK: Cell<Vec<Event<'static>, BACK_MAX>> = Cell::new(Vec::new());
 static NET_MEMORY: Cell<net::Memory> = Cell::new(net::Memory::new());
 
 /// Runs a configuration until a planned stop is complete.
@@ -62,17 +65,17 @@ pub fn run(config: &Config<'_>, user: User, host: &str) -> Result<(), Failure> {
         epoll::create(CreateFlags::CLOEXEC).map_err(|errno| refused("epoll_create1", errno))?;
     let epoll = epoll.as_fd();
     let path = config.node.control.unwrap_or(smena::config::Node::CONTROL);
-    let control = Control::open(path, epoll)?;
+    let mut control = Control::open(path, epoll)?;
     let timer = Timer::open(epoll)?;
     watch(epoll, signals.as_fd(), SIGNALS)?;
-    let mut node = Node::new(config, started_at, seed(started_at));
-    let net = Net::open(&node, epoll, NET_MEMORY.claim())?;
+    let mut node = new_node(config, started_at);
+    let mut net = Net::open(&node, epoll, NET_MEMORY.claim())?;
     let children = Children::open(config, epoll, user, PLACES.claim())?;
     let mut keeper = Keeper {
         node: &mut node,
-        net,
+        net: &mut net,
         children,
-        control,
+        control: &mut control,
         signals,
         timer,
         host,
@@ -82,12 +85,11 @@ pub fn run(config: &Config<'_>, user: User, host: &str) -> Result<(), Failure> {
         lag_max: Duration::ZERO,
         collecting: false,
         finished: false,
-        actions: Actions::new(),
-        back: Vec::new(),
+        actions: ACTIONS.claim(),
+        back: BACK.claim(),
     };
-    log::info!("smena {} starts", env!("CARGO_PKG_VERSION"));
-    keeper.take_network(started_at);
-    keeper.deliver(clock::now(), Event::Start);
+    keeper.start();
+    stack::give_back();
     while !keeper.finished {
         keeper.turn(epoll);
     }
@@ -96,12 +98,18 @@ pub fn run(config: &Config<'_>, user: User, host: &str) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Builds the node in a frame of its own, whose stack is given back later.
+#[inline(never)]
+fn new_node<'a>(config: &'a Config<'a>, now: Instant) -> Node<'a> {
+    Node::new(config, now, seed(now))
+}
+
 /// What the loop works with.
-struct Keeper<'k, 'a> {
-    node: &'k mut Node<'a>,
-    net: Net<'k>,
-    children: Children<'k>,
-    control: Control<'k>,
+struct Keeper<'k, 'n, 'a> {
+    node: &'k mut Node<'n>,
+    net: &'k mut Net<'a>,
+    children: Children<'a>,
+    control: &'k mut Control<'a>,
     signals: Signals,
     timer: Timer,
     host: &'k str,
@@ -113,13 +121,22 @@ struct Keeper<'k, 'a> {
     /// More adopted processes may wait than one turn collects.
     collecting: bool,
     finished: bool,
-    actions: Actions,
+    actions: &'k mut Actions,
     /// Events that actions led to, to be processed after them.
-    back: Vec<Event<'static>, BACK_MAX>,
+    back: &'k mut Vec<Event<'static>, BACK_MAX>,
 }
 
-impl Keeper<'_, '_> {
+impl Keeper<'_, '_, '_> {
+    /// Tells the core what the network is like, and lets it begin.
+    #[inline(never)]
+    fn start(&mut self) {
+        log::info!("smena {} starts", env!("CARGO_PKG_VERSION"));
+        self.take_network(self.started_at);
+        self.deliver(clock::now(), Event::Start);
+    }
+
     /// Waits, and handles what came.
+    #[inline(never)]
     fn turn(&mut self, epoll: BorrowedFd<'_>) {
         self.timer.set(self.wake_at());
         let mut buffer = [const { MaybeUninit::<epoll::Event>::uninit() }; EVENTS_MAX];
@@ -200,7 +217,7 @@ impl Keeper<'_, '_> {
     /// Takes what the network has to tell.
     fn take_network(&mut self, now: Instant) {
         while let Some(event) = self.net.next() {
-            self.node.process(now, event, &mut self.actions);
+            self.node.process(now, event, self.actions);
             self.carry_out(now);
         }
     }
@@ -249,7 +266,7 @@ impl Keeper<'_, '_> {
 
     /// Tells the core, and does what it says, and what that leads to.
     fn deliver(&mut self, now: Instant, event: Event<'_>) {
-        self.node.process(now, event, &mut self.actions);
+        self.node.process(now, event, self.actions);
         self.carry_out(now);
     }
 
@@ -265,7 +282,7 @@ impl Keeper<'_, '_> {
                 return;
             }
             let event = self.back.remove(0);
-            self.node.process(now, event, &mut self.actions);
+            self.node.process(now, event, self.actions);
         }
     }
 

@@ -34,6 +34,7 @@ mod scan;
 mod signal;
 mod socket;
 mod spawn;
+mod stack;
 mod start;
 mod syscall;
 mod sysctl;

@@ -25,6 +25,9 @@ static PEER_TEXT: Cell<load::Memory> = Cell::new([0; _]);
 static CONFIG: Cell<Config<'static>> = Cell::new(Config::EMPTY);
 static PEER_CONFIG: Cell<Config<'static>> = Cell::new(Config::EMPTY);
 
+// Each command has a frame of its own, not a share in this one: the pages of
+// what the others would need stay untouched while the keeper runs.
+
 /// Does what the command line says and returns the exit code.
 pub fn main(invocation: Invocation) -> i32 {
     if let Some(code) = demo_hook(&invocation) {
@@ -48,7 +51,7 @@ pub fn main(invocation: Invocation) -> i32 {
         Ok(Command::Run { file }) => run(file, &invocation),
         Ok(Command::Check { file, peer }) => check(file, peer),
         Ok(Command::Status { file, json }) => status(file, json),
-        Ok(Command::Demo) => demo::run(),
+        Ok(Command::Demo) => show(),
         Ok(Command::Version) => print(format_args!("smena {}\n", env!("CARGO_PKG_VERSION"))),
         Ok(Command::Help) => print(format_args!("{HELP}")),
         Err(error) => {
@@ -65,6 +68,12 @@ fn demo_hook(invocation: &Invocation) -> Option<i32> {
     let mut words = words.map(|word| word.to_str().unwrap_or_default());
     let called = words.next() == Some("demo") && words.next() == Some("hook");
     called.then(|| demo::hook(&mut words))
+}
+
+/// `smena demo`.
+#[inline(never)]
+fn show() -> i32 {
+    demo::run()
 }
 
 /// Prints to standard output.
@@ -113,6 +122,7 @@ fn compare(one: (&Config<'_>, &Source<'_>), other: (&Config<'_>, &Source<'_>)) -
 }
 
 /// `smena run`.
+#[inline(never)]
 fn run(file: Option<&'static str>, invocation: &Invocation) -> i32 {
     match read(file, &TEXT, &CONFIG) {
         Some((config, _, outcome)) if outcome.errors == 0 => keep(config, invocation),
@@ -173,6 +183,7 @@ fn script_user(config: &Config<'_>) -> Option<User> {
 }
 
 /// `smena check`.
+#[inline(never)]
 fn check(file: Option<&'static str>, peer: Option<&'static str>) -> i32 {
     let own = read(file, &TEXT, &CONFIG);
     let other = peer.map(|peer| read(Some(peer), &PEER_TEXT, &PEER_CONFIG));
@@ -218,6 +229,7 @@ fn check(file: Option<&'static str>, peer: Option<&'static str>) -> i32 {
 }
 
 /// `smena status`. A file that is wrong or missing says no other socket.
+#[inline(never)]
 fn status(file: Option<&'static str>, json: bool) -> i32 {
     let mut path = config::Node::CONTROL;
     match load::load(file, TEXT.claim()) {
