@@ -48,8 +48,6 @@ impl Figures {
 pub enum Target {
     /// None of the values is above it.
     Every(f64),
-    /// The median is not above it.
-    Median(f64),
     /// It is only reported.
     None,
 }
@@ -65,8 +63,7 @@ impl Table {
     /// Adds one row. The ratio is of the medians, ours over the peer's.
     pub fn add(&mut self, what: &str, unit: &str, ours: &Figures, peer: &Figures, target: Target) {
         let (bound, met) = match target {
-            Target::Every(bound) => (format!("all <= {}", short(bound)), ours.max() <= bound),
-            Target::Median(bound) => (format!("<= {}", short(bound)), ours.median() <= bound),
+            Target::Every(bound) => (format!("<= {}", short(bound)), ours.max() <= bound),
             Target::None => (String::new(), true),
         };
         let verdict = match (bound.is_empty(), met) {
