@@ -11,7 +11,6 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
 use smena::event::Mac;
 use smena::protocol::Family;
 
-use super::failure::Failure;
 use super::netlink::message::u32_at;
 use super::socket::{self, Instruction};
 
@@ -52,19 +51,13 @@ pub enum Received {
 impl Port {
     /// A port on no interface yet that receives a family's protocol 112, or
     /// nothing at all: then it can only send.
-    pub fn open(receives: Option<Family>) -> Result<Port, Failure> {
-        let refused = |call, errno| {
-            let mend = "run as root, or with CAP_NET_RAW";
-            Failure::new(call, format_args!("AF_PACKET"), errno, mend)
-        };
+    pub fn open(receives: Option<Family>) -> Result<Port, Errno> {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         // Without a protocol it receives nothing until it is bound, so no
         // packet slips in before the filter and the interface are set.
-        let fd = socket_with(AddressFamily::PACKET, SocketType::DGRAM, flags, None)
-            .map_err(|errno| refused("socket", errno))?;
+        let fd = socket_with(AddressFamily::PACKET, SocketType::DGRAM, flags, None)?;
         if let Some(family) = receives {
-            socket::attach_filter(fd.as_fd(), &filter(family))
-                .map_err(|errno| refused("setsockopt SO_ATTACH_FILTER", errno))?;
+            socket::attach_filter(fd.as_fd(), &filter(family))?;
         }
         // Best effort: it takes CAP_NET_ADMIN.
         let priority = PRIORITY_CONTROL.to_ne_bytes();
@@ -77,12 +70,9 @@ impl Port {
     }
 
     /// Binds it to the interface with this index.
-    pub fn bind(&mut self, index: u32) -> Result<(), Failure> {
+    pub fn bind(&mut self, index: u32) -> Result<(), Errno> {
         if self.index != index {
-            let to = address(index, self.protocol, [0; 6]);
-            socket::bind(self.fd(), &to).map_err(|errno| {
-                Failure::new("bind", format_args!("AF_PACKET to {index}"), errno, "")
-            })?;
+            socket::bind(self.fd(), &address(index, self.protocol, [0; 6]))?;
             self.index = index;
         }
         Ok(())

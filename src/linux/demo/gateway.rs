@@ -20,7 +20,7 @@ use crate::linux::spawn::{self, Program, STRINGS_MAX, Setting};
 use crate::linux::syscall::{self, Fork};
 use crate::linux::text::Text;
 
-use super::world::{Network, must, need};
+use super::world::{Network, need};
 use super::{ADDRESS, HOOK_MARK, wires};
 
 /// The state of a router that its log tells last.
@@ -81,8 +81,8 @@ impl Gateway {
             service,
             file,
             network: Network::create(),
-            requests: must(Socket::open()),
-            notices: must(Socket::watch()),
+            requests: need(Socket::open(), "socket", "AF_NETLINK"),
+            notices: need(Socket::watch(), "socket", "AF_NETLINK"),
             keeper: None,
             check: None,
             lines: Lines::new(),

@@ -33,7 +33,7 @@ use client::Client;
 use gateway::{Gateway, State};
 use screen::Screen;
 use stage::{Stage, Stopped};
-use world::{Network, must};
+use world::{Network, must, need};
 
 /// The address that the two boxes share.
 const ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 10);
@@ -148,7 +148,7 @@ impl Show {
         world::put("/gw-a.ini", format_args!("{}", FILES[A]));
         world::put("/gw-b.ini", format_args!("{}", FILES[B]));
         let home = Network::present();
-        let mut switch = must(Socket::open());
+        let mut switch = need(Socket::open(), "socket", "AF_NETLINK");
         let mut gateways = [
             Gateway::create("gw-a", c"web-a", "/gw-a.ini"),
             Gateway::create("gw-b", c"web-b", "/gw-b.ini"),

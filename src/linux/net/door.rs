@@ -10,7 +10,7 @@ use smena::event::{Link, Mac};
 use smena::node::Interface;
 use smena::protocol::Family;
 
-use crate::linux::failure::{Failure, Reason};
+use crate::linux::failure::Reason;
 use crate::linux::multicast;
 use crate::linux::packet::{Port, Received};
 
@@ -138,9 +138,10 @@ impl<'a> Door<'a> {
         if index == 0 {
             return Followed::Yes;
         }
-        if let Err(failure) = self.open(index, epoll) {
+        if let Err(errno) = self.open(index, epoll) {
             if !self.deaf {
-                log::error!("{}: cannot listen: {failure}", self.name);
+                let (name, why) = (self.name, Reason(errno));
+                log::error!("{name}: cannot listen on a packet socket: {why}");
             }
             self.close();
             self.deaf = true;
@@ -155,7 +156,7 @@ impl<'a> Door<'a> {
     /// Opens what is not open yet on the interface with this index. A group
     /// that can't be joined is no reason to be deaf: it is tried again with
     /// the interface's next event.
-    fn open(&mut self, index: u32, epoll: BorrowedFd<'_>) -> Result<(), Failure> {
+    fn open(&mut self, index: u32, epoll: BorrowedFd<'_>) -> Result<(), Errno> {
         let fresh = self.index == 0;
         self.index = index;
         let carries_only = self.sides.iter().all(|side| !side.wanted);
@@ -168,9 +169,14 @@ impl<'a> Door<'a> {
                 continue;
             }
             if side.member.is_none() {
-                match multicast::join(self.name, index, family) {
+                match multicast::join(index, family) {
                     Ok(member) => side.member = Some(member),
-                    Err(failure) if fresh => log::warn!("{failure}"),
+                    Err(errno) if fresh => {
+                        let (name, why) = (self.name, Reason(errno));
+                        log::warn!(
+                            "{name}: cannot join the {family} group: {why}: is {family} enabled?"
+                        );
+                    }
                     Err(_) => {}
                 }
             }
@@ -199,7 +205,7 @@ impl<'a> Door<'a> {
 }
 
 /// The port that is there, or a new one.
-fn open_port(port: &mut Option<Port>, receives: Option<Family>) -> Result<&mut Port, Failure> {
+fn open_port(port: &mut Option<Port>, receives: Option<Family>) -> Result<&mut Port, Errno> {
     match port {
         Some(port) => Ok(port),
         None => Ok(port.insert(Port::open(receives)?)),
@@ -207,12 +213,7 @@ fn open_port(port: &mut Option<Port>, receives: Option<Family>) -> Result<&mut P
 }
 
 /// Has epoll report a socket that can be read.
-pub fn add(epoll: BorrowedFd<'_>, fd: BorrowedFd<'_>, token: u64) -> Result<(), Failure> {
-    epoll::add(
-        epoll,
-        fd,
-        epoll::EventData::new_u64(token),
-        epoll::EventFlags::IN,
-    )
-    .map_err(|errno| Failure::new("epoll_ctl", format_args!("a socket"), errno, ""))
+pub fn add(epoll: BorrowedFd<'_>, fd: BorrowedFd<'_>, token: u64) -> Result<(), Errno> {
+    let token = epoll::EventData::new_u64(token);
+    epoll::add(epoll, fd, token, epoll::EventFlags::IN)
 }

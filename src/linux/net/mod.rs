@@ -73,7 +73,7 @@ pub struct Net<'a> {
     /// Routers whose addresses the kernel refused, yet to be told.
     refused: Vec<(RouterId, Errno), { board::ROUTERS_MAX }>,
     /// Kept, because closing it would take longer than all the rest of opening.
-    _probe: Port,
+    probe: Option<Port>,
 }
 
 /// An event whose packet, if any, is in the buffer.
@@ -94,25 +94,46 @@ impl<'a> Net<'a> {
         epoll: BorrowedFd<'a>,
         memory: &'a mut Memory,
     ) -> Result<Net<'a>, Failure> {
+        let mut step = ("socket", "AF_NETLINK");
+        Net::try_open(node, epoll, memory, &mut step).map_err(|errno| {
+            let (call, object) = step;
+            let mend = match errno {
+                Errno::PERM | Errno::ACCESS => "run as root, or with CAP_NET_ADMIN and CAP_NET_RAW",
+                Errno::AFNOSUPPORT => "the kernel, or this sandbox, must have this family",
+                _ => "raise the limits of memory and open files",
+            };
+            Failure::new(call, format_args!("{object}"), errno, mend)
+        })
+    }
+
+    fn try_open(
+        node: &Node<'a>,
+        epoll: BorrowedFd<'a>,
+        memory: &'a mut Memory,
+        step: &mut (&'static str, &'static str),
+    ) -> Result<Net<'a>, Errno> {
         let names = node.interfaces().iter().map(|interface| interface.name);
-        let watch = Watch::open(names, &mut memory.watch)?;
-        // Ports are opened as interfaces come; this one only shows now whether
-        // that will be allowed.
-        let probe = Port::open(None)?;
-        door::add(epoll, watch.fd(), TOKEN)?;
-        let mut doors = Vec::new();
-        for (interface, at) in node.interfaces().iter().zip(0..) {
-            let _ = doors.push(Door::new(interface, TOKEN + 1 + 2 * at));
-        }
-        Ok(Net {
+        let mut net = Net {
             epoll,
-            watch,
+            watch: Watch::open(names, &mut memory.watch)?,
             packet: &mut memory.packet,
-            doors,
+            doors: Vec::new(),
             turn: 0,
             refused: Vec::new(),
-            _probe: probe,
-        })
+            probe: None,
+        };
+        *step = ("sendto", "rtnetlink, to remove an address");
+        net.watch.requests().may_change()?;
+        *step = ("epoll_ctl", "AF_NETLINK");
+        door::add(epoll, net.watch.fd(), TOKEN)?;
+        // Ports are opened as interfaces come; this one only shows now whether
+        // that will be allowed.
+        *step = ("socket", "AF_PACKET");
+        net.probe = Some(Port::open(None)?);
+        for (interface, at) in node.interfaces().iter().zip(0..) {
+            let _ = net.doors.push(Door::new(interface, TOKEN + 1 + 2 * at));
+        }
+        Ok(net)
     }
 
     /// The descriptor of this token, [`TOKEN`] or above, is ready. One that was

@@ -22,7 +22,7 @@ use smena::event::{Event, InterfaceId, Link, LocalAddress};
 use smena::protocol::Family;
 
 use super::known::Known;
-use crate::linux::failure::{Failure, Reason};
+use crate::linux::failure::Reason;
 use crate::linux::netlink::{Received, Socket, meaning, message};
 
 /// Datagrams taken after one wake-up, so that packets get their turn.
@@ -118,12 +118,10 @@ impl<'a> Watch<'a> {
     pub fn open(
         names: impl Iterator<Item = &'a str>,
         memory: &'a mut Memory,
-    ) -> Result<Watch<'a>, Failure> {
-        let mut requests = Socket::open()?;
-        requests.may_change()?;
+    ) -> Result<Watch<'a>, Errno> {
         let mut watch = Watch {
             memory,
-            requests,
+            requests: Socket::open()?,
             dumps: Socket::open()?,
             notices: Socket::watch()?,
             links: Vec::new(),

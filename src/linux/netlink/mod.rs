@@ -7,7 +7,7 @@
 pub mod meaning;
 pub mod message;
 
-use core::net::IpAddr;
+use core::net::{IpAddr, Ipv4Addr};
 
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
@@ -17,7 +17,6 @@ use smena::config::Address;
 use smena::event::Link;
 use smena::protocol::Family;
 
-use super::failure::Failure;
 use super::socket;
 use meaning as rt;
 use message::Request;
@@ -60,7 +59,7 @@ pub enum Received {
 
 impl Socket {
     /// A socket for requests and dumps.
-    pub fn open() -> Result<Socket, Failure> {
+    pub fn open() -> Result<Socket, Errno> {
         let socket = Socket::with_groups(0)?;
         // Both only save work: without them answers are longer, and our own
         // filters see more.
@@ -70,22 +69,17 @@ impl Socket {
     }
 
     /// A socket that is told every change of a link or an address.
-    pub fn watch() -> Result<Socket, Failure> {
+    pub fn watch() -> Result<Socket, Errno> {
         let socket = Socket::with_groups(GROUPS)?;
         // Less room means more overruns, and each of those is made good.
         let _ = rustix::net::sockopt::set_socket_recv_buffer_size_force(&socket.fd, WATCH_ROOM);
         Ok(socket)
     }
 
-    fn with_groups(groups: u32) -> Result<Socket, Failure> {
-        let refused = |call, errno| {
-            let mend = "the kernel needs CONFIG_NETLINK and the sandbox must allow AF_NETLINK";
-            Failure::new(call, format_args!("AF_NETLINK"), errno, mend)
-        };
+    fn with_groups(groups: u32) -> Result<Socket, Errno> {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-        let fd = socket_with(AddressFamily::NETLINK, SocketType::RAW, flags, None)
-            .map_err(|errno| refused("socket", errno))?;
-        socket::bind(fd.as_fd(), &address(groups)).map_err(|errno| refused("bind", errno))?;
+        let fd = socket_with(AddressFamily::NETLINK, SocketType::RAW, flags, None)?;
+        socket::bind(fd.as_fd(), &address(groups))?;
         Ok(Socket { fd, sequence: 0 })
     }
 
@@ -254,14 +248,9 @@ impl Socket {
 
     /// Whether we may change addresses: the kernel asks for CAP_NET_ADMIN
     /// before it looks at what is asked, and interface 0 does not exist.
-    pub fn may_change(&mut self) -> Result<(), Failure> {
-        match self.remove_address(0, IpAddr::V4(core::net::Ipv4Addr::UNSPECIFIED), 32) {
-            Err(errno @ (Errno::PERM | Errno::ACCESS)) => Err(Failure::new(
-                "sendto",
-                format_args!("rtnetlink, to remove an address"),
-                errno,
-                "run as root, or with CAP_NET_ADMIN and CAP_NET_RAW",
-            )),
+    pub fn may_change(&mut self) -> Result<(), Errno> {
+        match self.remove_address(0, IpAddr::V4(Ipv4Addr::UNSPECIFIED), 32) {
+            Err(errno @ (Errno::PERM | Errno::ACCESS)) => Err(errno),
             _ => Ok(()),
         }
     }
