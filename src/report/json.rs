@@ -186,7 +186,11 @@ impl Json<'_> {
     #[inline(never)]
     fn value(&mut self, key: &str, value: fmt::Arguments<'_>) {
         let comma = if self.comma { "," } else { "" };
-        let (quote, colon) = if key.is_empty() { ("", "") } else { ("\"", "\":") };
+        let (quote, colon) = if key.is_empty() {
+            ("", "")
+        } else {
+            ("\"", "\":")
+        };
         self.comma = true;
         self.put(format_args!("{comma}{quote}{key}{colon}{value}"));
     }
