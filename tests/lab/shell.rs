@@ -76,7 +76,7 @@ fn an_empty_file_is_refused() {
 #[test]
 fn an_unreadable_file_is_refused() {
     let file = write("unreadable.ini", &smena_ini(100, ""));
-    fs::set_permissions(&file, fs::Permissions::from_mode(0)).expect("own file");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o000)).expect("own file");
     let copy = readable_copy("unreadable");
     let mut command = Command::new(&copy);
     command.args(["check", "-c", &file]).stdin(Stdio::null());
