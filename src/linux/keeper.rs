@@ -180,6 +180,8 @@ impl Keeper<'_, '_, '_> {
         }
         self.children.poll(now);
         self.control.poll(now);
+        // What the others led to may have been refused, which is told here.
+        self.take_network(now);
     }
 
     /// When the next turn must begin without anything happening.
