@@ -3,6 +3,8 @@
 
 use core::fmt;
 
+use crate::config::nearest;
+
 /// What the user asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Command<'a> {
@@ -145,8 +147,10 @@ impl<'a> Options<'a> {
         // `-cFILE` and `--peer=FILE` carry their value.
         let (option, attached) = match word.split_once('=') {
             Some((option, value)) if option.starts_with("--") => (option, Some(value)),
-            _ if word.starts_with("-c") => word.split_at(2).into_option(),
-            _ => (word, None),
+            _ => match word.strip_prefix("-c") {
+                Some(value) if !value.is_empty() => ("-c", Some(value)),
+                _ => (word, None),
+            },
         };
         if !options.contains(&option) {
             return Err(Error::UnknownOption(command, word));
@@ -166,17 +170,6 @@ impl<'a> Options<'a> {
             }
             _ => Err(Error::UnknownOption(command, word)),
         }
-    }
-}
-
-/// Splits off an attached value, which is none when it is empty.
-trait IntoOption<'a> {
-    fn into_option(self) -> (&'a str, Option<&'a str>);
-}
-
-impl<'a> IntoOption<'a> for (&'a str, &'a str) {
-    fn into_option(self) -> (&'a str, Option<&'a str>) {
-        (self.0, (!self.1.is_empty()).then_some(self.1))
     }
 }
 
@@ -206,12 +199,12 @@ impl fmt::Display for Error<'_> {
             Error::UnknownCommand(word) => {
                 write!(f, "unknown command `{word}`")?;
                 let names = COMMANDS.iter().map(|(name, _)| *name);
-                suggest(f, closest(word, &mut names.chain(LATER.iter().copied())))
+                suggest(f, nearest(word, &mut names.chain(LATER.iter().copied())))
             }
             Error::NotYet(word) => write!(f, "`{word}` is not in this version"),
             Error::UnknownOption(command, word) => {
                 write!(f, "`{command}` has no option `{word}`")?;
-                suggest(f, closest(word, &mut options_of(command).iter().copied()))
+                suggest(f, nearest(word, &mut options_of(command).iter().copied()))
             }
             Error::NoValue(option, value) => write!(f, "`{option}` needs a {value} behind it"),
             Error::Twice(option) => write!(f, "`{option}` is given twice"),
@@ -229,38 +222,6 @@ fn suggest(f: &mut fmt::Formatter<'_>, meant: Option<&str>) -> fmt::Result {
         Some(meant) => write!(f, "; did you mean `{meant}`?"),
         None => f.write_str("; see `smena help`"),
     }
-}
-
-/// The candidate that a word was probably meant to be.
-fn closest<'c>(word: &str, candidates: &mut dyn Iterator<Item = &'c str>) -> Option<&'c str> {
-    candidates
-        .map(|candidate| (distance(word.as_bytes(), candidate.as_bytes()), candidate))
-        .filter(|(distance, candidate)| *distance <= candidate.len().div_ceil(3))
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, candidate)| candidate)
-}
-
-/// How many letters differ: insertions, deletions and replacements (Levenshtein).
-fn distance(a: &[u8], b: &[u8]) -> usize {
-    const LONGEST: usize = 16;
-    if a.len() > LONGEST || b.len() > LONGEST {
-        return usize::MAX;
-    }
-    let mut row = [0; LONGEST + 1];
-    for (at, cell) in row.iter_mut().enumerate() {
-        *cell = at;
-    }
-    for (at, x) in a.iter().enumerate() {
-        let (mut corner, mut left) = (row[0], at + 1);
-        row[0] = left;
-        for (y, cell) in b.iter().zip(row.iter_mut().skip(1)) {
-            let replaced = corner + usize::from(x != y);
-            corner = *cell;
-            left = replaced.min(left + 1).min(corner + 1);
-            *cell = left;
-        }
-    }
-    row.get(b.len()).copied().unwrap_or(usize::MAX)
 }
 
 #[cfg(test)]

@@ -203,7 +203,7 @@ pub(super) fn track<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read {
     let name = value::text(&mut r.findings, name)?;
     let index = r.check_names.iter().position(|check| *check == name);
     let Some(index) = index else {
-        let (hint, meant) = match suggest::nearest(name, r.check_names.iter().copied()) {
+        let (hint, meant) = match suggest::nearest(name, &mut r.check_names.iter().copied()) {
             Some(meant) => ("did you mean `{1}`?", meant),
             None => ("add a section `[check {0}]`", ""),
         };

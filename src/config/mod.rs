@@ -24,6 +24,7 @@ pub use compare::compare;
 pub use diagnostic::{DIAGNOSTICS_MAX, Diagnostic, Severity, Source};
 pub use model::*;
 pub use statement::LINE_MAX;
+pub use suggest::nearest;
 pub use words::{Iter, Word, Words};
 
 use crate::board;

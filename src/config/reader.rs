@@ -254,7 +254,7 @@ impl<'c, 'a> Reader<'c, 'a> {
             return;
         }
         let meant = alias(kind, |meant| known().any(|kind| kind == meant));
-        let meant = meant.or_else(|| suggest::nearest(kind, known()));
+        let meant = meant.or_else(|| suggest::nearest(kind, &mut known()));
         let hint = match meant {
             Some(_) => "did you mean `{1}`?",
             None => "there are [node], [vrrp NAME], [check NAME] and [sysctl]",
@@ -335,7 +335,7 @@ impl<'c, 'a> Reader<'c, 'a> {
         let known = |section: &Section, name: &str| section.keys.iter().any(|k| k.name == name);
         let names = || section.keys.iter().map(|key| key.name);
         let meant = alias(name, |meant| known(section, meant));
-        let meant = meant.or_else(|| suggest::nearest(name, names()));
+        let meant = meant.or_else(|| suggest::nearest(name, &mut names()));
         let other = SECTIONS.iter().find(|section| known(section, name));
         let (hint, argument) = match (meant, other) {
             (_, Some(other)) => ("it is a key of [{2}]", other.kind),

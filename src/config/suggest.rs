@@ -5,10 +5,7 @@ const WORD_MAX: usize = 32;
 
 /// The candidate that takes the fewest edits, if these are few enough for it
 /// to be what was meant: a third of its length.
-pub(super) fn nearest<'a>(
-    word: &str,
-    candidates: impl Iterator<Item = &'a str>,
-) -> Option<&'a str> {
+pub fn nearest<'a>(word: &str, candidates: &mut dyn Iterator<Item = &'a str>) -> Option<&'a str> {
     let mut best = None;
     for candidate in candidates {
         let edits = distance(word.as_bytes(), candidate.as_bytes());
@@ -85,7 +82,7 @@ mod tests {
     #[test]
     fn the_nearest_one_is_suggested_and_no_far_one() {
         let keys = ["rise", "fall", "interval", "timeout"];
-        let nearest = |word| nearest(word, keys.into_iter());
+        let nearest = |word| nearest(word, &mut keys.into_iter());
         assert_eq!(nearest("intervall"), Some("interval"));
         assert_eq!(nearest("raise"), Some("rise"));
         assert_eq!(nearest("zzzz"), None);

@@ -3,8 +3,10 @@
 
 use core::fmt;
 
-use rustix::time::{ClockId, Timespec, clock_gettime};
+use rustix::time::{ClockId, Timespec};
 use smena::{Duration, Instant};
+
+use super::syscall::clock_gettime;
 
 /// How much the two clocks may drift apart between two looks before it counts
 /// as a suspend; reading them one after the other costs far less.

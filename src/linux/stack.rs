@@ -11,19 +11,22 @@
 use core::ffi::c_void;
 
 use rustix::mm::{Advice, madvise};
-use rustix::param::page_size;
 
 /// What is left alone below the caller's frame, in bytes.
 const KEPT: usize = 16 * 1024;
 /// How far down the start may have reached, in bytes.
 const REACH: usize = 1024 * 1024;
 
+/// The least page size there is. Where pages are larger the call is refused,
+/// and the stack stays as it is.
+const PAGE: usize = 4096;
+
 /// Gives back what lies below.
 #[inline(never)]
 pub fn give_back() {
     let marker = 0_u8;
     let here = &raw const marker as usize;
-    let end = (here - KEPT) / page_size() * page_size();
+    let end = (here - KEPT) / PAGE * PAGE;
     let begin = end - REACH;
     // SAFETY: the range ends well below the frames of this function and of what
     // it calls; the part of it that was never mapped is refused, harmlessly,

@@ -63,9 +63,6 @@ pub unsafe extern "C" fn main(stack: *const usize) -> ! {
     let argc = unsafe { *stack };
     // SAFETY: argv follows argc, and the environment argv's closing zero.
     let (argv, envp) = unsafe { (stack.add(1), stack.add(1 + argc + 1)) };
-    // SAFETY: the environment is followed by the auxiliary vector, as rustix
-    // needs it, and nothing of rustix has run before.
-    unsafe { rustix::param::init(envp as *mut *mut u8) };
     open_standard_descriptors();
     syscall::exit(program::main(Invocation {
         argc,

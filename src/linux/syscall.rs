@@ -14,6 +14,7 @@ use core::ptr;
 use rustix::fd::{FromRawFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::process::Pid;
+use rustix::time::{ClockId, Timespec};
 
 use super::arch::{number, syscall6};
 
@@ -38,6 +39,29 @@ pub fn exit(code: i32) -> ! {
         // SAFETY: the call takes no pointer and does not return.
         unsafe { syscall6(number::EXIT_GROUP, code as usize, 0, 0, 0, 0, 0) };
     }
+}
+
+/// clock_gettime(2), by the system call: on the vDSO's way it would take 3 KB of
+/// code that reads ELF tables, to save a tenth of a microsecond a turn.
+pub fn clock_gettime(clock: ClockId) -> Timespec {
+    let mut time = Timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: the kernel writes one timespec. It refuses no clock of this enum
+    // that any supported kernel has.
+    unsafe {
+        syscall6(
+            number::CLOCK_GETTIME,
+            clock as usize,
+            (&raw mut time) as usize,
+            0,
+            0,
+            0,
+            0,
+        )
+    };
+    time
 }
 
 /// Where a fork continues.

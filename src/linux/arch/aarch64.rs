@@ -81,4 +81,6 @@ pub mod number {
     pub const WAITID: usize = 95;
     /// close_range(2).
     pub const CLOSE_RANGE: usize = 436;
+    /// clock_gettime(2).
+    pub const CLOCK_GETTIME: usize = 113;
 }

@@ -80,4 +80,6 @@ pub mod number {
     pub const WAITID: usize = 247;
     /// close_range(2).
     pub const CLOSE_RANGE: usize = 436;
+    /// clock_gettime(2).
+    pub const CLOCK_GETTIME: usize = 228;
 }
