@@ -4,9 +4,10 @@
 //! somebody else could have put another one, is refused. The path is walked one
 //! component at a time by descriptors, so what was judged is what was found.
 
+use core::ffi::CStr;
 use core::fmt;
 
-use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use rustix::fd::{AsFd, AsRawFd, OwnedFd};
 use rustix::fs::{FileType, Mode, OFlags, Stat, fstat, open, openat, readlinkat_raw};
 use rustix::io::{Errno, read};
 use smena::config::Words;
@@ -62,51 +63,54 @@ pub fn ends_with_keeper(call: &HookCall) -> bool {
     call.state == HookState::Master
 }
 
-/// Why a hook is not run.
-pub enum Refused {
-    /// A file or folder that its group or others can write, and its mode.
-    Writable(Text<160>, u32),
-    /// A folder of a user who is neither root nor the file's owner.
-    Owner(Text<160>, u32),
-    /// A file that nobody may execute.
-    NotExecutable(Text<160>),
-    /// Something else than a file.
-    NotAFile(Text<160>),
-    /// The path could not be walked.
-    System(&'static str, Errno),
+/// Why a hook is not run: what is wrong, the number that shows it, and where.
+pub struct Refused {
+    why: Why,
+    /// A mode, a user or an error number, as `why` says.
+    number: u32,
+    place: Place,
+}
+
+/// The name of a file or folder.
+type Place = Text<160>;
+
+/// What can be wrong with a hook's path.
+enum Why {
+    /// Its group or others can write a file or folder of this mode.
+    Writable,
+    /// A folder belongs to this user, neither root nor the file's owner.
+    Owner,
+    /// Nobody may execute the file.
+    NotExecutable,
+    /// It is something else than a file.
+    NotAFile,
+    /// A system call was refused with this error number.
+    System(&'static str),
 }
 
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Refused::Writable(path, mode) => {
-                let path = path.as_str();
-                write!(
-                    f,
-                    "others than owner and root can write {path} (mode {mode:o}): "
-                )?;
-                if mode & STICKY != 0 {
-                    // Made for everybody to write, and to stay so.
-                    f.write_str("move the hook elsewhere")
-                } else {
-                    write!(f, "chmod go-w {path}")
-                }
-            }
-            Refused::Owner(path, uid) => {
-                let path = path.as_str();
-                write!(
-                    f,
-                    "{path} belongs to user {uid}, who is neither root nor the hook's owner: \
-                     chown root {path}"
-                )
-            }
-            Refused::NotExecutable(path) => {
-                let path = path.as_str();
-                write!(f, "{path} is not executable: chmod +x {path}")
-            }
-            Refused::NotAFile(path) => write!(f, "{} is no regular file", path.as_str()),
-            Refused::System(call, errno) => {
-                write!(f, "{call}: {}: check the path", Reason(*errno))
+        let (place, number) = (self.place.as_str(), self.number);
+        match self.why {
+            Why::Writable if number & STICKY != 0 => write!(
+                f,
+                "everybody can write {place} (mode {number:o}): move the hook elsewhere"
+            ),
+            Why::Writable => write!(
+                f,
+                "others than owner and root can write {place} (mode {number:o}): \
+                 chmod go-w {place}"
+            ),
+            Why::Owner => write!(
+                f,
+                "{place} belongs to user {number}, who is neither root nor the hook's owner: \
+                 chown root {place}"
+            ),
+            Why::NotExecutable => write!(f, "{place} is not executable: chmod +x {place}"),
+            Why::NotAFile => write!(f, "{place} is no regular file: name one"),
+            Why::System(call) => {
+                let reason = Reason(Errno::from_raw_os_error(number as i32));
+                write!(f, "{call} below {place}: {reason}: check the path")
             }
         }
     }
@@ -114,36 +118,20 @@ impl fmt::Display for Refused {
 
 /// Judges a hook's file and each folder above it.
 pub fn judge(path: &str) -> Result<(), Refused> {
-    let mut rest = Rest::new(path.as_bytes()).ok_or(TOO_LONG)?;
-    let mut folder = Folder::root()?;
-    let mut links = 0;
-    loop {
-        let Some((name, is_last)) = rest.next() else {
-            return Err(Refused::NotAFile(name_of(folder.at.as_fd())));
-        };
-        let name = name.as_str();
-        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let found = openat(&folder.at, name, flags, Mode::empty())
-            .map_err(|errno| Refused::System("open", errno))?;
-        let stat = fstat(&found).map_err(|errno| Refused::System("fstat", errno))?;
-        match FileType::from_raw_mode(stat.st_mode) {
-            FileType::Symlink => {
-                links += 1;
-                if links > LINKS_MAX {
-                    return Err(Refused::System("open", Errno::LOOP));
-                }
-                if rest.prepend_link(&found)? {
-                    folder.at = Folder::root()?.at;
-                }
-            }
-            FileType::Directory => folder.enter(found, &stat)?,
-            FileType::RegularFile if is_last => return judge_file(&found, &stat, &folder),
-            _ => return Err(Refused::NotAFile(name_of(found.as_fd()))),
-        }
-    }
+    let mut walk = Walk {
+        at: None,
+        owner: None,
+    };
+    let (why, number) = match walk.go(path.as_bytes()) {
+        Ok(()) => return Ok(()),
+        Err(refused) => refused,
+    };
+    let place = match (&why, walk.owner) {
+        (Why::Owner, Some((_, place))) => place,
+        _ => name_of(walk.at.as_ref()),
+    };
+    Err(Refused { why, number, place })
 }
-
-const TOO_LONG: Refused = Refused::System("open", Errno::NAMETOOLONG);
 
 /// The permission bits that let group and others write.
 const OTHERS_WRITE: u32 = 0o022;
@@ -152,68 +140,113 @@ const STICKY: u32 = 0o1000;
 /// The bits of a mode that `chmod` knows.
 const MODE_BITS: u32 = 0o7777;
 
-/// Judges the file itself, and the owner of the folders against its owner.
-fn judge_file(file: &OwnedFd, stat: &Stat, folder: &Folder) -> Result<(), Refused> {
-    let mode = stat.st_mode & MODE_BITS;
-    if mode & OTHERS_WRITE != 0 {
-        return Err(Refused::Writable(name_of(file.as_fd()), mode));
-    }
-    if mode & 0o111 == 0 {
-        return Err(Refused::NotExecutable(name_of(file.as_fd())));
-    }
-    match &folder.owner {
-        Some((uid, path)) if *uid != stat.st_uid => Err(Refused::Owner(
-            Text::of(format_args!("{}", path.as_str())),
-            *uid,
-        )),
-        _ => Ok(()),
-    }
+/// What was found wrong, before it has a name.
+type Wrong = (Why, u32);
+
+/// Names a refused system call.
+fn system(call: &'static str) -> impl FnOnce(Errno) -> Wrong {
+    move |errno| (Why::System(call), errno.raw_os_error().unsigned_abs())
 }
 
-/// The folder that the walk has come to.
-struct Folder {
-    at: OwnedFd,
-    /// The one user besides root who owns a folder of the path.
-    owner: Option<(u32, Text<160>)>,
+const TOO_LONG: Errno = Errno::NAMETOOLONG;
+
+/// A walk along a path.
+struct Walk {
+    /// Where it has come to.
+    at: Option<OwnedFd>,
+    /// The one user besides root who owns a folder of the path, and the folder.
+    owner: Option<(u32, Place)>,
 }
 
-impl Folder {
-    /// The root folder.
-    fn root() -> Result<Folder, Refused> {
-        let at = open(
-            "/",
-            OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
-            Mode::empty(),
-        )
-        .map_err(|errno| Refused::System("open", errno))?;
-        let stat = fstat(&at).map_err(|errno| Refused::System("fstat", errno))?;
-        let mut root = Folder { at, owner: None };
-        root.judge(&stat)?;
-        Ok(root)
+impl Walk {
+    /// Walks to the end, judging all that is passed.
+    fn go(&mut self, path: &[u8]) -> Result<(), Wrong> {
+        let mut rest = Rest::new(path).ok_or(TOO_LONG).map_err(system("open"))?;
+        let mut links = 0;
+        self.enter(c"/")?;
+        while let Some((name, is_last)) = rest.next() {
+            let mut name = name;
+            let name = name.as_c_str().ok_or(TOO_LONG).map_err(system("open"))?;
+            let before = self.at.take();
+            let stat = self.step(before.as_ref(), name)?;
+            match FileType::from_raw_mode(stat.st_mode) {
+                FileType::Symlink => {
+                    links += 1;
+                    if links > LINKS_MAX {
+                        return Err(system("open")(Errno::LOOP));
+                    }
+                    let absolute = rest.prepend_link(self.at.as_ref())?;
+                    self.at = before;
+                    if absolute {
+                        self.enter(c"/")?;
+                    }
+                }
+                FileType::Directory => self.judge_folder(&stat)?,
+                FileType::RegularFile if is_last => return self.judge_file(&stat),
+                _ => return Err((Why::NotAFile, 0)),
+            }
+        }
+        Err((Why::NotAFile, 0))
     }
 
-    /// Goes on from another folder, and judges it.
-    fn enter(&mut self, folder: OwnedFd, stat: &Stat) -> Result<(), Refused> {
-        self.at = folder;
-        self.judge(stat)
+    /// Goes to a folder by its whole path.
+    fn enter(&mut self, path: &CStr) -> Result<(), Wrong> {
+        let stat = self.step(None, path)?;
+        self.judge_folder(&stat)
     }
 
-    /// Judges the folder that the walk has come to.
-    fn judge(&mut self, stat: &Stat) -> Result<(), Refused> {
+    /// Goes one step on and looks at what is there.
+    fn step(&mut self, from: Option<&OwnedFd>, name: &CStr) -> Result<Stat, Wrong> {
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let folder = from.map_or(rustix::fs::CWD, |folder| folder.as_fd());
+        match openat(folder, name, flags, Mode::empty()) {
+            Ok(found) => {
+                let stat = fstat(&found).map_err(system("fstat"))?;
+                self.at = Some(found);
+                Ok(stat)
+            }
+            Err(errno) => {
+                // The folder names the place of what is missing in it.
+                self.at = openat(folder, c".", flags, Mode::empty()).ok();
+                Err(system("open")(errno))
+            }
+        }
+    }
+
+    /// Judges a folder that is passed.
+    fn judge_folder(&mut self, stat: &Stat) -> Result<(), Wrong> {
         let mode = stat.st_mode & MODE_BITS;
         if mode & OTHERS_WRITE != 0 {
-            return Err(Refused::Writable(name_of(self.at.as_fd()), mode));
+            return Err((Why::Writable, mode));
         }
         let uid = stat.st_uid;
-        let is_root = uid == 0 || (uid == NOBODY && in_user_namespace());
-        match &self.owner {
-            _ if is_root => {}
-            Some((owner, _)) if *owner == uid => {}
-            // Two users besides root cannot both be the file's owner.
-            Some(_) => return Err(Refused::Owner(name_of(self.at.as_fd()), uid)),
-            None => self.owner = Some((uid, name_of(self.at.as_fd()))),
+        if uid == 0 || (uid == NOBODY && in_user_namespace()) {
+            return Ok(());
         }
-        Ok(())
+        match self.owner {
+            None => {
+                self.owner = Some((uid, name_of(self.at.as_ref())));
+                Ok(())
+            }
+            // Two users besides root cannot both be the file's owner.
+            Some((owner, _)) if owner != uid => Err((Why::Owner, owner)),
+            Some(_) => Ok(()),
+        }
+    }
+
+    /// Judges the file itself, and the owner of the folders against its owner.
+    fn judge_file(&self, stat: &Stat) -> Result<(), Wrong> {
+        let mode = stat.st_mode & MODE_BITS;
+        if mode & OTHERS_WRITE != 0 {
+            return Err((Why::Writable, mode));
+        }
+        if mode & 0o111 == 0 {
+            return Err((Why::NotExecutable, mode));
+        }
+        match self.owner {
+            Some((owner, _)) if owner != stat.st_uid => Err((Why::Owner, owner)),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -225,7 +258,7 @@ const NOBODY: u32 = 65534;
 fn in_user_namespace() -> bool {
     let mut buffer = [0; 64];
     let map = open(
-        "/proc/self/uid_map",
+        c"/proc/self/uid_map",
         OFlags::RDONLY | OFlags::CLOEXEC,
         Mode::empty(),
     )
@@ -240,16 +273,18 @@ fn in_user_namespace() -> bool {
 }
 
 /// The kernel's name of what a descriptor is open on.
-fn name_of(at: BorrowedFd<'_>) -> Text<160> {
-    let link = Text::<32>::of(format_args!("/proc/self/fd/{}", at.as_raw_fd()));
+fn name_of(at: Option<&OwnedFd>) -> Place {
+    let number = at.map_or(-1, |at| at.as_raw_fd());
+    let mut link = Text::<32>::of(format_args!("/proc/self/fd/{number}"));
     let mut buffer = [0; 160];
-    match readlinkat_raw(rustix::fs::CWD, link.as_str(), &mut buffer) {
-        Ok(length) => {
-            let name = buffer.get(..length).unwrap_or_default();
-            Text::of(format_args!("{}", Escaped(name)))
-        }
-        Err(_) => Text::of(format_args!("a folder of its path")),
-    }
+    let length = match link.as_c_str() {
+        Some(link) => readlinkat_raw(rustix::fs::CWD, link, &mut buffer).unwrap_or(0),
+        None => 0,
+    };
+    Text::of(format_args!(
+        "{}",
+        Escaped(buffer.get(..length).unwrap_or_default())
+    ))
 }
 
 /// What of a path is still to be walked.
@@ -281,12 +316,14 @@ impl Rest {
 
     /// Puts a symbolic link's target before the rest; true when it begins at
     /// the root.
-    fn prepend_link(&mut self, link: &OwnedFd) -> Result<bool, Refused> {
+    fn prepend_link(&mut self, link: Option<&OwnedFd>) -> Result<bool, Wrong> {
         let mut target = [0; PATH_MAX];
-        let length = readlinkat_raw(link, "", &mut target)
-            .map_err(|errno| Refused::System("readlink", errno))?;
+        let link = link.map_or(rustix::fs::CWD, |link| link.as_fd());
+        let length = readlinkat_raw(link, c"", &mut target).map_err(system("readlink"))?;
         let target = target.get(..length).unwrap_or_default();
-        self.prepend(target).ok_or(TOO_LONG)?;
+        self.prepend(target)
+            .ok_or(TOO_LONG)
+            .map_err(system("open"))?;
         Ok(target.starts_with(b"/"))
     }
 
