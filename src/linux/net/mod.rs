@@ -17,6 +17,7 @@
 
 mod door;
 mod known;
+mod links;
 mod watch;
 
 use heapless::Vec;

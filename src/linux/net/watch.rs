@@ -18,10 +18,11 @@ use rustix::fd::BorrowedFd;
 use rustix::io::Errno;
 
 use smena::board;
-use smena::event::{Event, InterfaceId, Link, LocalAddress};
+use smena::event::{Event, InterfaceId, Link};
 use smena::protocol::Family;
 
 use super::known::Known;
+use super::links::{Watched, on_address, on_link};
 use crate::linux::failure::Reason;
 use crate::linux::netlink::{Received, Socket, meaning, message};
 
@@ -47,21 +48,6 @@ impl Memory {
             known: Known::new(),
         }
     }
-}
-
-/// One interface of the node.
-struct Watched<'a> {
-    name: &'a str,
-    /// What was told last.
-    link: Option<Link>,
-    /// At least one event about the link was told.
-    told: bool,
-    /// Ask for the link by name.
-    look: bool,
-    /// Ask for its addresses.
-    scan: bool,
-    /// Say when all of them are told.
-    answer: bool,
 }
 
 /// What is being worked on besides notifications.
@@ -131,14 +117,7 @@ impl<'a> Watch<'a> {
             work: Work::Idle,
         };
         for name in names.take(board::INTERFACES_MAX) {
-            let _ = watch.links.push(Watched {
-                name,
-                link: None,
-                told: false,
-                look: true,
-                scan: false,
-                answer: false,
-            });
+            let _ = watch.links.push(Watched::new(name));
         }
         Ok(watch)
     }
@@ -441,32 +420,4 @@ impl<'a> Watch<'a> {
         }
         answer.then_some(Event::AddressesScanned(interface))
     }
-}
-
-/// A link changed: an event, or a reason to look.
-fn on_link(links: &mut [Watched<'_>], body: &[u8], deleted: bool) -> Option<Event<'static>> {
-    let (name, link) = meaning::link(body)?;
-    let mut event = None;
-    for (at, watched) in links.iter_mut().enumerate() {
-        let named = watched.name.as_bytes() == name;
-        let known = watched.link.is_some_and(|known| known.index == link.index);
-        if named && known && !deleted {
-            if watched.link != Some(link) {
-                watched.link = Some(link);
-                event = Some(Event::Link(InterfaceId(at as u8), Some(link)));
-            }
-        } else if named || known {
-            // Deleted, renamed, or new under this name.
-            watched.look = true;
-        }
-    }
-    event
-}
-
-/// An address message about one of our interfaces.
-fn on_address(links: &[Watched<'_>], body: &[u8]) -> Option<(InterfaceId, LocalAddress)> {
-    let (index, address) = meaning::address(body)?;
-    let known = |w: &Watched<'_>| w.link.is_some_and(|link| link.index == index);
-    let at = links.iter().position(known)?;
-    Some((InterfaceId(at as u8), address))
 }
