@@ -48,7 +48,9 @@ pub enum Told<'a> {
 
 /// See the module.
 pub struct Gateway {
+    /// What it and its port of the bridge are called.
     pub name: &'static str,
+    /// The state of its router.
     pub state: State,
     /// Its kernel has the shared address.
     pub has_address: bool,

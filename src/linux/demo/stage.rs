@@ -20,9 +20,13 @@ pub struct Stopped;
 
 /// See the module.
 pub struct Stage {
+    /// What the reader sees.
     pub screen: Screen,
+    /// Who needs the address.
     pub client: Client,
+    /// Who keep it.
     pub gateways: [Gateway; 2],
+    /// Where a reader's Ctrl-C shows.
     pub signals: Signals,
     /// The exit code of the last `smena run` that ended by itself.
     pub exit: Option<i32>,
