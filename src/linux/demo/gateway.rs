@@ -2,7 +2,6 @@
 //! of its own, and the process that its check looks for. It listens to what the
 //! two say and do, and asserts nothing.
 
-use core::ffi::CStr;
 use core::net::{IpAddr, Ipv4Addr};
 
 use rustix::event::{PollFd, poll};
@@ -56,7 +55,8 @@ pub struct Gateway {
     pub has_address: bool,
     /// The last hook that ran was told MASTER.
     pub hook_says_master: bool,
-    service: &'static CStr,
+    /// The name of the process that its check looks for.
+    service: Text<16>,
     file: &'static str,
     network: Network,
     requests: Socket,
@@ -74,7 +74,7 @@ struct Child {
 
 impl Gateway {
     /// A box with nothing running. Leaves the process in its network.
-    pub fn create(name: &'static str, service: &'static CStr, file: &'static str) -> Gateway {
+    pub fn create(name: &'static str, service: Text<16>, file: &'static str) -> Gateway {
         Gateway {
             name,
             state: State::Off,
@@ -131,7 +131,7 @@ impl Gateway {
     /// Starts the process that the check looks for.
     pub fn start_service(&mut self) {
         match need(syscall::fork(), "clone", self.name) {
-            Fork::Child => be_service(self.service),
+            Fork::Child => be_service(&mut self.service),
             Fork::Parent(_, pidfd) => self.check = Some(pidfd),
         }
     }
@@ -282,8 +282,10 @@ fn be_keeper(setting: &Setting<'_>, file: &str) -> ! {
 }
 
 /// In a child: is nothing but a process of this name.
-fn be_service(name: &CStr) -> ! {
-    let _ = set_name(name);
+fn be_service(name: &mut Text<16>) -> ! {
+    if let Some(name) = name.as_c_str() {
+        let _ = set_name(name);
+    }
     let _ = rustix::process::set_parent_process_death_signal(Some(Signal::KILL));
     loop {
         let _ = poll(&mut [] as &mut [PollFd<'_>], None);

@@ -2,9 +2,9 @@
 //! its own.
 //!
 //! ```text
-//!     client ---- bridge ---- cable ---- eth0  gw-a: smena run, web-a
+//!     client ---- bridge ---- cable ---- eth0  gw-a: smena run, web-a-PID
 //!                   |
-//!                   +-------- cable ---- eth0  gw-b: smena run, web-b
+//!                   +-------- cable ---- eth0  gw-b: smena run, web-b-PID
 //! ```
 //!
 //! The boxes run this very binary on files that a reader could have written;
@@ -22,7 +22,10 @@ mod world;
 
 use core::net::Ipv4Addr;
 
+use rustix::process::getpid;
+
 use super::output::Output;
+use super::text::Text;
 use show::{End, Show};
 
 /// The address that the two boxes share.
@@ -71,7 +74,7 @@ Two boxes, gw-a and gw-b, keep one address between them: 10.0.0.10. A client
 pings it every millisecond while things go wrong. All of this is real, lives in
 private network namespaces and ends by itself in about 20 seconds.
 
-gw-a runs this file; gw-b the same with priority 100 and its own web-b:
+gw-a runs this file; gw-b the same with priority 100 and its own web process:
 
 ";
 
@@ -122,8 +125,15 @@ impl core::fmt::Display for File {
              notify = /smena demo hook\n\
              \n\
              [check web]\n\
-             process = web-{own}\n\
-             interval = 300ms\n"
+             process = {}\n\
+             interval = 300ms\n",
+            service(*own).as_str()
         )
     }
+}
+
+/// The name of the process that a box's check looks for. Two demos at a time see
+/// each other's processes, so the name has this one's number.
+fn service(own: char) -> Text<16> {
+    Text::of(format_args!("web-{own}-{}", getpid()))
 }

@@ -71,8 +71,8 @@ impl Show {
         let home = Network::present();
         let mut switch = need(Socket::open(), "socket", "AF_NETLINK");
         let mut gateways = [
-            Gateway::create("gw-a", c"web-a", "/gw-a.ini"),
-            Gateway::create("gw-b", c"web-b", "/gw-b.ini"),
+            Gateway::create("gw-a", super::service('a'), "/gw-a.ini"),
+            Gateway::create("gw-b", super::service('b'), "/gw-b.ini"),
         ];
         home.enter();
         let bridge = wires::make_bridge(&mut switch, "bridge");
@@ -171,13 +171,11 @@ impl Show {
     }
 
     fn lose_the_service(&mut self) -> Result<(), End> {
-        self.step(
-            "The process web-a dies. Without its weight of 2 gw-a is worth 101, and gw-b 102.",
-        );
+        self.step("The web process of gw-a dies. Without its weight of 2 gw-a is worth 101, and gw-b 102.");
         self.stage.gateways[A].kill_service();
         self.expect_master(B)?;
         self.report("a service that dies", PLANNED_MAX)?;
-        self.step("web-a runs again.");
+        self.step("The web process of gw-a runs again.");
         self.stage.gateways[A].start_service();
         self.expect_master(A)?;
         self.report("the service is back", PLANNED_MAX)
