@@ -13,7 +13,7 @@ use core::ptr;
 
 use rustix::fd::{FromRawFd, OwnedFd};
 use rustix::io::Errno;
-use rustix::process::Pid;
+use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions, kill_process, pidfd_open, waitpid};
 use rustix::time::{ClockId, Timespec};
 
 use super::arch::{number, syscall6};
@@ -72,33 +72,25 @@ pub enum Fork {
     Parent(Pid, OwnedFd),
 }
 
-/// clone(SIGCHLD | CLONE_PIDFD)—Copies the process.
+/// clone(SIGCHLD) and pidfd_open(2)—Copies the process.
 ///
-/// The child id and thread pointer arguments, whose order differs between
-/// processors, are both zero.
+/// Of clone's other arguments, whose order differs between processors, none is
+/// used.
 pub fn fork() -> Result<Fork, Errno> {
     const SIGCHLD: usize = 17;
-    const CLONE_PIDFD: usize = 0x1000;
-    let mut pidfd: i32 = -1;
     // SAFETY: without CLONE_VM the copy has its own stack at the same address,
-    // so no stack pointer is given; `pidfd` is written in the parent only.
-    let returned = unsafe {
-        syscall6(
-            number::CLONE,
-            SIGCHLD | CLONE_PIDFD,
-            0,
-            (&raw mut pidfd) as usize,
-            0,
-            0,
-            0,
-        )
+    // so no stack pointer is given, and no memory is named.
+    let returned = unsafe { syscall6(number::CLONE, SIGCHLD, 0, 0, 0, 0, 0) };
+    let Some(pid) = Pid::from_raw(result(returned)? as i32) else {
+        return Ok(Fork::Child);
     };
-    match Pid::from_raw(result(returned)? as i32) {
-        None => Ok(Fork::Child),
-        Some(pid) => {
-            // SAFETY: the kernel has just made this descriptor for us.
-            let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
-            Ok(Fork::Parent(pid, pidfd))
+    // Nobody else collects it, so the number is still its own.
+    match pidfd_open(pid, PidfdFlags::empty()) {
+        Ok(pidfd) => Ok(Fork::Parent(pid, pidfd)),
+        Err(errno) => {
+            let _ = kill_process(pid, Signal::KILL);
+            let _ = waitpid(Some(pid), WaitOptions::empty());
+            Err(errno)
         }
     }
 }

@@ -54,6 +54,13 @@ pub unsafe fn syscall6(
     result
 }
 
+/// The compiler's helpers for atomics name libc's getauxval(3) in a constructor
+/// that nobody runs here; what it says is that no processor feature is known.
+#[unsafe(no_mangle)]
+extern "C" fn getauxval(_: usize) -> usize {
+    0
+}
+
 /// Numbers of the system calls that rustix does not offer.
 pub mod number {
     /// clone(2).
