@@ -6,8 +6,8 @@ use rustix::io::{Errno, read};
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{SocketAddrUnix, connect};
 
-use super::control;
 use super::failure::Reason;
+use super::listener::{self, Path};
 use super::output::{self, complain, write_all};
 
 /// Exit code: not running, or unreadable.
@@ -76,8 +76,9 @@ fn try_ask(path: &str, question: &str) -> Result<i32, Trouble> {
 }
 
 fn open(path: &str) -> Result<OwnedFd, Errno> {
-    let address = SocketAddrUnix::new(path)?;
-    let socket = control::stream()?;
+    let mut path = Path::of(format_args!("{path}"));
+    let address = SocketAddrUnix::new(path.as_c_str().ok_or(Errno::NAMETOOLONG)?)?;
+    let socket = listener::stream()?;
     rustix::io::ioctl_fionbio(&socket, false)?;
     // A full queue of connections is waited for, too; that is sending.
     set_socket_timeout(&socket, Timeout::Send, Some(PATIENCE))?;

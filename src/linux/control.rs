@@ -10,33 +10,26 @@ use core::fmt;
 
 use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{FileType, FlockOperation, Mode, OFlags, flock, lstat, open, unlink};
 use rustix::io::{Errno, read};
-use rustix::net::sockopt::socket_peercred;
-use rustix::net::{
-    AddressFamily, Shutdown, SocketAddrUnix, SocketFlags, SocketType, accept_with, bind, connect,
-    listen, shutdown, socket_with,
-};
+use rustix::net::{Shutdown, SocketFlags, accept_with, shutdown};
 use rustix::process::{
-    Pid, Signal, WaitId, WaitIdOptions, kill_process, set_parent_process_death_signal, umask,
-    waitid,
+    Pid, Signal, WaitId, WaitIdOptions, kill_process, set_parent_process_death_signal, waitid,
 };
 use smena::node::Node;
 use smena::report::{self, View};
 use smena::{Duration, Instant};
 
 use super::failure::{Failure, Reason};
+use super::listener::Listener;
 use super::output::{self, Output};
 use super::syscall::{self, Fork, SignalSet};
 use super::{log as logger, spawn};
 
-/// The tokens in epoll: the listener, and two for each connection, its socket
-/// and its answering process.
+/// The tokens in epoll: the listener, and one for each connection, for its
+/// socket first and for the process that answers later.
 pub const TOKENS: u64 = 10;
 /// Connections at once; further ones wait to be accepted.
 const CONNECTIONS_MAX: usize = 8;
-/// Connections that the kernel keeps for us when all are in use.
-const BACKLOG: i32 = 64;
 /// How long a question may take to come.
 const QUESTION_PATIENCE: Duration = Duration::from_secs(1);
 /// How long an answer may take to be read.
@@ -66,46 +59,28 @@ enum Connection {
 /// The listening socket and its connections.
 pub struct Control<'a> {
     epoll: BorrowedFd<'a>,
-    listener: OwnedFd,
+    listener: Listener,
     /// Accepting is paused, because every connection is in use.
     full: bool,
     path: &'a str,
-    /// Device and inode of the socket file, so that another's is not removed.
-    file: Option<(u64, u64)>,
     connections: [Connection; CONNECTIONS_MAX],
 }
 
 impl<'a> Control<'a> {
-    /// Listens at a path. A socket that nobody listens on any more is replaced.
+    /// Listens at a path.
     ///
     /// # Errors
     /// Somebody does listen there, or the system refused.
     pub fn open(path: &'a str, epoll: BorrowedFd<'a>) -> Result<Control<'a>, Failure> {
-        let fail = |call, errno, mend| Failure::new(call, format_args!("{path}"), errno, mend);
-        let address = SocketAddrUnix::new(path)
-            .map_err(|errno| fail("bind", errno, "choose a shorter path for `control`"))?;
-        let listener = stream().map_err(|errno| fail("socket", errno, ""))?;
-        // Of two that start at once the second sees what the first made.
-        let lock = lock_folder(path);
-        let bound = with_private_mode(|| bind(&listener, &address));
-        if bound == Err(Errno::ADDRINUSE) {
-            remove_stale(path, &address)?;
-            with_private_mode(|| bind(&listener, &address))
-                .map_err(|errno| fail("bind", errno, mend_of_bind(errno)))?;
-        } else {
-            bound.map_err(|errno| fail("bind", errno, mend_of_bind(errno)))?;
-        }
-        listen(&listener, BACKLOG).map_err(|errno| fail("listen", errno, ""))?;
-        drop(lock);
+        let listener = Listener::open(path)?;
         let token = EventData::new_u64(TOKENS);
         epoll::add(epoll, &listener, token, EventFlags::IN)
-            .map_err(|errno| fail("epoll_ctl", errno, ""))?;
+            .map_err(|errno| Failure::new("epoll_ctl", format_args!("{path}"), errno, ""))?;
         Ok(Control {
             epoll,
             listener,
             full: false,
             path,
-            file: lstat(path).ok().map(|stat| (stat.st_dev, stat.st_ino)),
             connections: [const { Connection::Free }; CONNECTIONS_MAX],
         })
     }
@@ -251,96 +226,6 @@ impl<'a> Control<'a> {
                 self.close(at);
             }
         }
-    }
-}
-
-impl Drop for Control<'_> {
-    fn drop(&mut self) {
-        let now = lstat(self.path).ok();
-        if now.map(|stat| (stat.st_dev, stat.st_ino)) == self.file {
-            let _ = unlink(self.path);
-        }
-    }
-}
-
-/// A stream socket of the local kind.
-pub fn stream() -> Result<OwnedFd, Errno> {
-    socket_with(
-        AddressFamily::UNIX,
-        SocketType::STREAM,
-        SocketFlags::CLOEXEC | SocketFlags::NONBLOCK,
-        None,
-    )
-}
-
-/// What to do when the socket cannot be made.
-fn mend_of_bind(errno: Errno) -> &'static str {
-    match errno {
-        Errno::NOENT | Errno::NOTDIR => "make its folder, or name another path as `control`",
-        Errno::ACCESS | Errno::PERM | Errno::ROFS => {
-            "run as root, or name a path that can be written as `control`"
-        }
-        Errno::ADDRINUSE => "something else is there: remove it, or name another path as `control`",
-        _ => "",
-    }
-}
-
-/// Makes a file that only its owner and group may use.
-fn with_private_mode<T>(make: impl FnOnce() -> T) -> T {
-    let before = umask(Mode::XUSR | Mode::XGRP | Mode::RWXO);
-    let made = make();
-    umask(before);
-    made
-}
-
-/// Takes a lock on the folder of a path, for a moment; without it two starts at
-/// the same time are not told apart.
-fn lock_folder(path: &str) -> Option<OwnedFd> {
-    const TRIES: usize = 50;
-    let folder = match path.rfind('/') {
-        Some(0) => "/",
-        Some(at) => path.get(..at)?,
-        None => ".",
-    };
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let folder = open(folder, flags, Mode::empty()).ok()?;
-    for _ in 0..TRIES {
-        if flock(&folder, FlockOperation::NonBlockingLockExclusive).is_ok() {
-            return Some(folder);
-        }
-        const PAUSE: rustix::time::Timespec = rustix::time::Timespec {
-            tv_sec: 0,
-            tv_nsec: 1_000_000,
-        };
-        let _ = rustix::thread::nanosleep(&PAUSE);
-    }
-    None
-}
-
-/// Removes the socket of a keeper that is gone; one that is there is an error.
-fn remove_stale(path: &str, address: &SocketAddrUnix) -> Result<(), Failure> {
-    let fail = |errno| {
-        let mend = mend_of_bind(Errno::ADDRINUSE);
-        Failure::new("bind", format_args!("{path}"), errno, mend)
-    };
-    let stat = lstat(path).map_err(fail)?;
-    if FileType::from_raw_mode(stat.st_mode) != FileType::Socket {
-        return Err(fail(Errno::ADDRINUSE));
-    }
-    let probe = stream().map_err(fail)?;
-    match connect(&probe, address) {
-        Err(Errno::CONNREFUSED) => unlink(path).map_err(fail),
-        // With a full queue somebody listens, too.
-        Ok(()) | Err(Errno::AGAIN) => {
-            let pid = socket_peercred(&probe).map_or(0, |peer| peer.pid.as_raw_nonzero().get());
-            Err(Failure::new(
-                "bind",
-                format_args!("{path} (already running, pid {pid})"),
-                Errno::ADDRINUSE,
-                "stop it first, or name another path as `control`",
-            ))
-        }
-        Err(errno) => Err(fail(errno)),
     }
 }
 

@@ -10,9 +10,13 @@ use smena::board;
 use smena::config::Source;
 
 use super::failure::Reason;
+use super::text::Text;
 
 /// The file that is read when none is named.
 pub const DEFAULT: &str = "/etc/smena.ini";
+
+/// The longest path of a file.
+const NAME_MAX: usize = 4096;
 
 /// Room for a file and one byte more, by which too large a file is known.
 pub type Memory = [u8; board::FILE_MAX + 1];
@@ -75,6 +79,8 @@ pub fn load<'a>(file: Option<&'a str>, memory: &'a mut Memory) -> Result<Source<
 /// Reads a file up to the end of the memory; also says whether every user of
 /// the system can.
 fn read_file(name: &str, memory: &mut Memory) -> Result<(usize, bool), Errno> {
+    let mut name = Text::<NAME_MAX>::of(format_args!("{name}"));
+    let name = name.as_c_str().ok_or(Errno::NAMETOOLONG)?;
     let file = open(name, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
     let stat = fstat(&file)?;
     let is_file = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;

@@ -96,16 +96,15 @@ pub fn open_target(level: Level, target: LogTarget, journal: Option<&[u8]>) -> R
             (descriptor, way, head)
         }
         LogTarget::Kmsg => {
-            const PATH: &str = "/dev/kmsg";
             let kmsg = open(
-                PATH,
+                c"/dev/kmsg",
                 OFlags::WRONLY | OFlags::NONBLOCK | OFlags::CLOEXEC,
                 Mode::empty(),
             )
             .map_err(|errno| {
                 Failure::new(
                     "open",
-                    format_args!("{PATH}"),
+                    format_args!("/dev/kmsg"),
                     errno,
                     "run as root on a system with devtmpfs, or choose another `log_target`",
                 )
@@ -158,7 +157,7 @@ fn stderr() -> (i32, Way) {
         Ok(FileType::RegularFile) => (stderr.as_raw_fd(), Way::Write),
         _ => {
             let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-            match open("/proc/self/fd/2", flags, Mode::empty()) {
+            match open(c"/proc/self/fd/2", flags, Mode::empty()) {
                 Ok(again) => (again.into_raw_fd(), Way::Write),
                 Err(_) => (stderr.as_raw_fd(), Way::PollThenWrite),
             }
@@ -283,7 +282,7 @@ fn has_room(descriptor: BorrowedFd<'_>) -> bool {
 /// addressed anew each time, so it may be restarted.
 fn syslog(socket: BorrowedFd<'_>, line: &[u8]) -> Result<usize, Errno> {
     let text = line.strip_suffix(b"\n").unwrap_or(line);
-    let address = SocketAddrUnix::new("/dev/log")?;
+    let address = SocketAddrUnix::new(c"/dev/log")?;
     sendto(
         socket,
         text,

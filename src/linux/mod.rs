@@ -19,6 +19,7 @@ mod failure;
 mod hook;
 mod keeper;
 mod lines;
+mod listener;
 mod load;
 mod log;
 mod mem;

@@ -124,11 +124,11 @@ impl<'a> Children<'a> {
         user: User,
         places: &'a mut Places,
     ) -> Result<Children<'a>, Failure> {
-        const NULL: &str = "/dev/null";
-        let null = open(NULL, OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()).map_err(|errno| {
+        let flags = OFlags::RDWR | OFlags::CLOEXEC;
+        let null = open(c"/dev/null", flags, Mode::empty()).map_err(|errno| {
             Failure::new(
                 "open",
-                format_args!("{NULL}"),
+                format_args!("/dev/null"),
                 errno,
                 "mount devtmpfs on /dev",
             )

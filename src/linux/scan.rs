@@ -22,8 +22,8 @@ const PATH_MAX: usize = 48;
 
 /// Counts the processes of a name and says what that means for a check.
 pub fn look(name: fmt::Arguments<'_>, answer: &mut dyn FnMut(Outcome, fmt::Arguments<'_>)) {
-    let name = Text::<NAME_MAX>::of(name);
-    match count(name.as_str()) {
+    let mut name = Text::<NAME_MAX>::of(name);
+    match count(&mut name) {
         Ok(0) => answer(Outcome::Failure, format_args!("no process")),
         Ok(1) => answer(Outcome::Success, format_args!("1 process")),
         Ok(n) => answer(Outcome::Success, format_args!("{n} processes")),
@@ -33,21 +33,22 @@ pub fn look(name: fmt::Arguments<'_>, answer: &mut dyn FnMut(Outcome, fmt::Argum
 
 /// How many processes have this name. One with a slash names a program file,
 /// and the processes that execute it count.
-fn count(name: &str) -> Result<u32, Failure> {
+fn count(name: &mut Text<NAME_MAX>) -> Result<u32, Failure> {
     let fail = |call, errno| Failure::new(call, format_args!("/proc"), errno, "mount /proc");
     let proc = open(
-        "/proc",
+        c"/proc",
         OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
         Mode::empty(),
     )
     .map_err(|errno| fail("open", errno))?;
-    let program = match name.contains('/') {
-        true => match stat(name) {
-            Ok(stat) => Some((stat.st_dev, stat.st_ino)),
-            Err(_) => return Ok(0),
+    let program = match name.as_str().contains('/') {
+        true => match name.as_c_str().map(stat) {
+            Some(Ok(stat)) => Some((stat.st_dev, stat.st_ino)),
+            _ => return Ok(0),
         },
         false => None,
     };
+    let name = name.as_str();
     let own = rustix::process::getpid().as_raw_nonzero().get();
     let mut buffer = [core::mem::MaybeUninit::uninit(); 4096];
     let mut entries = RawDir::new(&proc, &mut buffer);
@@ -79,22 +80,19 @@ fn number(name: &[u8]) -> Option<i32> {
 
 /// Opens a file of a process; one that has just ended has none.
 fn open_of(proc: BorrowedFd<'_>, pid: i32, file: &str) -> Option<OwnedFd> {
-    let path = Text::<PATH_MAX>::of(format_args!("{pid}/{file}"));
-    openat(
-        proc,
-        path.as_str(),
-        OFlags::RDONLY | OFlags::CLOEXEC,
-        Mode::empty(),
-    )
-    .ok()
+    let mut path = Text::<PATH_MAX>::of(format_args!("{pid}/{file}"));
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+    openat(proc, path.as_c_str()?, flags, Mode::empty()).ok()
 }
 
 /// Whether a process executes this program file and is no zombie.
 fn executes(proc: BorrowedFd<'_>, pid: i32, file: (u64, u64)) -> bool {
     // A zombie has no such link any more.
-    let path = Text::<PATH_MAX>::of(format_args!("{pid}/exe"));
-    statat(proc, path.as_str(), AtFlags::empty())
-        .is_ok_and(|stat| (stat.st_dev, stat.st_ino) == file)
+    let mut path = Text::<PATH_MAX>::of(format_args!("{pid}/exe"));
+    let Some(path) = path.as_c_str() else {
+        return false;
+    };
+    statat(proc, path, AtFlags::empty()).is_ok_and(|stat| (stat.st_dev, stat.st_ino) == file)
 }
 
 /// Whether a process has this name and is no zombie.

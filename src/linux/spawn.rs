@@ -51,7 +51,7 @@ pub fn leave(setting: &Setting<'_>) -> Result<(), Errno> {
     rustix::stdio::dup2_stderr(setting.output)?;
     close_descriptors();
     umask(Mode::WGRP | Mode::WOTH);
-    chdir("/")?;
+    chdir(c"/")?;
     die_with_parent(setting)
 }
 

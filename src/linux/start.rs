@@ -77,7 +77,7 @@ fn open_standard_descriptors() {
     use rustix::fd::IntoRawFd;
     for descriptor in [output::stdin(), output::stdout(), output::stderr()] {
         if fcntl_getfd(descriptor).is_err()
-            && let Ok(null) = open("/dev/null", OFlags::RDWR, Mode::empty())
+            && let Ok(null) = open(c"/dev/null", OFlags::RDWR, Mode::empty())
         {
             // The kernel gives the lowest free number, which is this one.
             let _ = null.into_raw_fd();

@@ -1,13 +1,15 @@
 //! `script_user`: who runs checks and hooks. A name is looked up in
 //! `/etc/passwd` once, at the start; a number needs no file.
 
+use core::ffi::CStr;
+
 use rustix::fs::{Mode, OFlags, open};
 use rustix::io::{Errno, read};
 use rustix::process::{Gid, Uid};
 use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 
 /// The file that names users.
-const PASSWD: &str = "/etc/passwd";
+const PASSWD: &CStr = c"/etc/passwd";
 
 /// A user and the group that comes with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
