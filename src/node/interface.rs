@@ -93,7 +93,7 @@ impl<'a> Interface<'a> {
             return;
         }
         if scanning {
-            source.candidate = better(source.candidate, local);
+            source.consider(local);
         } else if source.chosen.is_none() {
             // The source never changes while it is there: the tie-break between
             // masters stands on it.
@@ -101,16 +101,14 @@ impl<'a> Interface<'a> {
         }
     }
 
-    /// An address is gone. Returns true when it was the source, so that all
-    /// must be told again to choose another.
+    /// An address is gone. Returns true when it was the source, or was to become
+    /// it, so that all must be told again to choose another.
     pub fn on_address_removed(&mut self, address: &IpAddr) -> bool {
         let Some(source) = self.source_of(address) else {
             return false;
         };
-        if source
-            .chosen
-            .is_none_or(|chosen| chosen.address != *address)
-        {
+        let is = |local: Option<LocalAddress>| local.is_some_and(|l| l.address == *address);
+        if !is(source.chosen) && !is(source.candidate) {
             return false;
         }
         self.begin_scan();
@@ -132,11 +130,7 @@ impl<'a> Interface<'a> {
         }
         self.scanning = false;
         for source in [&mut self.source_v4, &mut self.source_v6] {
-            let found = source.candidate.take();
-            let kept = source
-                .chosen
-                .filter(|chosen| found.is_some_and(|found| found.address == chosen.address));
-            source.chosen = kept.or(found);
+            source.chosen = source.candidate.take();
         }
     }
 
@@ -148,6 +142,20 @@ impl<'a> Interface<'a> {
             IpAddr::V6(v6) if v6.is_unicast_link_local() => Some(&mut self.source_v6),
             IpAddr::V6(_) => None,
         }
+    }
+}
+
+impl Source {
+    /// A scan tells an address. The source that was chosen stays as long as it
+    /// is there, whatever else is told: the tie-break between masters stands
+    /// on it.
+    fn consider(&mut self, local: LocalAddress) {
+        let chosen = self.chosen.map(|chosen| chosen.address);
+        self.candidate = match self.candidate {
+            Some(kept) if Some(kept.address) == chosen => Some(kept),
+            _ if Some(local.address) == chosen => Some(local),
+            other => better(other, local),
+        };
     }
 }
 

@@ -623,3 +623,37 @@ fn two_answers_of_a_rescan_leave_the_source() {
         trace.is(Role::Backup);
     }
 }
+
+// 51: the source is the one that adverts have come from, as long as it is there,
+// whichever address a scan tells first; and never one that went meanwhile.
+#[test]
+fn a_scan_keeps_the_source_that_is_still_there() {
+    let source = |trace: &Trace| trace.node.routers()[0].source();
+    let first = IpAddr::from([10, 0, 0, 2]);
+    let mut trace = Trace::backup(PAIR);
+    trace.at(100, Event::AddressAdded(ETH0, local("10.0.0.1", 24)), &[]);
+    trace.at(
+        100,
+        Event::AddressRemoved(ETH0, local("10.0.0.2", 24)),
+        &[RESCAN],
+    );
+    for address in ["10.0.0.1", "10.0.0.2"] {
+        trace.at(200, Event::AddressAdded(ETH0, local(address, 24)), &[]);
+    }
+    trace.at(200, Event::AddressesScanned(ETH0), &[]);
+    assert_eq!(source(&trace), Some(first));
+
+    trace.at(
+        300,
+        Event::AddressRemoved(ETH0, local("10.0.0.2", 24)),
+        &[RESCAN],
+    );
+    trace.at(400, Event::AddressAdded(ETH0, local("10.0.0.1", 24)), &[]);
+    trace.at(
+        400,
+        Event::AddressRemoved(ETH0, local("10.0.0.1", 24)),
+        &[RESCAN],
+    );
+    trace.at(400, Event::AddressesScanned(ETH0), &[]);
+    assert_eq!(source(&trace), None);
+}
