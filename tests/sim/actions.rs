@@ -258,7 +258,8 @@ impl World<'_> {
         };
         let known = [known(0), known(1)];
         let host = &mut self.hosts[node];
-        let expires_at = host.clock.local(self.now) + i64::from(lease) * SECOND as i64;
+        let now = host.clock.local(self.now);
+        let expires_at = now + i64::from(lease) * SECOND as i64;
         let mut refused = host.refuses.then_some(EPERM);
         for (slot, address) in addresses.iter().filter(|_| !host.refuses) {
             let expires_at = (lease > 0).then_some(expires_at);
@@ -266,7 +267,7 @@ impl World<'_> {
             if host.kernel.link(*slot).map(|link| link.index) == known[*slot]
                 && known[*slot].is_some()
             {
-                host.kernel.set(*slot, *address, expires_at);
+                host.kernel.set(now, *slot, *address, expires_at);
             } else {
                 refused = Some(ENODEV);
             }

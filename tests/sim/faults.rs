@@ -215,23 +215,30 @@ impl World<'_> {
         self.after_kernel(node);
     }
 
-    /// Somebody deletes the machine's own addresses on an interface.
-    pub fn delete_own_addresses(&mut self, node: usize, segment: usize) {
+    /// Somebody deletes those of the machine's own addresses on an interface
+    /// whose bit is in `which`.
+    pub fn delete_own_addresses(&mut self, node: usize, segment: usize, which: u64) {
         self.judge(|rules, view| rules.before_kernel(view, node));
-        for (address, _) in self.plan.own_addresses(node, segment) {
+        let own = self
+            .plan
+            .own_addresses(node, segment)
+            .into_iter()
+            .enumerate();
+        for (_, (address, _)) in own.filter(|(place, _)| (which >> place) & 1 == 1) {
             self.hosts[node].kernel.remove(segment, address);
+            self.say(format_args!(
+                "n{node} loses {address} on {}",
+                INTERFACES[segment]
+            ));
         }
         self.hosts[node].disturbed_at = self.now;
-        self.say(format_args!(
-            "n{node} has no own address on {}",
-            INTERFACES[segment]
-        ));
         self.after_kernel(node);
     }
 
     /// The machine's own addresses, where they are missing; the link-local one
     /// has to prove that it is unique.
     pub fn add_own_addresses(&mut self, node: usize, segment: usize) {
+        let now = self.hosts[node].clock.local(self.now);
         let kernel = &mut self.hosts[node].kernel;
         let Some(link) = kernel.link(segment).filter(|link| link.up) else {
             return;
@@ -249,7 +256,7 @@ impl World<'_> {
                 secondary: false,
                 ours: false,
             };
-            kernel.set(segment, local, None);
+            kernel.set(now, segment, local, None);
             self.hosts[node].disturbed_at = self.now;
             if !usable {
                 let after = SECOND + self.random.below(SECOND);
@@ -267,7 +274,8 @@ impl World<'_> {
     }
 
     pub(super) fn on_unique(&mut self, node: usize, segment: usize, index: u32) {
-        let [_, (address, prefix_len)] = self.plan.own_addresses(node, segment);
+        let (address, prefix_len) = self.plan.own_addresses(node, segment)[1];
+        let now = self.hosts[node].clock.local(self.now);
         let kernel = &mut self.hosts[node].kernel;
         let same = kernel.link(segment).is_some_and(|link| link.index == index);
         if same && kernel.holds(segment, address) {
@@ -278,7 +286,7 @@ impl World<'_> {
                 secondary: false,
                 ours: false,
             };
-            kernel.set(segment, local, None);
+            kernel.set(now, segment, local, None);
             self.hosts[node].disturbed_at = self.now;
             self.after_kernel(node);
         }

@@ -35,6 +35,8 @@ pub struct Held {
     pub local: LocalAddress,
     /// When its lifetime ends; `None`: never.
     pub expires_at: Option<i64>,
+    /// Since when it has been here without a gap.
+    pub since: i64,
 }
 
 /// One message of netlink; the number is the interface's place in [`INTERFACES`].
@@ -128,28 +130,33 @@ impl Kernel {
     }
 
     /// Adds an address or renews it.
-    pub fn set(&mut self, interface: usize, wanted: LocalAddress, expires_at: Option<i64>) {
+    pub fn set(
+        &mut self,
+        now: i64,
+        interface: usize,
+        wanted: LocalAddress,
+        expires_at: Option<i64>,
+    ) {
         let addresses = &mut self.interfaces[interface].addresses;
-        let place = addresses
-            .iter()
-            .position(|held| held.local.address == wanted.address);
-        let place = place.unwrap_or_else(|| {
-            addresses.push(Held {
-                local: wanted,
-                expires_at,
-            });
-            addresses.len() - 1
-        });
+        let same = |held: &Held| held.local.address == wanted.address;
+        let place = addresses.iter().position(same).unwrap_or(addresses.len());
         let secondary = follows(&addresses[..place], &wanted);
-        addresses[place] = Held {
-            local: LocalAddress {
-                secondary,
-                ..wanted
-            },
-            expires_at,
+        let local = LocalAddress {
+            secondary,
+            ..wanted
         };
-        let told = addresses[place].local;
-        self.notices.push(Notice::Added(interface, told));
+        let since = addresses.get(place).map_or(now, |held| held.since);
+        let held = Held {
+            local,
+            expires_at,
+            since,
+        };
+        if place == addresses.len() {
+            addresses.push(held);
+        } else {
+            addresses[place] = held;
+        }
+        self.notices.push(Notice::Added(interface, local));
     }
 
     /// Removes an address; one that is not there is no error.

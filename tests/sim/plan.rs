@@ -212,12 +212,13 @@ impl Plan {
         self.members(|m| m.tracks.push((0, weight, false)))
     }
 
-    /// The own address of a node on an interface, and its link-local one.
-    pub fn own_addresses(&self, node: usize, interface: usize) -> [(IpAddr, u8); 2] {
+    /// A node's own addresses on an interface: the first of IPv4, the one of
+    /// IPv6, and a second of IPv4 in another subnet.
+    pub fn own_addresses(&self, node: usize, interface: usize) -> [(IpAddr, u8); 3] {
         let number = self.nodes[node].number;
-        let v4 = Ipv4Addr::new(10, 0, interface as u8, number);
+        let v4 = |second| IpAddr::V4(Ipv4Addr::new(10, second, interface as u8, number));
         let v6 = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, interface as u16, u16::from(number));
-        [(IpAddr::V4(v4), 24), (IpAddr::V6(v6), 64)]
+        [(v4(0), 24), (IpAddr::V6(v6), 64), (v4(2), 24)]
     }
 
     /// The longest interval of a router.

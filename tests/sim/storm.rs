@@ -37,7 +37,7 @@ pub enum Kind {
     LinkDeleted,
     /// Somebody deletes one of our addresses.
     AddressDeleted,
-    /// Somebody deletes the machine's own address, and puts it back.
+    /// Somebody deletes some of the machine's own addresses, and puts them back.
     OwnAddressDeleted,
     /// A check fails, flaps, hangs or learns nothing.
     BadCheck,
@@ -154,7 +154,8 @@ pub fn strike(world: &mut World<'_>, kind: Kind) -> Option<(At, Relief)> {
             None
         }
         Kind::OwnAddressDeleted => {
-            world.delete_own_addresses(node, segment);
+            let which = random.between(1, 7);
+            world.delete_own_addresses(node, segment, which);
             Some((lasting, Relief::OwnAddresses(node, segment)))
         }
         Kind::BadCheck => {

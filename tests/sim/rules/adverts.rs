@@ -1,12 +1,9 @@
-//! Rules 7 and 14, and what a node may say at all: adverts in time, never in
-//! bursts, never after a stall, only from a master, and true.
+//! Rules 7 and 14: adverts in time, never in bursts, never after a stall.
 
-use smena::config::Release;
 use smena::event::{Action, Event};
 use smena::vrrp::Role;
 
 use super::{LATE, PerRouter, Rule, View, Violation, broken, down_interval};
-use crate::sim::bytes::Said;
 use crate::sim::plan::Plan;
 
 /// What each router of each node sent when.
@@ -94,60 +91,15 @@ impl Adverts {
             let before = *self.roles.get(node, router);
             let now = view.role(node, router);
             let scheduled = matches!(event, Event::Poll);
-            let heard = matches!(event, Event::Packet(..));
-            let yields = heard && before == Some(Role::Master) && now == Some(Role::Backup);
             if before != Some(Role::Master) || now != Some(Role::Master) {
                 *self.sent.get(node, router) = Sent::default();
             }
-            for action in actions {
-                match *action {
-                    Action::SendAdvert(of, 0) if of == id => {
-                        self.resigns(view, node, router, before)?
-                    }
-                    // The last word of one that yields: it makes the other announce.
-                    Action::SendAdvert(of, _) if of == id && yields => {}
-                    Action::SendAdvert(of, _) if of == id => {
-                        self.speaks(node, router, now)?;
-                        self.advertises(view, node, router, scheduled)?;
-                    }
-                    Action::Announce(of) | Action::SetAddresses(of) if of == id => {
-                        self.speaks(node, router, now)?;
-                    }
-                    _ => {}
+            let master = now == Some(Role::Master);
+            for action in actions.iter().filter(|_| master) {
+                if matches!(*action, Action::SendAdvert(of, 1..) if of == id) {
+                    self.advertises(view, node, router, scheduled)?;
                 }
             }
-        }
-        Ok(())
-    }
-
-    /// PROTOCOL 80.
-    fn speaks(&self, node: usize, router: usize, now: Option<Role>) -> Result<(), Violation> {
-        if now != Some(Role::Master) {
-            return broken(
-                Rule::Speech,
-                format!("n{node} acts as master of V{router} and is {now:?}"),
-            );
-        }
-        Ok(())
-    }
-
-    fn resigns(
-        &self,
-        view: &View<'_, '_>,
-        node: usize,
-        router: usize,
-        before: Option<Role>,
-    ) -> Result<(), Violation> {
-        let overlap = view
-            .config(node, router)
-            .is_some_and(|c| c.release == Release::Overlap);
-        let releasing = view.router(node, router).is_some_and(|r| r.releasing());
-        let left = view.role(node, router) != Some(Role::Master);
-        if before != Some(Role::Master) || !(left || overlap && releasing) {
-            return broken(
-                Rule::Speech,
-                format!("n{node} sends priority 0 for V{router} and was {before:?}"),
-            );
         }
         Ok(())
     }
@@ -213,38 +165,4 @@ impl Adverts {
         }
         Ok(())
     }
-}
-
-/// An advert says what its sender is (PROTOCOL 51 to 53).
-pub fn truthful(
-    view: &View<'_, '_>,
-    node: usize,
-    router: usize,
-    priority: u8,
-    said: Option<Said>,
-) -> Result<(), Violation> {
-    let plan = &view.plan.routers[router];
-    let own = view.plan.own_addresses(node, plan.interface);
-    let own = own.map(|(address, _)| match address {
-        std::net::IpAddr::V4(v4) => u128::from(u32::from(v4)),
-        std::net::IpAddr::V6(v6) => u128::from(v6),
-    });
-    let true_words = said.is_some_and(|said| {
-        let interval = view
-            .carriers(router)
-            .find(|(n, _)| *n == node)
-            .map(|(_, m)| m.advert);
-        own.contains(&said.source)
-            && said.priority == priority
-            && said.id == plan.id
-            && said.version == plan.version
-            && Some(said.interval) == interval
-    });
-    if !true_words {
-        return broken(
-            Rule::Speech,
-            format!("n{node} sent {said:?} for V{router}, priority {priority}"),
-        );
-    }
-    Ok(())
 }

@@ -20,6 +20,7 @@ mod patience;
 mod rest;
 mod rhythm;
 pub mod seen;
+mod speech;
 mod words;
 
 use std::net::IpAddr;
@@ -78,7 +79,7 @@ pub enum Rule {
     Timers,
     /// Nobody takes over before its own time (RFC 9568 section 6.4.2).
     Patience,
-    /// Only a master speaks, and it says what is true.
+    /// Only a master speaks, it says what is true, and it answers.
     Speech,
     /// At rest the right node is master, and nothing is left over.
     Rest,
@@ -150,6 +151,7 @@ pub struct Rules {
     patience: patience::Patience,
     rhythm: rhythm::Rhythm,
     seen: seen::Seen,
+    speech: speech::Speech,
     words: words::Words,
 }
 
@@ -168,6 +170,7 @@ impl Rules {
             patience: patience::Patience::new(plan),
             rhythm: rhythm::Rhythm::new(plan),
             seen: seen::Seen::new(plan),
+            speech: speech::Speech::new(plan),
             words: words::Words::new(plan),
         }
     }
@@ -203,6 +206,7 @@ impl Rules {
     pub fn started(&mut self, view: &View<'_, '_>, node: usize) {
         self.checks.on_start(node);
         self.rhythm.on_start(node);
+        self.speech.on_start(node);
         self.hooks.on_start(node);
         self.adverts.on_start(node);
         self.patience.on_start(view, node);
@@ -237,6 +241,7 @@ impl Rules {
         let holds = self.rhythm.before(view, node, self.calm_since.is_some());
         self.hold(holds);
         self.patience.before(view, node);
+        self.speech.before(view, node);
         if let Some(calm_since) = self.calm_since {
             let holds = self.liveness.before(view, calm_since);
             self.hold(holds);
@@ -264,6 +269,8 @@ impl Rules {
         event: &Event<'_>,
         actions: &[Action],
     ) {
+        let holds = self.speech.decided(view, node, event, actions);
+        self.hold(holds);
         let holds = self.adverts.decided(view, node, event, actions);
         self.hold(holds);
         let holds = self.patience.decided(view, node, event);
@@ -292,6 +299,7 @@ impl Rules {
     pub fn arriving(&mut self, view: &View<'_, '_>, node: usize, frame: &Frame) {
         self.packets.arriving(view, node, frame);
         self.patience.arriving(node, frame);
+        self.speech.arriving(node, frame);
         self.words.arriving(view, node, frame);
     }
 
@@ -311,7 +319,7 @@ impl Rules {
         priority: u8,
         said: Option<Said>,
     ) {
-        let holds = adverts::truthful(view, node, router, priority, said);
+        let holds = self.speech.sent(view, node, router, priority, said);
         self.hold(holds);
         self.liveness.sent(view, node, router);
     }

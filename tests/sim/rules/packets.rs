@@ -5,6 +5,7 @@ use smena::node::Wake;
 use smena::vrrp::Role;
 
 use super::{Rule, View, Violation, broken};
+use crate::sim::clock::MS;
 use crate::sim::host::Frame;
 
 /// What a node was before a void packet reached it.
@@ -28,7 +29,10 @@ impl Packets {
     pub fn arriving(&mut self, view: &View<'_, '_>, node: usize, frame: &Frame) {
         // Right after a pause the first event of all finds out what was
         // missed, whatever that event is.
-        let watched = frame.void && view.undisturbed(node) > 0;
+        // PROTOCOL 18: an own packet that comes back is void, as long as its
+        // source is an own address.
+        let own = frame.from == node && view.undisturbed(node) > 100 * MS;
+        let watched = (frame.void || own) && view.undisturbed(node) > 0;
         self.before = watched.then(|| shapes(view, node));
         self.actions = 0;
     }
