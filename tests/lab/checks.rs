@@ -132,3 +132,22 @@ fn a_process_is_found_by_its_name() {
         eventually(LIMIT, "it is down again", || check_state(&a) == "down");
     });
 }
+
+#[test]
+fn words_are_words_unless_a_shell_is_asked_for() {
+    scenario(&[], Pace::Shared, MINUTE, |lab| {
+        let a = lab.node("a", &["10.0.0.1/24"]);
+        let more = "track = probe weight 10
+[check probe]
+exec = test $((1 + 1)) = 2 && true
+shell = yes
+interval = 200ms";
+        let keeper = a.smena(&smena_ini(100, more));
+        eventually(LIMIT, "it is up", || check_state(&a) == "up");
+        drop(keeper);
+        // keepalived would run such words as arguments, and fail for ever.
+        let mut keeper = a.smena(&smena_ini(100, &more.replace("shell = yes\n", "")));
+        assert_eq!(keeper.wait(LIMIT).code(), Some(2));
+        assert!(keeper.log().contains("add `shell = yes`"));
+    });
+}

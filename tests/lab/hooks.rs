@@ -189,20 +189,35 @@ fn a_hook_that_others_could_change_is_refused_with_the_reason() {
         let a = lab.node("a", &["10.0.0.1/24"]);
         a.script("open/role.sh", "");
         let open = a.folder().join("open");
-        fs::set_permissions(&open, fs::Permissions::from_mode(0o1777)).expect("own folder");
-        let more = format!("notify = {}/role.sh", open.display());
-        let keeper = a.smena(&smena_ini(100, &more));
-        // The address does not wait for a hook.
-        expect_owner(lab, "a");
-        keeper.wait_log("can write", LIMIT);
-        let log = keeper.log();
-        let line = log
-            .lines()
-            .find(|l| l.contains("can write"))
-            .expect("just seen");
-        assert!(line.contains(&open.display().to_string()), "{line}");
-        assert!(line.contains("chmod"), "the mend is named: {line}");
-        assert_eq!(lab.watch.owners(VIP), ["a"]);
+        let ini = smena_ini(100, &format!("notify = {}/role.sh", open.display()));
+        // A sticky folder cannot be mended: it is meant for everybody.
+        for (mode, mend) in [(0o1777, "move the hook"), (0o777, "chmod go-w")] {
+            fs::set_permissions(&open, fs::Permissions::from_mode(mode)).expect("own folder");
+            let keeper = a.smena(&ini);
+            // The address does not wait for a hook.
+            expect_owner(lab, "a");
+            keeper.wait_log(mend, LIMIT);
+            let log = keeper.log();
+            let line = log.lines().find(|l| l.contains(mend)).expect("just seen");
+            assert!(line.contains("can write"), "{line}");
+            assert!(line.contains(&open.display().to_string()), "{line}");
+            drop(keeper);
+            assert!(lab.watch.wait_for(VIP, &[], LIMIT));
+        }
+    });
+}
+
+#[test]
+fn a_hook_runs_as_the_user_that_the_file_names() {
+    scenario(&[], Pace::Shared, MINUTE, |lab| {
+        let a = lab.node("a", &["10.0.0.1/24"]);
+        let hook = a.script("role.sh", "echo runs as $(id -u):$(id -g) $(id -G)");
+        let ini = format!(
+            "[node]\nscript_user = nobody\n{}",
+            smena_ini(100, &format!("notify = {}", hook.display()))
+        );
+        let keeper = a.smena(&ini);
+        keeper.wait_log("runs as 65534:65534 65534\n", LIMIT);
     });
 }
 

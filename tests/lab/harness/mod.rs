@@ -105,8 +105,14 @@ where
     }
 }
 
-/// `lab::cable::cut` out of the type's name of a closure in that test.
+/// The test's name: that of its thread, or, where tests share the main thread,
+/// what the type's name of a closure in it says.
 fn name_of<F>() -> String {
+    if let Some(name) = std::thread::current().name()
+        && name.contains("::")
+    {
+        return name.to_owned();
+    }
     let full = std::any::type_name::<F>();
     let test = full.split("::{{closure}}").next().unwrap_or(full);
     match test.split_once("::") {
