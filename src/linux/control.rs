@@ -13,7 +13,7 @@ use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::{Errno, read};
 use rustix::net::{Shutdown, SocketFlags, accept_with, shutdown};
 use rustix::process::{
-    Pid, Signal, WaitId, WaitIdOptions, kill_process, set_parent_process_death_signal, waitid,
+    Signal, WaitId, WaitIdOptions, pidfd_send_signal, set_parent_process_death_signal, waitid,
 };
 use smena::node::Node;
 use smena::report::{self, View};
@@ -49,7 +49,6 @@ enum Connection {
     },
     /// A copy of the keeper writes the answer.
     Answering {
-        pid: Pid,
         pidfd: OwnedFd,
         until: Instant,
         killed: bool,
@@ -136,10 +135,12 @@ impl<'a> Control<'a> {
             match &mut self.connections[at] {
                 Connection::Asking { until, .. } if *until <= now => self.close(at),
                 Connection::Answering {
-                    pid, until, killed, ..
+                    pidfd,
+                    until,
+                    killed,
                 } if *until <= now && !*killed => {
                     *killed = true;
-                    let _ = kill_process(*pid, Signal::KILL);
+                    let _ = pidfd_send_signal(pidfd, Signal::KILL);
                 }
                 Connection::Asking { .. } | Connection::Answering { .. } | Connection::Free => {}
             }
@@ -207,7 +208,7 @@ impl<'a> Control<'a> {
                 let question = line.get(..*length).unwrap_or_default();
                 syscall::exit(write_answer(socket, question, node, view))
             }
-            Ok(Fork::Parent(pid, pidfd)) => {
+            Ok(Fork::Parent(_, pidfd)) => {
                 self.close(at);
                 let token = EventData::new_u64(TOKENS + 1 + at as u64);
                 if let Err(errno) = epoll::add(self.epoll, &pidfd, token, EventFlags::IN) {
@@ -215,7 +216,6 @@ impl<'a> Control<'a> {
                     return;
                 }
                 self.connections[at] = Connection::Answering {
-                    pid,
                     pidfd,
                     until: now + ANSWER_PATIENCE,
                     killed: false,

@@ -469,8 +469,11 @@ impl<'a> Children<'a> {
             let _ = kill_process_group(running.pid, Signal::KILL);
         }
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
-        let Ok(Some(status)) = waitid(WaitId::PidFd(running.pidfd.as_fd()), options) else {
-            return None;
+        let exit = match waitid(WaitId::PidFd(running.pidfd.as_fd()), options) {
+            Ok(Some(status)) => exit_of(&status),
+            Ok(None) => return None,
+            // Somebody else has collected it: it has ended, and that is all.
+            Err(_) => Exit::NotStarted,
         };
         // A copy of the descriptor may live on in another child for a moment,
         // so closing it is not enough to be rid of its events.
@@ -485,15 +488,15 @@ impl<'a> Children<'a> {
         place
             .lines
             .end(now, &mut |said| write_line(config, owner, &said));
-        Some(self.ended(at, owner, &status))
+        Some(self.ended(at, owner, exit))
     }
 
     /// What an end means.
-    fn ended(&self, at: usize, owner: Owner, status: &WaitIdStatus) -> Ended {
+    fn ended(&self, at: usize, owner: Owner, exit: Exit) -> Ended {
         let mut ended = Ended {
             owner,
             outcome: Outcome::Failure,
-            exit: exit_of(status),
+            exit,
             detail: Text::new(),
         };
         match (owner, self.answers.read(at)) {

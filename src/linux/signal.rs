@@ -33,6 +33,9 @@ impl Signals {
     /// Blocks the signals and opens their descriptor. SIGPIPE is blocked and
     /// never read: a write to a closed pipe is an error, not an end.
     pub fn open() -> Result<Signals, Failure> {
+        // Whoever started us may have had some ignored; children of a process
+        // that ignores SIGCHLD leave no exit code.
+        syscall::reset_signal_actions();
         let read = bit(SIGHUP) | bit(SIGINT) | bit(SIGTERM) | bit(SIGCHLD);
         syscall::set_signal_mask(SignalSet(read | bit(SIGPIPE)));
         let descriptor = syscall::signalfd(SignalSet(read))

@@ -38,9 +38,15 @@ impl<const N: usize> Text<N> {
         if self.cut {
             return None;
         }
-        *self.bytes.get_mut(self.length)? = 0;
-        CStr::from_bytes_with_nul(self.bytes.get(..=self.length)?).ok()
+        close(&mut self.bytes, self.length)
     }
+}
+
+/// Closes a text with a zero.
+#[inline(never)]
+fn close(bytes: &mut [u8], length: usize) -> Option<&CStr> {
+    *bytes.get_mut(length)? = 0;
+    CStr::from_bytes_with_nul(bytes.get(..=length)?).ok()
 }
 
 impl<const N: usize> fmt::Write for Text<N> {
