@@ -11,6 +11,7 @@
 mod answer;
 mod arch;
 mod cell;
+mod child;
 mod client;
 mod clock;
 mod control;

@@ -16,19 +16,20 @@ use rustix::process::{
     Pid, Signal, WaitId, WaitIdOptions, WaitIdStatus, WaitOptions, getpid, kill_process_group,
     set_child_subreaper, setpgid, waitid, waitpid,
 };
-use smena::config::{CheckKind, Config};
+use smena::config::Config;
 use smena::event::{CheckId, CheckResult, Event, Exit, HookCall, Kill, Outcome, RouterId};
 use smena::node::Node;
 use smena::{Instant, board};
 
 use super::answer::{Answers, TEXT_MAX};
+use super::child::Child;
 use super::failure::{Failure, Reason};
+use super::hook;
 use super::lines::{Lines, Said};
-use super::spawn::{self, Program, Setting};
+use super::spawn::Setting;
 use super::syscall::{self, Fork};
 use super::text::{Escaped, Text};
 use super::user::User;
-use super::{hook, output, scan};
 
 /// The most children: one for each check and one for each router's hook.
 const CHILDREN_MAX: usize = board::CHECKS_MAX + board::ROUTERS_MAX;
@@ -166,9 +167,7 @@ impl<'a> Children<'a> {
     pub fn start_check(&mut self, id: CheckId) -> Option<Event<'static>> {
         let at = usize::from(id.0);
         let kind = &self.config.checks[at].kind;
-        let started = self.fork(at, Some(Signal::KILL), &|children, setting| {
-            children.run_check(at, kind, setting)
-        });
+        let started = self.fork(at, Some(Signal::KILL), &|child| child.check(kind));
         let errno = started.err()?;
         let name = self.config.checks[at].name;
         log::error!("check {name}: cannot start a process: {}", Reason(errno));
@@ -190,9 +189,9 @@ impl<'a> Children<'a> {
     ) -> Option<Event<'static>> {
         let at = self.place_of_hook(id);
         let at_death = hook::ends_with_keeper(&call).then_some(Signal::TERM);
-        let started = self.fork(at, at_death, &|children, setting| {
-            children.run_hook(at, node, id, &call, setting)
-        });
+        // A router without a hook asks for none.
+        let words = self.config.routers[usize::from(id.0)].notify.as_ref()?;
+        let started = self.fork(at, at_death, &|child| child.hook(words, node, id, &call));
         let errno = started.err()?;
         let name = self.config.routers[usize::from(id.0)].name;
         log::error!("hook {name}: cannot start a process: {}", Reason(errno));
@@ -271,7 +270,7 @@ impl<'a> Children<'a> {
         &mut self,
         at: usize,
         at_parents_death: Option<Signal>,
-        run: &dyn Fn(&Children<'a>, &Setting<'_>) -> i32,
+        run: &dyn Fn(&Child<'_>) -> i32,
     ) -> Result<(), Errno> {
         assert!(self.places[at].running.is_none());
         self.open_pipe(at)?;
@@ -282,13 +281,18 @@ impl<'a> Children<'a> {
                     Some(pipe) => pipe.write.as_fd(),
                     None => self.null.as_fd(),
                 };
-                let setting = Setting {
-                    null: self.null.as_fd(),
-                    output,
-                    parent: self.keeper,
-                    at_parents_death,
+                let child = Child {
+                    setting: Setting {
+                        null: self.null.as_fd(),
+                        output,
+                        parent: self.keeper,
+                        at_parents_death,
+                    },
+                    user: &self.user,
+                    answers: &self.answers,
+                    place: at,
                 };
-                syscall::exit(run(self, &setting))
+                syscall::exit(run(&child))
             }
             Fork::Parent(pid, pidfd) => {
                 // The child does the same; whoever comes first, the group is
@@ -326,95 +330,6 @@ impl<'a> Children<'a> {
             && let Err(errno) = epoll::modify(self.epoll, &pipe.read, token, flags)
         {
             log::error!("epoll_ctl for a pipe: {}", Reason(errno));
-        }
-    }
-
-    /// In the child: what a check does. Returns the exit code.
-    fn run_check(&self, at: usize, kind: &CheckKind<'_>, setting: &Setting<'_>) -> i32 {
-        let answer = |outcome, text: core::fmt::Arguments<'_>| {
-            self.answers.leave(at, outcome, text);
-        };
-        if let Err(errno) = spawn::leave(setting) {
-            answer(Outcome::Unknown, format_args!("{}", Reason(errno)));
-            return 1;
-        }
-        let mut memory = [0; spawn::STRINGS_MAX];
-        match kind {
-            CheckKind::Process(words) => {
-                let name = words.iter().next();
-                let mut answer = answer;
-                match name {
-                    Some(name) => scan::look(format_args!("{name}"), &mut answer),
-                    None => answer(Outcome::Failure, format_args!("no name")),
-                }
-                0
-            }
-            CheckKind::Exec(words) | CheckKind::Shell(words) => {
-                let mut program = Program::new(&mut memory);
-                if let CheckKind::Shell(_) = kind {
-                    program.argument(format_args!("/bin/sh"));
-                    program.argument(format_args!("-c"));
-                    program.argument(format_args!("{}", words.command_line()));
-                } else {
-                    program.words(words);
-                }
-                let failure = self.become_program(program, setting);
-                let outcome = if spawn::is_passing(failure.errno) {
-                    Outcome::Unknown
-                } else {
-                    Outcome::Failure
-                };
-                // Status has room for a short text; the whole of it goes to the log.
-                answer(outcome, format_args!("{}", Reason(failure.errno)));
-                output::complain(format_args!("not started: {failure}"));
-                1
-            }
-        }
-    }
-
-    /// In the child: what a hook does. Returns the exit code.
-    fn run_hook(
-        &self,
-        at: usize,
-        node: &Node<'_>,
-        id: RouterId,
-        call: &HookCall,
-        setting: &Setting<'_>,
-    ) -> i32 {
-        let refuse = |why: core::fmt::Arguments<'_>| {
-            self.answers.leave(at, Outcome::Failure, why);
-            1
-        };
-        if let Err(errno) = spawn::leave(setting) {
-            return refuse(format_args!("{}", Reason(errno)));
-        }
-        let Some(words) = &self.config.routers[usize::from(id.0)].notify else {
-            return refuse(format_args!("no command"));
-        };
-        let Some(file) = words.iter().next() else {
-            return refuse(format_args!("no command"));
-        };
-        let file = Text::<1024>::of(format_args!("{file}"));
-        if let Err(refused) = hook::judge(file.as_str()) {
-            return refuse(format_args!("{}: {refused}", file.as_str()));
-        }
-        let mut memory = [0; spawn::STRINGS_MAX];
-        let mut program = Program::new(&mut memory);
-        hook::tell(&mut program, words, node, id, call);
-        let failure = self.become_program(program, setting);
-        refuse(format_args!("{failure}"))
-    }
-
-    /// In the child: becomes the script user and then the program.
-    fn become_program(&self, program: Program<'_>, setting: &Setting<'_>) -> Failure {
-        match spawn::become_user(setting, &self.user) {
-            Ok(()) => program.execute(),
-            Err(errno) => Failure::new(
-                "setresuid",
-                format_args!("(script_user)"),
-                errno,
-                "run smena as root, or let `script_user` be the user who runs it",
-            ),
         }
     }
 

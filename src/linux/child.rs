@@ -1,0 +1,109 @@
+//! What a forked copy of the keeper does with itself: it looks for processes,
+//! or it becomes the program of a check or a hook. Whatever it has to say about
+//! a failure of its own it leaves with the keeper's answers.
+
+use core::fmt;
+
+use smena::config::{CheckKind, Words};
+use smena::event::{HookCall, Outcome, RouterId};
+use smena::node::Node;
+
+use super::answer::Answers;
+use super::failure::{Failure, Reason};
+use super::spawn::{self, Program, Setting};
+use super::text::Text;
+use super::user::User;
+use super::{hook, output, scan};
+
+/// A copy that has just been made.
+pub struct Child<'a> {
+    /// What it is to leave behind.
+    pub setting: Setting<'a>,
+    /// Who it is to become.
+    pub user: &'a User,
+    /// Where it answers.
+    pub answers: &'a Answers,
+    /// Its place there.
+    pub place: usize,
+}
+
+impl Child<'_> {
+    /// Makes a check and returns the exit code; the check's program, if it has
+    /// one, never does.
+    pub fn check(&self, kind: &CheckKind<'_>) -> i32 {
+        if let Err(errno) = spawn::leave(&self.setting) {
+            return self.answer(Outcome::Unknown, format_args!("{}", Reason(errno)));
+        }
+        let mut memory = [0; spawn::STRINGS_MAX];
+        let mut program = Program::new(&mut memory);
+        match kind {
+            CheckKind::Process(words) => {
+                // The parser takes one word only.
+                for name in words.iter() {
+                    scan::look(format_args!("{name}"), &mut |outcome, detail| {
+                        self.answer(outcome, detail);
+                    });
+                }
+                return 0;
+            }
+            CheckKind::Exec(words) => program.words(words),
+            CheckKind::Shell(words) => {
+                program.argument(format_args!("/bin/sh"));
+                program.argument(format_args!("-c"));
+                program.argument(format_args!("{}", words.command_line()));
+            }
+        }
+        let failure = self.become_program(program);
+        // Status has room for a short text; the whole of it goes to the log.
+        output::complain(format_args!("not started: {failure}"));
+        let outcome = if spawn::is_passing(failure.errno) {
+            Outcome::Unknown
+        } else {
+            Outcome::Failure
+        };
+        self.answer(outcome, format_args!("{}", Reason(failure.errno)))
+    }
+
+    /// Becomes a hook's program, or returns the exit code.
+    pub fn hook(&self, words: &Words<'_>, node: &Node<'_>, id: RouterId, call: &HookCall) -> i32 {
+        if let Err(errno) = spawn::leave(&self.setting) {
+            return self.refuse(format_args!("{}", Reason(errno)));
+        }
+        let Some(file) = words.iter().next() else {
+            return self.refuse(format_args!("no command"));
+        };
+        let file = Text::<1024>::of(format_args!("{file}"));
+        if let Err(refused) = hook::judge(file.as_str()) {
+            return self.refuse(format_args!("{}: {refused}", file.as_str()));
+        }
+        let mut memory = [0; spawn::STRINGS_MAX];
+        let mut program = Program::new(&mut memory);
+        hook::tell(&mut program, words, node, id, call);
+        let failure = self.become_program(program);
+        self.refuse(format_args!("{failure}"))
+    }
+
+    /// Says why a hook is not run.
+    fn refuse(&self, why: fmt::Arguments<'_>) -> i32 {
+        self.answer(Outcome::Failure, why)
+    }
+
+    /// Leaves an answer and returns the exit code.
+    fn answer(&self, outcome: Outcome, detail: fmt::Arguments<'_>) -> i32 {
+        self.answers.leave(self.place, outcome, detail);
+        1
+    }
+
+    /// Becomes the script user and then the program; returns when that failed.
+    fn become_program(&self, program: Program<'_>) -> Failure {
+        match spawn::become_user(&self.setting, self.user) {
+            Ok(()) => program.execute(),
+            Err(errno) => Failure::new(
+                "setresuid",
+                format_args!("(script_user)"),
+                errno,
+                "run smena as root, or let `script_user` be the user who runs it",
+            ),
+        }
+    }
+}
