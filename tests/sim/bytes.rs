@@ -94,18 +94,30 @@ pub fn damage(random: &mut Random, packet: &mut Vec<u8>) {
 
 /// A well-formed advert by somebody whose configuration is wrong: one field is
 /// another and all sums are right again. No router of ours may act on it.
-pub fn forge(random: &mut Random, family: Family, packet: &mut [u8]) {
+pub fn forge(random: &mut Random, family: Family, packet: &mut Vec<u8>) {
     let start = if family == Family::Ipv4 { 20 } else { 40 };
-    let version = packet[start] >> 4;
-    match random.below(6) {
-        0 => packet[if family == Family::Ipv4 { 8 } else { 7 }] = random.pick(&[1, 64, 254]),
+    let v4 = family == Family::Ipv4;
+    // Without the padding of its frame, which belongs to no checksum.
+    let length = word(packet, if v4 { 2 } else { 4 }).map_or(0, usize::from);
+    packet.truncate(if v4 { length } else { 40 + length });
+    let v2 = packet[start] >> 4 == 2;
+    let password = start + 9 + 4 * usize::from(packet[start + 3]);
+    match random.below(11) {
+        0 => packet[if v4 { 8 } else { 7 }] = random.pick(&[1, 64, 254]),
         1 => packet[start] = random.pick(&[0x11, 0x41, 0xf1]),
         2 => packet[start + 1] = random.pick(&[0, 201, 255]),
         3 => packet[start] = packet[start] & 0xf0 | random.pick(&[0, 2, 15]),
         // Version 2 must agree on the interval; in 3 only 0 is wrong.
-        4 if version == 2 => packet[start + 5] = packet[start + 5].wrapping_add(1),
+        4 if v2 => packet[start + 5] = packet[start + 5].wrapping_add(1),
         4 => (packet[start + 4], packet[start + 5]) = (0, 0),
-        _ if version == 2 => packet[start + 4] = random.pick(&[2, 3, 255]),
+        // Another password, or one where none is wanted.
+        5 if v2 && packet[start + 4] == 1 => packet[password] ^= 1,
+        5 if v2 => packet[start + 4] = 1,
+        6 if v2 => packet[start + 4] = random.pick(&[2, 3, 255]),
+        // A fragment; to another group; from a group.
+        7 if v4 => packet[6] |= 0x20,
+        8 => packet[if v4 { 19 } else { 39 }] ^= 1,
+        9 => packet[if v4 { 12 } else { 8 }] = if v4 { 224 } else { 0xff },
         _ => packet[start + 3] = packet[start + 3].wrapping_add(1),
     }
     seal(family, start, packet);
