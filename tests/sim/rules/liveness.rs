@@ -14,15 +14,14 @@ pub struct Liveness {
     /// interval it promised.
     advertised: PerRouter<Option<(At, At)>>,
     hand_overs: Vec<Option<HandOver>>,
+    /// When a node that was told to stop must have let go, on its own clock.
+    released_by: PerRouter<Option<i64>>,
 }
 
 /// A planned hand-over under way.
 #[derive(Clone, Copy)]
 struct HandOver {
     leaving: usize,
-    since: At,
-    /// The leaving node must be rid of the address by then.
-    until: At,
     /// Since when nobody has had the address.
     nobody_since: Option<At>,
     /// How long that may be.
@@ -34,7 +33,12 @@ impl Liveness {
         Liveness {
             advertised: PerRouter::new(plan, None),
             hand_overs: vec![None; plan.routers.len()],
+            released_by: PerRouter::new(plan, None),
         }
+    }
+
+    pub fn on_start(&mut self, node: usize) {
+        self.released_by.of_node(node).fill(None);
     }
 
     pub fn sent(&mut self, view: &View<'_, '_>, node: usize, router: usize) {
@@ -97,36 +101,59 @@ impl Liveness {
         Ok(())
     }
 
-    /// A node is told to stop: rule 5 for each router that it is master of and
-    /// that somebody else can take.
-    pub fn on_stop(&mut self, view: &View<'_, '_>, node: usize) {
+    /// A node is told to stop: rule 5 for each router that it is master of, and
+    /// in calm for each that somebody else can take.
+    pub fn on_stop(&mut self, view: &View<'_, '_>, node: usize, calm: bool) {
         for (router, plan) in view.plan.routers.iter().enumerate() {
-            let Some(config) = view.config(node, router) else {
+            let config = view.config(node, router);
+            let Some(config) = config.filter(|_| view.rules_now(node, router)) else {
                 continue;
             };
+            let interval = config.advert_int.total_micros();
+            let overlap = config.release == Release::Overlap;
+            let kept = if overlap {
+                skew(plan, interval, 1) + 500 * MS
+            } else {
+                0
+            };
+            let until = view.local(node) + (kept + drift(kept) + LATE) as i64;
+            self.released_by.get(node, router).get_or_insert(until);
             let heirs = view.carriers(router).filter(|(other, _)| {
                 view.role(*other, router) == Some(Role::Backup) && view.hosts[*other].acts()
             });
             let heirs = heirs.filter_map(|(other, _)| view.router(other, router));
             let best = heirs.map(|heir| heir.priority()).max();
-            let Some(heir) = best.filter(|_| view.rules_now(node, router)) else {
+            let Some(heir) = best.filter(|_| calm) else {
                 continue;
             };
-            let interval = config.advert_int.total_micros();
-            let overlap = config.release == Release::Overlap;
-            let (kept, gap) = if overlap {
-                (skew(plan, interval, 1) + 500 * MS, 0)
+            let gap = if overlap {
+                0
             } else {
-                (0, skew(plan, interval, heir) + 2 * view.plan.latency + LATE)
+                skew(plan, interval, heir) + 2 * view.plan.latency + LATE
             };
             self.hand_overs[router] = Some(HandOver {
                 leaving: node,
-                since: view.now,
-                until: view.now + kept + drift(kept) + LATE,
                 nobody_since: None,
                 gap: gap + drift(gap),
             });
         }
+    }
+
+    /// A leaving node has let go in time, whether an heir came or not.
+    pub fn released(&mut self, view: &View<'_, '_>, node: usize) -> Result<(), Violation> {
+        for router in 0..view.plan.routers.len() {
+            let Some(until) = *self.released_by.get(node, router) else {
+                continue;
+            };
+            let late = view.local(node) > until && view.undisturbed(node) > LATE;
+            if late && view.rules_now(node, router) {
+                return broken(
+                    Rule::HandOver,
+                    format!("n{node} was told to stop and is still master of V{router}"),
+                );
+            }
+        }
+        Ok(())
     }
 
     /// Rule 5, as it stands.
@@ -141,14 +168,6 @@ impl Liveness {
             return broken(
                 Rule::HandOver,
                 format!("n{leaving} stopped as planned and nobody has had {address} for {gap} us"),
-            );
-        }
-        // The process may have been started again since.
-        let same = view.hosts[leaving].disturbed_at < hand_over.since;
-        if same && view.now > hand_over.until && view.hosts[leaving].kernel.holds(slot, address) {
-            return broken(
-                Rule::HandOver,
-                format!("n{leaving} stops and keeps {address} for too long"),
             );
         }
         Ok(())

@@ -17,6 +17,7 @@ mod liveness;
 mod owners;
 mod packets;
 mod patience;
+mod ready;
 mod rest;
 mod rhythm;
 pub mod seen;
@@ -71,6 +72,10 @@ pub enum Rule {
     Hooks,
     /// A master announces itself, and never in a rush (PROTOCOL 70, 71).
     Announcements,
+    /// Who cannot take part does not (PROTOCOL A.1).
+    Ready,
+    /// A master follows a better one, and only that (PROTOCOL 45 to 48).
+    Yield,
     /// Checks run, count and weigh as configured (PROTOCOL A.3).
     Checks,
     /// 13: a packet that fails a check changes nothing.
@@ -210,14 +215,13 @@ impl Rules {
         self.hooks.on_start(node);
         self.adverts.on_start(node);
         self.patience.on_start(view, node);
+        self.liveness.on_start(node);
         self.owners.on_start(node);
     }
 
     /// A process is told to stop.
     pub fn stopping(&mut self, view: &View<'_, '_>, node: usize) {
-        if self.calm_since.is_some() {
-            self.liveness.on_stop(view, node);
-        }
+        self.liveness.on_stop(view, node, self.calm_since.is_some());
     }
 
     /// A process has ended itself.
@@ -231,6 +235,8 @@ impl Rules {
     /// An event is about to be handed over.
     pub fn before(&mut self, view: &View<'_, '_>, node: usize, event: &Event<'_>) {
         let holds = self.owners.before(view, node);
+        self.hold(holds);
+        let holds = self.liveness.released(view, node);
         self.hold(holds);
         let holds = self.adverts.before(view, node, event);
         self.hold(holds);
@@ -288,6 +294,8 @@ impl Rules {
     /// Everything is done.
     pub fn after(&mut self, view: &View<'_, '_>, node: usize) {
         let holds = self.owners.after(view, node);
+        self.hold(holds);
+        let holds = ready::after(view, node);
         self.hold(holds);
         if self.calm_since.is_some() {
             let holds = self.liveness.after(view);

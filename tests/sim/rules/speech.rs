@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use smena::config::Release;
 use smena::event::{Action, Event};
-use smena::vrrp::Role;
+use smena::vrrp::{Reason, Role};
 
 use super::{PerRouter, Rule, View, Violation, broken, skew};
 use crate::sim::bytes::Said;
@@ -92,10 +92,14 @@ impl Speech {
                     );
                 }
             }
+            let said = heard.filter(|(of, _)| *of == router).map(|(_, said)| said);
+            if let (true, Some(said)) = (was_master, said) {
+                follows(view, node, router, said)?;
+            }
             if !was_master || now != Some(Role::Master) {
                 *self.sources.get(node, router) = None;
                 *self.answered_at.get(node, router) = None;
-            } else if let Some((_, said)) = heard.filter(|(of, _)| *of == router) {
+            } else if let Some(said) = said {
                 self.answers(view, node, router, said, spoke)?;
             }
         }
@@ -184,6 +188,29 @@ impl Speech {
         }
         Ok(())
     }
+}
+
+/// PROTOCOL 45, 47 and 48: it has yielded if, and only if, it heard a better one.
+fn follows(view: &View<'_, '_>, node: usize, router: usize, said: Said) -> Result<(), Violation> {
+    let Some(state) = view.router(node, router) else {
+        return Ok(());
+    };
+    // It may have found out by this event that it had slept for too long, or
+    // the event ends a hand-over.
+    let other = matches!(state.reason(), Reason::Stalled(_) | Reason::Stopped);
+    let (Some(own), false) = (state.source().map(number), other) else {
+        return Ok(());
+    };
+    let better = (said.priority, said.source) > (state.priority(), own);
+    let yielded = state.role() == Role::Backup;
+    if better != yielded && !state.releasing() {
+        let (role, priority) = (state.role(), state.priority());
+        return broken(
+            Rule::Yield,
+            format!("n{node}, priority {priority}, is {role:?} of V{router} after {said:?}"),
+        );
+    }
+    Ok(())
 }
 
 /// May it send priority 0? It has left, or it leaves with an overlap.
