@@ -30,7 +30,7 @@ fn without_the_skew_backups_do_not_wait_their_turn() {
 
 #[test]
 fn without_the_tie_break_two_equals_stay_master() {
-    caught(Mutation::NoTieBreak, &[Rule::SingleMaster, Rule::Rest]);
+    caught(Mutation::NoTieBreak, &[Rule::Yield, Rule::SingleMaster]);
 }
 
 #[test]

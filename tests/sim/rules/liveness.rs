@@ -162,7 +162,7 @@ impl Liveness {
             return Ok(());
         };
         let leaving = hand_over.leaving;
-        let (address, _, slot) = view.plan.routers[router].addresses[0];
+        let (address, _, _) = view.plan.routers[router].addresses[0];
         let gap = hand_over.nobody_since.map_or(0, |since| view.now - since);
         if gap > hand_over.gap {
             return broken(
