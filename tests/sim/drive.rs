@@ -148,26 +148,36 @@ impl<'a> World<'a> {
         self.feed(node, Event::Poll);
     }
 
-    /// The process runs again: first what waited, then the timer.
+    /// The process runs again: what waited in the network, then the timer, and
+    /// children whenever the loop comes to them.
     pub(super) fn catch_up(&mut self, node: usize, asleep: Option<Duration>) {
         if let Some(asleep) = asleep {
             self.feed(node, Event::Suspended(asleep));
         }
         let mut waiting: Vec<Waiting> = self.hosts[node].inbox.drain(..).collect();
+        let child = |item: &Waiting| matches!(item, Waiting::Check(..) | Waiting::Hook(..));
+        let mut children = Vec::new();
         if self.random.chance(500) {
             waiting.sort_by_key(|item| matches!(item, Waiting::Frame(_)));
         }
-        for item in waiting {
-            match item {
-                Waiting::Frame(frame) => self.receive(node, &frame),
-                Waiting::Notice(notice) => self.tell(node, notice),
-                Waiting::Check(check, run, outcome) => self.check_ended(node, check, run, outcome),
-                Waiting::Hook(router, run, exit) => self.hook_ended(node, router, run, exit),
-            }
+        if self.random.chance(500) {
+            (children, waiting) = waiting.into_iter().partition(child);
         }
-        if let Some(process) = &mut self.hosts[node].process {
-            process.wake_at = i64::MIN;
-            self.feed(node, Event::Poll);
+        for items in [waiting, children] {
+            for item in items {
+                match item {
+                    Waiting::Frame(frame) => self.receive(node, &frame),
+                    Waiting::Notice(notice) => self.tell(node, notice),
+                    Waiting::Check(check, run, outcome) => {
+                        self.check_ended(node, check, run, outcome);
+                    }
+                    Waiting::Hook(router, run, exit) => self.hook_ended(node, router, run, exit),
+                }
+            }
+            if let Some(process) = &mut self.hosts[node].process {
+                process.wake_at = i64::MIN;
+                self.feed(node, Event::Poll);
+            }
         }
     }
 

@@ -9,6 +9,7 @@ use smena::vrrp::{Reason, Role};
 
 use super::{PerRouter, Rule, View, Violation, broken, skew};
 use crate::sim::bytes::Said;
+use crate::sim::clock::MS;
 use crate::sim::host::Frame;
 use crate::sim::plan::Plan;
 
@@ -175,8 +176,11 @@ impl Speech {
                 format!("n{node} sent {said:?} for V{router}, priority {priority}"),
             );
         };
-        let local = view.local(node);
-        let last = self.sources.get(node, router).replace((said.source, local));
+        // A node that netlink has not told everything yet may learn that this
+        // source was gone in between.
+        let told = view.undisturbed(node) > 100 * MS;
+        let now = told.then(|| (said.source, view.local(node)));
+        let last = std::mem::replace(self.sources.get(node, router), now);
         if let Some((source, at)) = last.filter(|(source, _)| *source != said.source) {
             let mut held = view.hosts[node].kernel.addresses(plan.interface).iter();
             if held.any(|held| number(held.local.address) == source && held.since <= at) {
