@@ -11,6 +11,9 @@ use std::{env, fs, process, thread};
 // What the parser calls `crate::Duration`.
 use smoltcp::time::Duration;
 
+#[allow(dead_code)]
+#[path = "src/address.rs"]
+mod address;
 #[allow(dead_code, unused_imports)]
 #[path = "src/config/mod.rs"]
 mod config;

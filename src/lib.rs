@@ -20,7 +20,7 @@
 //! a clock or knows an operating system.
 //!
 //! Imports point downwards only:
-//! `board, protocol <- config, wire <- event <- vrrp, check, hook <- node <- report`.
+//! `address, board, protocol <- config, wire <- event <- vrrp, check, hook <- node <- report`.
 #![no_std]
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
@@ -28,6 +28,7 @@
 #[cfg(test)]
 extern crate std;
 
+pub mod address;
 pub mod board;
 pub mod check;
 pub mod command;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 /// The rooms of the core in layers. Each may name what is below it; siblings
 /// never name each other, and nothing names what is above it.
 const LAYERS: [&[&str]; 6] = [
-    &["board", "protocol", "mutation"],
+    &["address", "board", "protocol", "mutation"],
     &["config", "wire"],
     &["event", "command"],
     &["vrrp", "check", "hook"],

@@ -12,6 +12,7 @@ use nom::{IResult, Parser};
 use super::diagnostic::{Argument, Findings, Told};
 use super::words::{Word, Words};
 use crate::Duration;
+use crate::address;
 
 /// The longest name of a section, in bytes.
 pub(super) const NAME_MAX: usize = 31;
@@ -290,7 +291,7 @@ pub(super) fn address<'a>(f: &mut Findings<'a>, word: &'a str) -> Read<(IpAddr, 
         Some((address, prefix_len)) => (address, Some(prefix_len)),
         None => (word, None),
     };
-    let Ok(ip) = address.parse::<IpAddr>() else {
+    let Some(ip) = address::parse(address) else {
         return Err(f.error(
             word,
             &[

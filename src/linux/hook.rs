@@ -10,6 +10,7 @@ use core::fmt;
 use rustix::fd::{AsFd, AsRawFd, OwnedFd};
 use rustix::fs::{FileType, Mode, OFlags, Stat, fstat, open, openat, readlinkat_raw};
 use rustix::io::{Errno, read};
+use smena::address::Shown;
 use smena::config::Words;
 use smena::event::{HookCall, HookState, RouterId};
 use smena::node::Node;
@@ -49,7 +50,7 @@ pub fn tell(
     program.variable("SMENA_PRIORITY", format_args!("{priority}"));
     let reason = router.reason().display(node.config(), node);
     program.variable("SMENA_REASON", format_args!("{reason}"));
-    match router.master() {
+    match router.master().map(Shown) {
         Some(master) => program.variable("SMENA_MASTER", format_args!("{master}")),
         None => program.variable("SMENA_MASTER", format_args!("")),
     }

@@ -19,6 +19,7 @@ pub use emit::Announcement;
 pub use interface::Interface;
 pub use receive::Discarded;
 
+use crate::address::Shown;
 use crate::board;
 use crate::check::Check;
 use crate::config::Config;
@@ -321,7 +322,7 @@ impl<'a> Node<'a> {
             let router = &mut self.routers[usize::from(owner.0)];
             let name = self.config.routers[usize::from(owner.0)].name;
             if router.role() == Role::Master {
-                log::warn!("{name}: somebody else removed {}", local.address);
+                log::warn!("{name}: somebody else removed {}", Shown(local.address));
             }
             router.on_address_removed(now, actions);
         }

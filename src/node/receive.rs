@@ -4,6 +4,7 @@
 use core::net::IpAddr;
 
 use super::Node;
+use crate::address::Shown;
 use crate::config;
 use crate::event::{Actions, InterfaceId, RouterId};
 use crate::protocol::Family;
@@ -107,7 +108,7 @@ impl Node<'_> {
         };
         let name = self.interfaces[usize::from(interface.0)].name;
         let reason = reject.name();
-        match (source, id) {
+        match (source.map(Shown), id) {
             (Some(source), Some(id)) => log::log!(
                 level,
                 "{name}: discarded an advert of {source} for id {id}: {reason} ({before} more before)"

@@ -4,6 +4,7 @@
 use core::fmt::{self, Display, Write};
 
 use super::{LatestCall, View, age_ms, name};
+use crate::address::Shown;
 use crate::check::Check;
 use crate::config;
 use crate::event::RouterId;
@@ -65,16 +66,14 @@ fn router(json: &mut Json<'_>, node: &Node<'_>, view: &View<'_>, id: RouterId) {
     json.number("priority", router.priority().into());
     json.number("since_ms", age_ms(view, router.since()));
     json.text("reason", &router.reason().display(node.config(), node));
-    match router.master() {
+    match router.master().map(Shown) {
         Some(master) => json.text("master", &master),
         None => json.raw("master", NULL),
     }
     json.open("addresses", b'[');
     for address in &config.addresses {
-        json.text(
-            "",
-            &format_args!("{}/{}", address.address, address.prefix_len),
-        );
+        let (shown, length) = (Shown(address.address), address.prefix_len);
+        json.text("", &format_args!("{shown}/{length}"));
     }
     json.close(b']');
     json.number("lease_ms", 1000 * u64::from(config.lease_s));

@@ -4,6 +4,7 @@
 use core::fmt::{self, Display, Formatter, Write};
 
 use super::{LatestCall, View, age_ms, name};
+use crate::address::Shown;
 use crate::check::Health;
 use crate::config;
 use crate::event::RouterId;
@@ -89,14 +90,15 @@ fn router(node: &Node<'_>, view: &View<'_>, id: RouterId, out: &mut Lines<'_>) {
     ));
     weights(node, config, out);
     out.put(format_args!("\n  master    "));
-    match (router.master(), router.role()) {
+    match (router.master().map(Shown), router.role()) {
         (Some(master), Role::Master) => out.put(format_args!("this node, {master}")),
         (Some(master), _) => out.put(format_args!("{master}")),
         (None, _) => out.put(format_args!("not known")),
     }
     out.put(format_args!("\n  addresses"));
     for address in &config.addresses {
-        out.put(format_args!(" {}/{}", address.address, address.prefix_len));
+        let (shown, length) = (Shown(address.address), address.prefix_len);
+        out.put(format_args!(" {shown}/{length}"));
     }
     match config.lease_s {
         0 => out.put(format_args!(" (no lease)\n")),

@@ -5,6 +5,7 @@ use core::fmt;
 use core::net::IpAddr;
 
 use crate::Duration;
+use crate::address::Shown;
 use crate::config::Config;
 use crate::event::{CheckId, Errno, InterfaceId};
 
@@ -103,7 +104,8 @@ impl fmt::Display for Sentence<'_> {
             Reason::Ready => f.write_str("listening for a master"),
             Reason::Owner => f.write_str("owner of the addresses"),
             Reason::NoAdvert(silence, Some(from)) => {
-                write!(f, "no advert for {} ms from {from}", silence.total_millis())
+                let (ms, from) = (silence.total_millis(), Shown(from));
+                write!(f, "no advert for {ms} ms from {from}")
             }
             Reason::NoAdvert(silence, None) => {
                 write!(
@@ -112,14 +114,17 @@ impl fmt::Display for Sentence<'_> {
                     silence.total_millis()
                 )
             }
-            Reason::MasterLeft(from) => write!(f, "{from} gave up (priority 0)"),
+            Reason::MasterLeft(from) => write!(f, "{} gave up (priority 0)", Shown(from)),
             Reason::Preemption(from, priority) => {
+                let from = Shown(from);
                 write!(f, "{from} was master with the lower priority {priority}")
             }
             Reason::HigherPriority(from, priority) => {
+                let from = Shown(from);
                 write!(f, "{from} has the higher priority {priority}")
             }
             Reason::HigherAddress(from, priority) => {
+                let from = Shown(from);
                 write!(
                     f,
                     "{from} has the same priority {priority} and the higher address"

@@ -24,6 +24,7 @@ use heapless::Vec;
 use rustix::fd::BorrowedFd;
 use rustix::io::Errno;
 
+use smena::address::Shown;
 use smena::board;
 use smena::event::{self, Action, Event, InterfaceId, Mac, RouterId};
 use smena::node::Node;
@@ -190,7 +191,8 @@ impl<'a> Net<'a> {
                     let removed =
                         requests.remove_address(link.index, local.address, local.prefix_len);
                     if let Err(errno) = removed {
-                        log::error!("cannot remove {}: {}", local.address, Reason(errno));
+                        let shown = Shown(local.address);
+                        log::error!("cannot remove {shown}: {}", Reason(errno));
                     }
                 }
             }
