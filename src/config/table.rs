@@ -32,7 +32,9 @@ pub struct Key {
     pub plural: bool,
     /// What holds when it is absent.
     pub default: Absence,
-    /// One line about it.
+    /// One line about it. The manual is held to it; nothing shows it at run
+    /// time, so a release binary has none.
+    #[cfg(debug_assertions)]
     pub doc: &'static str,
     pub(super) value: Value,
 }
@@ -76,12 +78,13 @@ pub(super) enum Value {
     Own(Read),
 }
 
-const fn key(name: &'static str, default: Absence, doc: &'static str, value: Value) -> Key {
+const fn key(name: &'static str, default: Absence, _doc: &'static str, value: Value) -> Key {
     Key {
         name,
         plural: false,
         default,
-        doc,
+        #[cfg(debug_assertions)]
+        doc: _doc,
         value,
     }
 }

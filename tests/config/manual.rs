@@ -33,6 +33,7 @@ fn every_key_stands_in_the_manual_with_its_default() {
     }
 }
 
+#[cfg(debug_assertions)]
 #[test]
 fn the_table_tells_every_key_in_a_line() {
     for key in SECTIONS.iter().flat_map(|section| section.keys) {
