@@ -2,14 +2,11 @@
 //! section and entry by entry, each piece still in its place in the file. It
 //! knows how a file is written and nothing about what it means.
 
-use nom::bytes::complete::take_till1;
-use nom::character::complete::{char, space0, space1};
-use nom::combinator::opt;
-use nom::sequence::{delimited, preceded, terminated};
+use nom::bytes::complete::{tag, take_till};
 use nom::{IResult, Parser};
 
 use super::diagnostic::{BYTE_ORDER_MARK, Template};
-use super::words::{is_blank, word};
+use super::words::{after_blanks, is_blank, word};
 
 /// The longest line, in bytes without its end.
 pub const LINE_MAX: usize = 1024;
@@ -110,7 +107,7 @@ fn text_of(line: &[u8]) -> Result<&str, Flaw<'_>> {
 }
 
 fn statement(line: &str) -> Result<Option<Statement<'_>>, Flaw<'_>> {
-    let text = line.trim_matches(is_blank);
+    let text = after_blanks(line).trim_end_matches(is_blank);
     if text.starts_with(['#', ';']) || text.is_empty() {
         return Ok(None);
     }
@@ -148,32 +145,47 @@ fn statement(line: &str) -> Result<Option<Statement<'_>>, Flaw<'_>> {
     Ok(Some(Statement::Entry { key, value }))
 }
 
+/// What was read and what follows it; the caller knows what to say when it fails.
+type Read<'a, T> = IResult<&'a str, T, ()>;
+
 /// `[kind name]`
-fn section(input: &str) -> IResult<&str, Statement<'_>> {
-    let part = || take_till1(|c| is_blank(c) || c == ']' || c == '[');
-    let inside = (part(), opt(preceded(space1, part())));
-    let (tail, (kind, name)) = delimited(
-        terminated(char('['), space0),
-        inside,
-        preceded(space0, char(']')),
-    )
-    .parse(input)?;
+fn section(input: &str) -> Read<'_, Statement<'_>> {
+    let (tail, _) = mark("[", input)?;
+    let (tail, kind) = part(tail, &['[', ']'])?;
+    let (tail, name) = part(tail, &['[', ']'])?;
+    let (tail, _) = mark("]", tail)?;
     let (header, _) = input.split_at(input.len() - tail.len());
-    let name = name.unwrap_or_default();
-    Ok((tail, Statement::Section { header, kind, name }))
+    match kind {
+        "" => Err(nom::Err::Error(())),
+        _ => Ok((tail, Statement::Section { header, kind, name })),
+    }
 }
 
 /// `key =`; leaves the value and what follows it.
-fn key(input: &str) -> IResult<&str, &str> {
-    let key = take_till1(|c| is_blank(c) || c == '=');
-    terminated(key, (space0, char('='))).parse(input)
+fn key(input: &str) -> Read<'_, &str> {
+    let (tail, key) = part(input, &['='])?;
+    let (tail, _) = mark("=", tail)?;
+    match key {
+        "" => Err(nom::Err::Error(())),
+        _ => Ok((tail, key)),
+    }
+}
+
+/// The text up to the next blank or end, perhaps none. Blanks may precede it.
+fn part<'a>(input: &'a str, ends: &[char]) -> Read<'a, &'a str> {
+    take_till(|c| is_blank(c) || ends.contains(&c)).parse(after_blanks(input))
+}
+
+/// A mark; blanks may precede it.
+fn mark<'a>(mark: &str, input: &'a str) -> Read<'a, &'a str> {
+    tag(mark).parse(after_blanks(input))
 }
 
 /// A value: the words up to a comment or the end of the line.
 fn value(input: &str) -> Result<&str, Flaw<'_>> {
     let mut tail = input;
     while !nothing_or_comment(tail) {
-        let trimmed = tail.trim_start_matches(is_blank);
+        let trimmed = after_blanks(tail);
         let Some((_, after)) = word(trimmed) else {
             return Err(Flaw::new(
                 trimmed,
@@ -186,12 +198,12 @@ fn value(input: &str) -> Result<&str, Flaw<'_>> {
         tail = after;
     }
     let (value, _) = input.split_at(input.len() - tail.len());
-    Ok(value.trim_start_matches(is_blank))
+    Ok(after_blanks(value))
 }
 
 /// A comment begins after a blank only.
 fn nothing_or_comment(tail: &str) -> bool {
-    let trimmed = tail.trim_start_matches(is_blank);
+    let trimmed = after_blanks(tail);
     trimmed.is_empty() || trimmed.len() < tail.len() && trimmed.starts_with(['#', ';'])
 }
 

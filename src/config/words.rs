@@ -53,7 +53,7 @@ impl<'a> Iterator for Iter<'a> {
     type Item = Word<'a>;
 
     fn next(&mut self) -> Option<Word<'a>> {
-        let (text, rest) = word(self.0.trim_start_matches(is_blank))?;
+        let (text, rest) = word(after_blanks(self.0))?;
         self.0 = rest;
         (!text.is_empty()).then_some(Word {
             text,
@@ -116,16 +116,22 @@ pub(super) const fn is_blank(character: char) -> bool {
     matches!(character, ' ' | '\t')
 }
 
+/// The text from its first byte that is no blank.
+#[inline(never)]
+pub(super) fn after_blanks(input: &str) -> &str {
+    input.trim_start_matches(is_blank)
+}
+
 /// Splits the text at the first blank outside quotes; `None` when a quote is
 /// not closed.
 pub(super) fn word(input: &str) -> Option<(&str, &str)> {
     let mut quoted = false;
     let mut escaped = false;
-    let end = input.find(|character| {
-        let special = matches!(character, '"' | '\\') && !escaped;
-        escaped = special && character == '\\';
-        quoted ^= special && character == '"';
-        !quoted && is_blank(character)
+    let end = input.bytes().position(|byte| {
+        let special = matches!(byte, b'"' | b'\\') && !escaped;
+        escaped = special && byte == b'\\';
+        quoted ^= special && byte == b'"';
+        !quoted && is_blank(byte.into())
     });
     (!quoted).then(|| input.split_at(end.unwrap_or(input.len())))
 }
