@@ -142,7 +142,7 @@ impl<'a> Diagnostic<'a> {
     pub fn place(&self) -> Option<(u32, u32)> {
         let source = self.source?;
         let (line, at) = source.line_around(self.problem.at);
-        let column = excerpt::cells(line.get(..at).unwrap_or_default());
+        let column = excerpt::characters(line.get(..at).unwrap_or_default());
         Some((source.line(self.problem.at), 1 + column as u32))
     }
 

@@ -40,26 +40,46 @@ impl Unit {
 }
 
 /// The characters of some bytes; a tab is shown as one blank.
-fn units(bytes: &[u8]) -> impl Iterator<Item = Unit> {
-    bytes.utf8_chunks().flat_map(|chunk| {
-        let valid = chunk.valid().chars().map(|character| match character {
-            '\t' => Unit::Shown(' '),
+struct Units<'a>(&'a [u8]);
+
+impl Iterator for Units<'_> {
+    type Item = Unit;
+
+    #[inline(never)]
+    fn next(&mut self) -> Option<Unit> {
+        let &first = self.0.first()?;
+        // The shortest beginning that is UTF-8 is one character.
+        let mut heads = (1..=4).filter_map(|length| self.0.split_at_checked(length));
+        let valid = heads.find_map(|(head, rest)| Some((str::from_utf8(head).ok()?, rest)));
+        let (character, rest) = match valid {
+            Some((head, rest)) => (head.chars().next(), rest),
+            None => (None, self.0.split_at(1).1),
+        };
+        self.0 = rest;
+        Some(match character {
+            None => Unit::Escaped(first),
+            Some('\t') => Unit::Shown(' '),
             // Every control character is below U+00A0.
-            _ if character.is_control() => Unit::Escaped(character as u8),
-            _ => Unit::Shown(character),
-        });
-        valid.chain(chunk.invalid().iter().map(|&byte| Unit::Escaped(byte)))
-    })
+            Some(character) if character.is_control() => Unit::Escaped(character as u8),
+            Some(character) => Unit::Shown(character),
+        })
+    }
 }
 
 /// How many characters, or bytes that are none, there are.
-pub(super) fn cells(bytes: &[u8]) -> usize {
-    units(bytes).count()
+pub(super) fn characters(bytes: &[u8]) -> usize {
+    Units(bytes).count()
+}
+
+/// How many cells they take.
+#[inline(never)]
+fn cells(units: Units<'_>) -> usize {
+    units.map(Unit::cells).sum()
 }
 
 /// Writes a piece of a file inside a message: escaped, and not too much of it.
 pub(super) fn write_text(f: &mut dyn Write, text: &[u8]) -> fmt::Result {
-    for (index, unit) in units(text).enumerate() {
+    for (index, unit) in Units(text).enumerate() {
         if index == 64 {
             return f.write_str("...");
         }
@@ -84,15 +104,19 @@ impl<'a> Excerpt<'a> {
     pub fn new(line: &'a [u8], at: usize, len: usize) -> Excerpt<'a> {
         let (before, after) = line.split_at_checked(at).unwrap_or((line, &[]));
         let place = after.get(..len).unwrap_or(after);
-        let cells = |bytes| units(bytes).map(Unit::cells).sum::<usize>();
+        let width = cells(Units(place));
         let mut first = 0;
-        let mut indent = cells(before);
-        if indent + cells(place).min(BEFORE_MAX) > CELLS_MAX {
-            first = units(before).count().saturating_sub(BEFORE_MAX);
+        let mut indent = cells(Units(before));
+        if indent + width.min(BEFORE_MAX) > CELLS_MAX {
+            first = characters(before).saturating_sub(BEFORE_MAX);
+            let mut shown = Units(before);
+            for _ in 0..first {
+                shown.next();
+            }
             // The mark for what was left out takes three cells.
-            indent = 3 + units(before).skip(first).map(Unit::cells).sum::<usize>();
+            indent = 3 + cells(shown);
         }
-        let carets = cells(place).clamp(1, (CELLS_MAX + 3).saturating_sub(indent).max(1));
+        let carets = width.clamp(1, (CELLS_MAX + 3).saturating_sub(indent).max(1));
         Excerpt {
             line,
             first,
@@ -108,7 +132,7 @@ impl fmt::Display for Excerpt<'_> {
         if self.first > 0 {
             f.write_str("...")?;
         }
-        for unit in units(self.line).skip(self.first) {
+        for unit in Units(self.line).skip(self.first) {
             match room.checked_sub(unit.cells()) {
                 Some(rest) => room = rest,
                 None => return f.write_str("..."),
