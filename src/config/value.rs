@@ -4,11 +4,6 @@
 
 use core::net::IpAddr;
 
-use nom::character::complete::{char, digit1};
-use nom::combinator::{opt, rest};
-use nom::sequence::preceded;
-use nom::{IResult, Parser};
-
 use super::diagnostic::{Argument, Findings, Told};
 use super::words::{Word, Words};
 use crate::Duration;
@@ -67,8 +62,8 @@ pub(super) fn second_word<'a>(f: &mut Findings<'a>, word: Word<'a>) -> Told {
 /// What sections, nodes and users may be called.
 pub(super) fn name<'a>(f: &mut Findings<'a>, value: &'a str) -> Read<&'a str> {
     let name = text(f, value)?;
-    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
-    if !(1..=NAME_MAX).contains(&name.len()) || !name.chars().all(allowed) {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
+    if !(1..=NAME_MAX).contains(&name.len()) || !name.bytes().all(allowed) {
         return Err(f.error(
             value,
             &[
@@ -84,7 +79,7 @@ pub(super) fn name<'a>(f: &mut Findings<'a>, value: &'a str) -> Read<&'a str> {
 /// What the kernel takes for an interface name.
 pub(super) fn interface<'a>(f: &mut Findings<'a>, value: &'a str) -> Read<&'a str> {
     let name = label(f, value)?;
-    if name.contains([':', '/']) || matches!(name, "." | "..") {
+    if name.bytes().any(|byte| b":/".contains(&byte)) || matches!(name, "." | "..") {
         return Err(no_interface(f, value, name));
     }
     Ok(name)
@@ -139,16 +134,19 @@ pub(super) fn number<'a>(
     max: i32,
 ) -> Read<i32> {
     let word = text(f, value)?;
-    let digits = word.strip_prefix(['-', '+']).unwrap_or(word);
-    let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    let (sign, unsigned) = match word.strip_prefix('-') {
+        Some(unsigned) => (-1, unsigned),
+        None => (1, word.strip_prefix('+').unwrap_or(word)),
+    };
+    let (min, max) = (i64::from(min), i64::from(max));
     let hint = "write a number from {1} to {2}";
-    // Digits that do not fit are out of range as well.
-    let (about, template) = match word.parse::<i32>() {
-        Ok(number) if (min..=max).contains(&number) => return Ok(number),
-        _ if is_number => (key, ["`{0}` is out of range", hint]),
+    let (about, template) = match digits(unsigned) {
+        (Some(number), "") => match sign * i64::try_from(number).unwrap_or(i64::MAX) {
+            number if (min..=max).contains(&number) => return Ok(number as i32),
+            _ => (key, ["`{0}` is out of range", hint]),
+        },
         _ => (word, ["`{0}` is no whole number", hint]),
     };
-    let (min, max) = (min.into(), max.into());
     let arguments = [
         Argument::Text(about),
         Argument::Number(min),
@@ -201,7 +199,16 @@ enum NoTime {
 
 /// The microseconds of a duration; what is too long for them is `u64::MAX`.
 fn micros(word: &str) -> Result<u64, NoTime> {
-    let (_, (whole, fraction, unit)) = duration(word).map_err(|_| NoTime::Form)?;
+    let (Some(whole), rest) = digits(word) else {
+        return Err(NoTime::Form);
+    };
+    let (fraction, unit) = match rest.strip_prefix('.') {
+        Some(rest) => match digits(rest) {
+            (Some(_), unit) => (rest.strip_suffix(unit).unwrap_or(rest), unit),
+            (None, _) => return Err(NoTime::Form),
+        },
+        None => ("", rest),
+    };
     let unit = match unit {
         "ms" => 1_000,
         "" | "s" => 1_000_000,
@@ -209,14 +216,20 @@ fn micros(word: &str) -> Result<u64, NoTime> {
         "h" => 3_600_000_000,
         _ => return Err(NoTime::Form),
     };
-    let fraction = fraction_of(unit, fraction.unwrap_or_default()).ok_or(NoTime::Fine)?;
-    let whole = whole.parse::<u64>().unwrap_or(u64::MAX);
+    let fraction = fraction_of(unit, fraction).ok_or(NoTime::Fine)?;
     Ok(whole.saturating_mul(unit).saturating_add(fraction))
 }
 
-/// Digits, perhaps a fraction, and the unit.
-fn duration(input: &str) -> IResult<&str, (&str, Option<&str>, &str)> {
-    (digit1, opt(preceded(char('.'), digit1)), rest).parse(input)
+/// The number that a text begins with, and the rest; `None` without a digit.
+/// What is too long for 64 bits is `u64::MAX`.
+fn digits(text: &str) -> (Option<u64>, &str) {
+    let end = text.bytes().position(|byte| !byte.is_ascii_digit());
+    let (digits, rest) = text.split_at(end.unwrap_or(text.len()));
+    let number = digits.bytes().fold(0_u64, |number, digit| {
+        let digit = u64::from(digit - b'0');
+        number.saturating_mul(10).saturating_add(digit)
+    });
+    ((!digits.is_empty()).then_some(number), rest)
 }
 
 /// The digits behind the point of so many microseconds; `None` when a digit
@@ -269,9 +282,9 @@ pub(super) fn choice<'a>(
 /// The name of a kernel setting: it becomes a path below /proc/sys and stays
 /// below it.
 pub(super) fn sysctl<'a>(f: &mut Findings<'a>, name: &'a str) -> Read<&'a str> {
-    let separator = |c| matches!(c, '.' | '/');
-    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-') || separator(c);
-    if !name.chars().all(allowed) || name.split(separator).any(str::is_empty) {
+    let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-".contains(byte);
+    let mut parts = name.as_bytes().split(|byte| b"./".contains(byte));
+    if !parts.all(|part| !part.is_empty() && part.iter().all(allowed)) {
         return Err(f.error(
             name,
             &[
