@@ -4,6 +4,7 @@
 use super::diagnostic::{Argument, Findings, Told};
 use super::model::{Address, CheckKind, LogTarget, Track};
 use super::reader::{LEASE_AUTO, Reader, WEIGHT_ABSENT};
+use super::statement::LINE_MAX;
 use super::words::{Iter, Word, Words};
 use super::{suggest, value};
 use crate::Duration;
@@ -73,11 +74,9 @@ pub(super) fn address<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read {
                 address.label = Some(value::label(&mut r.findings, written)?);
             }
             _ => {
-                return Err(unknown_option(
-                    &mut r.findings,
-                    name,
-                    "write `dev INTERFACE` or `label LABEL`, each once",
-                ));
+                let known = matches!(name, "dev" | "label");
+                let hint = "write `dev INTERFACE` or `label LABEL`, each once";
+                return Err(no_option(&mut r.findings, name, known, hint));
             }
         }
     }
@@ -132,16 +131,9 @@ pub(super) fn auth_pass<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read {
     if let Some(second) = words.next() {
         return Err(value::second_word(&mut r.findings, second));
     }
-    let mut pass = [0; 8];
-    let mut len = 0;
-    for character in first.iter().flat_map(Word::chars) {
-        for &byte in character.encode_utf8(&mut [0; 4]).as_bytes() {
-            if let Some(slot) = pass.get_mut(len) {
-                *slot = byte;
-            }
-            len += 1;
-        }
-    }
+    let mut meant = [0; LINE_MAX];
+    let len = first.and_then(|word| word.copy_to(&mut meant)).unwrap_or(0);
+    let pass = *meant.first_chunk::<8>().unwrap_or(&[0; 8]);
     if len == 0 {
         return Err(r.findings.error(
             value,
@@ -226,11 +218,9 @@ pub(super) fn track<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read {
             }
             "reverse" if !track.reverse => track.reverse = true,
             name => {
-                return Err(unknown_option(
-                    &mut r.findings,
-                    name,
-                    "write `weight NUMBER` or `reverse`, each once",
-                ));
+                let known = matches!(name, "weight" | "reverse");
+                let hint = "write `weight NUMBER` or `reverse`, each once";
+                return Err(no_option(&mut r.findings, name, known, hint));
             }
         }
     }
@@ -294,8 +284,12 @@ pub(super) fn no_shell_words<'a>(
 ) -> Read {
     for word in words {
         let word = word.as_written();
-        let begins = ["&", "|", ">", "<", "1>", "2>", "$", "`", "'", "~"];
-        if begins.iter().any(|&b| word.starts_with(b)) || word.ends_with(';') {
+        if matches!(
+            word.as_bytes(),
+            [b'&' | b'|' | b'>' | b'<' | b'$' | b'`' | b'\'' | b'~', ..]
+                | [b'1' | b'2', b'>', ..]
+                | [.., b';']
+        ) {
             return Err(f.error(
                 word,
                 &["`{0}` means something to a shell only", hint],
@@ -322,11 +316,8 @@ fn argument<'a>(
     })
 }
 
-/// A word that is no option, or one that is there twice.
-fn unknown_option<'a>(f: &mut Findings<'a>, word: &'a str, hint: &'static str) -> Told {
-    let known = hint
-        .split('`')
-        .any(|part| part.split(' ').next() == Some(word));
+/// A word that is no option, or a known one that is there twice.
+fn no_option<'a>(f: &mut Findings<'a>, word: &'a str, known: bool, hint: &'static str) -> Told {
     let message = match known {
         true => "`{0}` is there twice",
         false => "`{0}` is no option here",
