@@ -77,12 +77,12 @@ impl<'c, 'a> Reader<'c, 'a> {
             return self.too_long();
         }
         // Names first: a track line may name a check that comes later.
-        for statement in Statements::new(self.source.text).flatten() {
-            if let Statement::Section {
+        for statement in Statements::new(self.source.text) {
+            if let Ok(Statement::Section {
                 kind: "check",
                 name,
                 ..
-            } = statement
+            }) = statement
                 && !self.check_names.contains(&name)
             {
                 // More checks than there is room for are told where they stand.
@@ -124,9 +124,10 @@ impl<'c, 'a> Reader<'c, 'a> {
     fn too_long(&mut self) {
         let room = self.limits.file;
         self.no_room(self.start(), "bytes of configuration", room, "file");
-        for flaw in Statements::new(self.source.text).filter_map(Result::err) {
-            if flaw.at.len() > LINE_MAX {
-                self.findings.flaw(&flaw);
+        for statement in Statements::new(self.source.text) {
+            match statement {
+                Err(flaw) if flaw.at.len() > LINE_MAX => self.findings.flaw(&flaw),
+                _ => {}
             }
         }
     }
@@ -235,12 +236,9 @@ impl<'c, 'a> Reader<'c, 'a> {
                 &[Argument::Text(name)],
             );
         }
-        self.router = Router::blank();
+        // Both are blank: the end of the section before took what was read.
         self.router.name = name;
-        self.check = Check::blank();
         self.check.name = name;
-        self.exec = Words("");
-        self.shell = false;
         if kind != "node" {
             self.defaults(section);
         }
@@ -253,7 +251,7 @@ impl<'c, 'a> Reader<'c, 'a> {
             not_yet(&mut self.findings, kind, message);
             return;
         }
-        let meant = alias(kind, |meant| known().any(|kind| kind == meant));
+        let meant = alias(kind, &|meant| known().any(|kind| kind == meant));
         let meant = meant.or_else(|| suggest::nearest(kind, &mut known()));
         let hint = match meant {
             Some(_) => "did you mean `{1}`?",
@@ -334,7 +332,7 @@ impl<'c, 'a> Reader<'c, 'a> {
         }
         let known = |section: &Section, name: &str| section.keys.iter().any(|k| k.name == name);
         let names = || section.keys.iter().map(|key| key.name);
-        let meant = alias(name, |meant| known(section, meant));
+        let meant = alias(name, &|meant| known(section, meant));
         let meant = meant.or_else(|| suggest::nearest(name, &mut names()));
         let other = SECTIONS.iter().find(|section| known(section, name));
         let (hint, argument) = match (meant, other) {
@@ -483,10 +481,10 @@ pub(super) fn not_yet<'a>(f: &mut Findings<'a>, at: &'a str, message: &'static s
 }
 
 /// What keepalived's word is here, if it fits.
-fn alias(word: &str, fits: impl Fn(&str) -> bool) -> Option<&'static str> {
+fn alias(word: &str, fits: &dyn Fn(&str) -> bool) -> Option<&'static str> {
     let mut aliases = table::ALIASES.iter();
     let (_, meant) = aliases.find(|(theirs, ours)| {
-        let ours = ours.split(' ').next().unwrap_or_default();
+        let ours = ours.strip_suffix(" = no").unwrap_or(ours);
         *theirs == word && fits(ours)
     })?;
     Some(meant)

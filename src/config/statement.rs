@@ -211,21 +211,26 @@ fn nothing_or_comment(tail: &str) -> bool {
 /// first section of this kind and name. The section's header when it is not
 /// there, or when the key is empty.
 pub(super) fn find<'a>(text: &'a [u8], kind: &str, name: &str, key: &str, nth: usize) -> &'a str {
-    let mut statements = Statements::new(text).flatten();
-    let header = statements.find_map(|statement| match statement {
-        Statement::Section {
-            header,
-            kind: k,
-            name: n,
-        } if k == kind && n == name => Some(header),
-        _ => None,
-    });
-    let entries = statements.map_while(|statement| match statement {
-        Statement::Entry { key, value } => Some((key, value)),
-        Statement::Section { .. } => None,
-    });
-    let mut values = entries.filter(|(k, _)| *k == key).map(|(_, value)| value);
-    values.nth(nth).or(header).unwrap_or_default()
+    let mut section = None;
+    let mut left = nth;
+    for statement in Statements::new(text) {
+        match statement {
+            Ok(Statement::Section { .. }) if section.is_some() => break,
+            Ok(Statement::Section {
+                header,
+                kind: k,
+                name: n,
+            }) if k == kind && n == name => section = Some(header),
+            Ok(Statement::Entry { key: k, value }) if section.is_some() && k == key => {
+                match left.checked_sub(1) {
+                    Some(fewer) => left = fewer,
+                    None => return value,
+                }
+            }
+            _ => {}
+        }
+    }
+    section.unwrap_or_default()
 }
 
 #[cfg(test)]
