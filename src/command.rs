@@ -44,8 +44,8 @@ pub enum Error<'a> {
     NotYet(&'a str),
     /// An option that the command does not take.
     UnknownOption(&'static str, &'a str),
-    /// An option whose value is missing, and what the value is.
-    NoValue(&'static str, &'static str),
+    /// An option whose FILE is missing.
+    NoValue(&'static str),
     /// An option that stands there twice.
     Twice(&'static str),
     /// A word too many.
@@ -68,14 +68,27 @@ Exit codes: 0 fine; 1 degraded or warnings; 2 the configuration or the command
 line is wrong; 3 not running, or unreadable; 4 the system refused.
 ";
 
-/// The commands there are, and the options of each.
-const COMMANDS: &[(&str, &[&str])] = &[
-    ("run", &["-c"]),
-    ("check", &["-c", "--peer"]),
-    ("status", &["-c", "--json"]),
-    ("demo", &[]),
-    ("version", &[]),
-    ("help", &[]),
+/// A command: its name, its options, and what it becomes with them.
+type Known = (
+    &'static str,
+    &'static [&'static str],
+    for<'a> fn(Options<'a>) -> Command<'a>,
+);
+
+/// The commands there are.
+static COMMANDS: [Known; 6] = [
+    ("run", &["-c"], |said| Command::Run { file: said.file }),
+    ("check", &["-c", "--peer"], |said| Command::Check {
+        file: said.file,
+        peer: said.peer,
+    }),
+    ("status", &["-c", "--json"], |said| Command::Status {
+        file: said.file,
+        json: said.json,
+    }),
+    ("demo", &[], |_| Command::Demo),
+    ("version", &[], |_| Command::Version),
+    ("help", &[], |_| Command::Help),
 ];
 
 /// Commands that the surface names and this version has not.
@@ -88,40 +101,38 @@ impl<'a> Command<'a> {
     /// Reads the words after the program's name. Without a command it is `status`.
     pub fn parse(words: &mut dyn Iterator<Item = &'a str>) -> Result<Command<'a>, Error<'a>> {
         let first = words.next();
-        let (name, options) = match first {
-            None => return Command::build("status", Options::default()),
-            Some("-h" | "--help") => ("help", &[] as &[&str]),
-            Some("-V" | "--version") => ("version", &[] as &[&str]),
-            Some(option) if option.starts_with('-') => ("status", options_of("status")),
-            Some(word) => match COMMANDS.iter().find(|(name, _)| *name == word) {
-                Some((name, options)) => (*name, *options),
-                None if LATER.contains(&word) => return Err(Error::NotYet(word)),
-                None => return Err(Error::UnknownCommand(word)),
-            },
+        // Options without a command are those of `status`.
+        let mut next = None;
+        let word = match first {
+            None => "status",
+            Some("-h" | "--help") => "help",
+            Some("-V" | "--version") => "version",
+            Some(option) if option.starts_with('-') => {
+                next = first;
+                "status"
+            }
+            Some(word) => word,
+        };
+        let Some(&(name, options, build)) = known(word) else {
+            return Err(match LATER.contains(&word) {
+                true => Error::NotYet(word),
+                false => Error::UnknownCommand(word),
+            });
         };
         let mut said = Options::default();
-        let mut next = first.filter(|word| name == "status" && word.starts_with('-'));
         while let Some(word) = next.take().or_else(|| words.next()) {
             if matches!(word, "-h" | "--help") {
                 return Ok(Command::Help);
             }
             said.take(name, options, word, words)?;
         }
-        Command::build(name, said)
+        Ok(build(said))
     }
+}
 
-    /// The command of a name that [`COMMANDS`] has.
-    fn build(name: &str, said: Options<'a>) -> Result<Command<'a>, Error<'a>> {
-        let Options { file, peer, json } = said;
-        Ok(match name {
-            "run" => Command::Run { file },
-            "check" => Command::Check { file, peer },
-            "status" => Command::Status { file, json },
-            "demo" => Command::Demo,
-            "version" => Command::Version,
-            _ => Command::Help,
-        })
-    }
+/// Looks a command up.
+fn known(word: &str) -> Option<&'static Known> {
+    COMMANDS.iter().find(|(name, ..)| *name == word)
 }
 
 /// The options of all commands.
@@ -152,45 +163,25 @@ impl<'a> Options<'a> {
                 _ => (word, None),
             },
         };
-        if !options.contains(&option) {
-            return Err(Error::UnknownOption(command, word));
-        }
-        let mut value = |option| {
-            let value = attached.or_else(|| words.next());
-            value
-                .filter(|value| !value.is_empty())
-                .ok_or(Error::NoValue(option, "FILE"))
-        };
-        match option {
-            "-c" => once("-c", &mut self.file, value("-c")?),
-            "--peer" => once("--peer", &mut self.peer, value("--peer")?),
-            "--json" if attached.is_none() => {
+        let (option, slot) = match options.iter().find(|known| **known == option) {
+            Some(&"-c") => ("-c", &mut self.file),
+            Some(&"--peer") => ("--peer", &mut self.peer),
+            Some(_) if attached.is_none() => {
                 self.json = true;
+                return Ok(());
+            }
+            _ => return Err(Error::UnknownOption(command, word)),
+        };
+        let value = attached.or_else(|| words.next());
+        match value.filter(|value| !value.is_empty()) {
+            None => Err(Error::NoValue(option)),
+            Some(_) if slot.is_some() => Err(Error::Twice(option)),
+            value => {
+                *slot = value;
                 Ok(())
             }
-            _ => Err(Error::UnknownOption(command, word)),
         }
     }
-}
-
-/// Sets an option that may stand there once.
-fn once<'a>(
-    option: &'static str,
-    slot: &mut Option<&'a str>,
-    value: &'a str,
-) -> Result<(), Error<'a>> {
-    match slot.replace(value) {
-        None => Ok(()),
-        Some(_) => Err(Error::Twice(option)),
-    }
-}
-
-/// The options of a command.
-fn options_of(command: &str) -> &'static [&'static str] {
-    COMMANDS
-        .iter()
-        .find(|(name, _)| *name == command)
-        .map_or(&[], |(_, options)| *options)
 }
 
 impl fmt::Display for Error<'_> {
@@ -198,15 +189,16 @@ impl fmt::Display for Error<'_> {
         match *self {
             Error::UnknownCommand(word) => {
                 write!(f, "unknown command `{word}`")?;
-                let names = COMMANDS.iter().map(|(name, _)| *name);
+                let names = COMMANDS.iter().map(|(name, ..)| *name);
                 suggest(f, nearest(word, &mut names.chain(LATER.iter().copied())))
             }
             Error::NotYet(word) => write!(f, "`{word}` is not in this version"),
             Error::UnknownOption(command, word) => {
                 write!(f, "`{command}` has no option `{word}`")?;
-                suggest(f, nearest(word, &mut options_of(command).iter().copied()))
+                let options = known(command).map_or(&[][..], |(_, options, _)| options);
+                suggest(f, nearest(word, &mut options.iter().copied()))
             }
-            Error::NoValue(option, value) => write!(f, "`{option}` needs a {value} behind it"),
+            Error::NoValue(option) => write!(f, "`{option}` needs a FILE behind it"),
             Error::Twice(option) => write!(f, "`{option}` is given twice"),
             Error::Unexpected(command, word) => {
                 write!(f, "`{command}` takes no `{word}`")?;
