@@ -32,7 +32,6 @@ fn see_what_a_pair_of_keepalived_does() {
             let gap = client.longest_gap(cut_at).length;
             let expected = Duration::from_millis(2500)..Duration::from_millis(5000);
             assert!(expected.contains(&gap), "{gap:?} at power loss");
-            assert!(client.lost(cut_at).1 > 2000);
 
             lab.switch.mend(a.machine(), "eth0");
             assert!(lab.watch.wait_for(VIP, &["a"], Duration::from_secs(15)));

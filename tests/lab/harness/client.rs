@@ -19,24 +19,17 @@ const MAGIC: [u8; 4] = *b"lab!";
 
 /// A running client; it stops when dropped.
 pub struct Client {
-    echoes: Arc<Mutex<Vec<Echo>>>,
+    answers: Arc<Mutex<Vec<Instant>>>,
     stop: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
-}
-
-/// One request.
-#[derive(Clone, Copy)]
-struct Echo {
-    asked: Instant,
-    answered: bool,
 }
 
 /// A time in which nobody answered.
 #[derive(Clone, Copy, Debug)]
 pub struct Gap {
-    /// When the last request before it was sent that got an answer.
+    /// When the last answer before it came.
     pub from: Instant,
-    /// From there to the first request after it that got one.
+    /// From there to the next answer, or until now.
     pub length: Duration,
 }
 
@@ -53,62 +46,46 @@ impl Client {
             sys::set_receive_buffer(&socket, 1 << 20)?;
             Ok::<_, io::Error>(socket)
         })?;
-        let echoes = Arc::new(Mutex::new(Vec::new()));
+        let answers = Arc::new(Mutex::new(Vec::new()));
         let stop = Arc::new(AtomicBool::new(false));
         let socket = Arc::new(socket);
-        let threads = [ask, hear]
-            .map(|work| {
-                let (socket, echoes, stop) = (socket.clone(), echoes.clone(), stop.clone());
-                std::thread::spawn(move || work(&socket, target, &echoes, &stop))
-            })
-            .into();
+        let asking = {
+            let (socket, stop) = (socket.clone(), stop.clone());
+            std::thread::spawn(move || ask(&socket, target, &stop))
+        };
+        let hearing = {
+            let (answers, stop) = (answers.clone(), stop.clone());
+            std::thread::spawn(move || hear(&socket, target, &answers, &stop))
+        };
         Ok(Client {
-            echoes,
+            answers,
             stop,
-            threads,
+            threads: vec![asking, hearing],
         })
     }
 
-    /// The longest gap that began at or after a moment. A gap that still lasts
-    /// counts with what it lasted until now.
+    /// The longest gap that ended after a moment, or still lasts. It is between
+    /// answers, whatever request they belong to: those that waited in the
+    /// client's own queue for the address to be found are answered late.
     pub fn longest_gap(&self, since: Instant) -> Gap {
-        let echoes = self.echoes.lock().expect("no panic in the client");
-        let mut longest = Gap {
+        let mut answers = self.answers.lock().expect("no panic in the client").clone();
+        answers.push(Instant::now());
+        let ends = answers.windows(2).filter(|pair| pair[1] >= since);
+        let gaps = ends.map(|pair| Gap {
+            from: pair[0],
+            length: pair[1] - pair[0],
+        });
+        gaps.max_by_key(|gap| gap.length).unwrap_or(Gap {
             from: since,
-            length: Duration::ZERO,
-        };
-        let mut last = None;
-        // An answer may still be on its way for the newest.
-        let settled = Instant::now() - Duration::from_millis(20);
-        for echo in echoes.iter().filter(|e| e.answered || e.asked > settled) {
-            if let Some(from) = last
-                && echo.asked >= since
-                && echo.asked - from > longest.length
-            {
-                longest = Gap {
-                    from,
-                    length: echo.asked - from,
-                };
-            }
-            last = Some(echo.asked);
-        }
-        longest
+            length: since.elapsed(),
+        })
     }
 
-    /// Whether requests of the last moments were answered.
+    /// Whether an answer came in the last moments.
     pub fn is_answered(&self) -> bool {
-        let echoes = self.echoes.lock().expect("no panic in the client");
-        echoes.iter().rev().take(50).any(|e| e.answered)
-    }
-
-    /// The number of requests since a moment, and of those without an answer.
-    pub fn lost(&self, since: Instant) -> (usize, usize) {
-        let echoes = self.echoes.lock().expect("no panic in the client");
-        let settled = Instant::now() - Duration::from_millis(20);
-        let asked = echoes
-            .iter()
-            .filter(|e| e.asked >= since && e.asked <= settled);
-        (asked.clone().count(), asked.filter(|e| !e.answered).count())
+        let answers = self.answers.lock().expect("no panic in the client");
+        let recent = Duration::from_millis(50);
+        answers.last().is_some_and(|at| at.elapsed() < recent)
     }
 }
 
@@ -123,7 +100,7 @@ impl Drop for Client {
 
 /// Sends a request whenever one is due. Sending sleeps on a timer of its own,
 /// because a receive with a time limit is only as fine as the kernel's tick.
-fn ask(socket: &OwnedFd, target: IpAddr, echoes: &Mutex<Vec<Echo>>, stop: &AtomicBool) {
+fn ask(socket: &OwnedFd, target: IpAddr, stop: &AtomicBool) {
     let address = match target {
         IpAddr::V4(v4) => {
             let mut address = vec![0; 16];
@@ -139,26 +116,20 @@ fn ask(socket: &OwnedFd, target: IpAddr, echoes: &Mutex<Vec<Echo>>, stop: &Atomi
         }
     };
     let mut due = Instant::now();
+    let mut number = 0;
     while !stop.load(Ordering::Relaxed) {
         let now = Instant::now();
         // A late loop does not catch up: the machine was busy, not the network.
         due = if now > due + 4 * EVERY { now } else { due } + EVERY;
-        let number = {
-            let mut echoes = echoes.lock().expect("no panic in the lab");
-            echoes.push(Echo {
-                asked: now,
-                answered: false,
-            });
-            echoes.len() - 1
-        };
-        // A refusal to send counts as an unanswered request.
-        let _ = sys::send_to(socket, &request(target.is_ipv6(), number as u32), &address);
+        // A refusal to send is as good as a request without an answer.
+        let _ = sys::send_to(socket, &request(target.is_ipv6(), number), &address);
+        number = number.wrapping_add(1);
         std::thread::sleep(due.saturating_duration_since(Instant::now()));
     }
 }
 
-/// Marks the requests that answers come in for.
-fn hear(socket: &OwnedFd, target: IpAddr, echoes: &Mutex<Vec<Echo>>, stop: &AtomicBool) {
+/// Notes when answers come in.
+fn hear(socket: &OwnedFd, target: IpAddr, answers: &Mutex<Vec<Instant>>, stop: &AtomicBool) {
     let (reply, header) = if target.is_ipv4() { (0, 20) } else { (129, 0) };
     let mut data = [0; 256];
     let mut from = [0; 20];
@@ -167,24 +138,20 @@ fn hear(socket: &OwnedFd, target: IpAddr, echoes: &Mutex<Vec<Echo>>, stop: &Atom
             continue;
         };
         let packet = data.get(header..length).unwrap_or_default();
-        if packet.len() >= 16 && packet[0] == reply && packet[8..12] == MAGIC {
-            let number = u32::from_be_bytes([packet[12], packet[13], packet[14], packet[15]]);
-            let mut echoes = echoes.lock().expect("no panic in the lab");
-            if let Some(echo) = echoes.get_mut(number as usize) {
-                echo.answered = true;
-            }
+        if packet.len() >= 12 && packet[0] == reply && packet[8..12] == MAGIC {
+            let mut answers = answers.lock().expect("no panic in the lab");
+            answers.push(Instant::now());
         }
     }
 }
 
 /// An echo request; the kernel adds the checksum for ICMPv6 itself.
-fn request(ipv6: bool, number: u32) -> [u8; 16] {
-    let mut packet = [0; 16];
+fn request(ipv6: bool, number: u16) -> [u8; 12] {
+    let mut packet = [0; 12];
     packet[0] = if ipv6 { 128 } else { 8 };
     packet[4..6].copy_from_slice(&0x5a5au16.to_be_bytes());
-    packet[6..8].copy_from_slice(&(number as u16).to_be_bytes());
+    packet[6..8].copy_from_slice(&number.to_be_bytes());
     packet[8..12].copy_from_slice(&MAGIC);
-    packet[12..16].copy_from_slice(&number.to_be_bytes());
     if !ipv6 {
         let sum = super::advert::checksum(&packet);
         packet[2..4].copy_from_slice(&sum.to_be_bytes());
