@@ -7,7 +7,7 @@ use core::net::{IpAddr, Ipv4Addr};
 use rustix::event::{PollFd, poll};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{Mode, OFlags, fcntl_setfl, open};
-use rustix::io::{Errno, read};
+use rustix::io::read;
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Signal, WaitId, WaitIdOptions, getpid, pidfd_send_signal, waitid};
 use rustix::thread::set_name;
@@ -19,6 +19,7 @@ use crate::linux::spawn::{self, Program, STRINGS_MAX, Setting};
 use crate::linux::syscall::{self, Fork};
 use crate::linux::text::Text;
 
+use super::screen::Screen;
 use super::world::{Network, need};
 use super::{ADDRESS, HOOK_MARK, wires};
 
@@ -33,18 +34,6 @@ pub enum State {
     Fault,
 }
 
-/// What a gateway was seen to do.
-pub enum Told<'a> {
-    /// Its router changed state, for this reason.
-    Changed(&'a str, &'a str, &'a str),
-    /// Its hook ran and said this.
-    Hook(&'a str),
-    /// It complained.
-    Complaint(&'a str),
-    /// It ended with this code; `None`: a signal ended it.
-    Ended(Option<i32>),
-}
-
 /// See the module.
 pub struct Gateway {
     /// What it and its port of the bridge are called.
@@ -55,6 +44,8 @@ pub struct Gateway {
     pub has_address: bool,
     /// The last hook that ran was told MASTER.
     pub hook_says_master: bool,
+    /// The exit code of the last `smena run` that ended by itself.
+    pub exit: Option<i32>,
     /// The name of the process that its check looks for.
     service: Text<16>,
     file: &'static str,
@@ -80,6 +71,7 @@ impl Gateway {
             state: State::Off,
             has_address: false,
             hook_says_master: false,
+            exit: None,
             service,
             file,
             network: Network::create(),
@@ -168,18 +160,20 @@ impl Gateway {
         [notices, output.unwrap_or(notices)]
     }
 
-    /// Takes what is new.
-    pub fn poll(&mut self, now: Instant, tell: &mut dyn FnMut(Told<'_>)) {
+    /// Takes what is new, and tells what a reader should see of it.
+    pub fn poll(&mut self, now: Instant, screen: &mut Screen) {
         self.read_notices();
-        self.read_output(now, tell);
         let Some(keeper) = &self.keeper else {
             return;
         };
-        if let Some(code) = wait(&keeper.pidfd, WaitIdOptions::NOHANG) {
-            self.read_output(now, tell);
+        // Looked at first, so that its last words are still read.
+        let ended = wait(&keeper.pidfd, WaitIdOptions::NOHANG);
+        self.read_output(now, screen);
+        if let Some(code) = ended {
             self.keeper = None;
             self.state = State::Off;
-            tell(Told::Ended(code));
+            self.hook_says_master = false;
+            self.exit = code;
         }
     }
 
@@ -205,51 +199,43 @@ impl Gateway {
     }
 
     /// Reads the log of `smena run`.
-    fn read_output(&mut self, now: Instant, tell: &mut dyn FnMut(Told<'_>)) {
+    fn read_output(&mut self, now: Instant, screen: &mut Screen) {
         let Some(keeper) = &self.keeper else {
             return;
         };
-        let (state, hook_says_master) = (&mut self.state, &mut self.hook_says_master);
-        let mut buffer = [0; 1024];
-        loop {
-            let length = match read(&keeper.output, &mut buffer) {
-                Ok(0) | Err(Errno::AGAIN) => return,
-                Ok(length) => length,
-                Err(_) => return,
+        let (name, state, hook) = (self.name, &mut self.state, &mut self.hook_says_master);
+        let mut take = |said: Said<'_>| {
+            let (Said::Line(line) | Said::LineBeginning(line)) = said else {
+                return;
             };
+            let line = core::str::from_utf8(line).unwrap_or_default();
+            if let Some((_, said)) = cut(line, HOOK_MARK) {
+                *hook = said.starts_with("MASTER");
+                screen.tell(format_args!("{name}: its hook ran: {said}"));
+            } else if let Some((from, to, reason)) = change(line) {
+                *state = state_of(to);
+                screen.tell(format_args!("{name}: {from}->{to}: {reason}"));
+            } else if let Some((_, complaint)) =
+                cut(line, "Z error ").or_else(|| cut(line, "Z warn  "))
+            {
+                screen.tell(format_args!("{name}: {complaint}"));
+            }
+        };
+        let mut buffer = [0; 1024];
+        while let Ok(length @ 1..) = read(&keeper.output, &mut buffer) {
             let bytes = buffer.get(..length).unwrap_or_default();
-            self.lines.take(now, bytes, &mut |said| {
-                let (Said::Line(line) | Said::LineBeginning(line)) = said else {
-                    return;
-                };
-                let line = core::str::from_utf8(line).unwrap_or_default();
-                let Some(told) = understand(line) else {
-                    return;
-                };
-                match told {
-                    Told::Changed(_, to, _) => *state = state_of(to),
-                    Told::Hook(said) => *hook_says_master = said.starts_with("MASTER"),
-                    _ => {}
-                }
-                tell(told);
-            });
+            self.lines.take(now, bytes, &mut take);
         }
     }
 }
 
-/// What a line of the log says, if the demo's reader cares.
-fn understand(line: &str) -> Option<Told<'_>> {
-    if let Some((_, said)) = cut(line, HOOK_MARK) {
-        return Some(Told::Hook(said));
-    }
-    if let Some((_, rest)) = cut(line, " VI_01: ")
-        && let Some((states, reason)) = cut(rest, ": ")
-        && let Some((from, to)) = cut(states, "..")
-    {
-        return Some(Told::Changed(from, to, reason));
-    }
-    let bad = cut(line, "Z error ").or_else(|| cut(line, "Z warn  "));
-    bad.map(|(_, text)| Told::Complaint(text))
+/// The states before and after, and the reason, where a line of the log tells
+/// that the router changed.
+fn change(line: &str) -> Option<(&str, &str, &str)> {
+    let (_, rest) = cut(line, " VI_01: ")?;
+    let (states, reason) = cut(rest, ": ")?;
+    let (from, to) = cut(states, "..")?;
+    Some((from, to, reason))
 }
 
 /// The parts before and after the first `mark`.

@@ -52,21 +52,13 @@ pub fn hook(words: &mut dyn Iterator<Item = &str>) -> i32 {
 pub fn run() -> i32 {
     let mut show = Show::build();
     let end = show.tell();
-    let screen = show.close();
-    match end {
-        Ok(()) => {
-            screen.print(format_args!("{LAST_WORDS}"));
-            0
-        }
-        Err(End::Stopped) => {
-            screen.print(format_args!("\nStopped. Nothing is left behind.\n"));
-            130
-        }
-        Err(End::Unexpected) => {
-            screen.print(format_args!("{UNEXPECTED}"));
-            1
-        }
-    }
+    let (code, words) = match end {
+        Ok(()) => (0, LAST_WORDS),
+        Err(End::Stopped) => (130, "\nStopped. Nothing is left behind.\n"),
+        Err(End::Unexpected) => (1, UNEXPECTED),
+    };
+    show.close().print(format_args!("{words}"));
+    code
 }
 
 const FIRST_WORDS: &str = "\

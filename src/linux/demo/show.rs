@@ -1,9 +1,9 @@
 //! The story: what breaks, what is waited for, and what the client may feel of
-//! it. Each step tells what it does, and one that does not show what it should
+//! it. Each scene tells what it does, and one that does not show what it should
 //! ends the story.
 
 use rustix::process::Signal;
-use smena::Duration;
+use smena::{Duration, Instant};
 
 use crate::linux::clock;
 use crate::linux::netlink::Socket;
@@ -17,9 +17,11 @@ use super::stage::{Stage, Stopped};
 use super::world::{Network, must, need};
 use super::{A, ADDRESS, B, CLIENT, FILES, FIRST_WORDS, OWN, wires, world};
 
-/// How long a step may take to show what it should.
+/// The files that the boxes run on.
+const PATHS: [&str; 2] = ["/gw-a.ini", "/gw-b.ini"];
+/// How long a scene may take to show what it should.
 const PATIENCE: Duration = Duration::from_secs(4);
-/// How long a reader gets before the next step.
+/// How long a reader gets before the next scene.
 const READING: Duration = Duration::from_millis(1700);
 /// Three adverts of 100 ms and the skew take 0.36 s; a busy machine adds to it.
 const FAILOVER_MAX: Duration = Duration::from_millis(600);
@@ -27,11 +29,88 @@ const FAILOVER_MAX: Duration = Duration::from_millis(600);
 const PLANNED_MAX: Duration = Duration::from_millis(50);
 /// The lease of one second, and what the kernel takes to notice that it ended.
 const LEASE_MAX: Duration = Duration::from_millis(2500);
-
 /// How much earlier gw-a starts than gw-b.
 const HEAD_START: Duration = Duration::from_millis(50);
 
-/// A step that did not show what it should, or was not let.
+/// What happens to gw-a.
+#[derive(Clone, Copy)]
+enum Deed {
+    PullCable,
+    PlugCable,
+    KillService,
+    StartService,
+    Stop,
+    Start,
+    Kill,
+}
+
+/// A part of the story: something happens, and one box is master after it.
+struct Scene {
+    deed: Deed,
+    /// What the reader is told that happens.
+    told: &'static str,
+    /// Who ends up as the one master.
+    master: usize,
+    /// What it is called in the table at the end.
+    row: &'static str,
+    /// How long the client may go without an answer.
+    gap_max: Duration,
+}
+
+/// The story, once both boxes run and gw-a is master.
+const STORY: [Scene; 7] = [
+    Scene {
+        deed: Deed::PullCable,
+        told: "The cable of gw-a is pulled.",
+        master: B,
+        row: "a pulled cable",
+        gap_max: FAILOVER_MAX,
+    },
+    Scene {
+        deed: Deed::PlugCable,
+        told: "The cable is plugged in again; gw-a has the higher priority.",
+        master: A,
+        row: "the cable is back",
+        gap_max: PLANNED_MAX,
+    },
+    Scene {
+        deed: Deed::KillService,
+        told: "The web process of gw-a dies. Without its weight of 2 gw-a is worth 101, and gw-b 102.",
+        master: B,
+        row: "a service that dies",
+        gap_max: PLANNED_MAX,
+    },
+    Scene {
+        deed: Deed::StartService,
+        told: "The web process of gw-a runs again.",
+        master: A,
+        row: "the service is back",
+        gap_max: PLANNED_MAX,
+    },
+    Scene {
+        deed: Deed::Stop,
+        told: "gw-a is asked to stop (SIGTERM), as for an upgrade: a planned hand-over.",
+        master: B,
+        row: "a planned stop",
+        gap_max: PLANNED_MAX,
+    },
+    Scene {
+        deed: Deed::Start,
+        told: "gw-a starts again.",
+        master: A,
+        row: "the box is back",
+        gap_max: PLANNED_MAX,
+    },
+    Scene {
+        deed: Deed::Kill,
+        told: "smena on gw-a is killed (kill -9). It can neither hand over nor clean up.",
+        master: B,
+        row: "kill -9",
+        gap_max: FAILOVER_MAX,
+    },
+];
+
+/// The story did not go as it should, or was not let.
 pub enum End {
     /// Somebody asked to stop.
     Stopped,
@@ -45,12 +124,6 @@ impl From<Stopped> for End {
     }
 }
 
-/// What the client went through in one step, for the table at the end.
-struct Row {
-    what: &'static str,
-    gap: Duration,
-}
-
 /// The stage and what moves it.
 pub struct Show {
     stage: Stage,
@@ -58,7 +131,6 @@ pub struct Show {
     home: Network,
     switch: Socket,
     ports: [u32; 2],
-    rows: heapless::Vec<Row, 8>,
 }
 
 impl Show {
@@ -66,13 +138,14 @@ impl Show {
     pub fn build() -> Show {
         world::leave_machine();
         world::make_root();
-        world::put("/gw-a.ini", format_args!("{}", FILES[A]));
-        world::put("/gw-b.ini", format_args!("{}", FILES[B]));
+        for (path, file) in PATHS.iter().zip(&FILES) {
+            world::put(path, format_args!("{file}"));
+        }
         let home = Network::present();
         let mut switch = need(Socket::open(), "socket", "AF_NETLINK");
         let mut gateways = [
-            Gateway::create("gw-a", super::service('a'), "/gw-a.ini"),
-            Gateway::create("gw-b", super::service('b'), "/gw-b.ini"),
+            Gateway::create("gw-a", super::service('a'), PATHS[A]),
+            Gateway::create("gw-b", super::service('b'), PATHS[B]),
         ];
         home.enter();
         let bridge = wires::make_bridge(&mut switch, "bridge");
@@ -89,24 +162,27 @@ impl Show {
                 client: Client::open(ADDRESS),
                 gateways,
                 signals: must(Signals::open()),
-                exit: None,
             },
             home,
             switch,
             ports,
-            rows: heapless::Vec::new(),
         }
     }
 
-    /// The whole story.
+    /// The whole story, and what it cost the client.
     pub fn tell(&mut self) -> Result<(), End> {
         self.introduce();
         self.begin()?;
-        self.cut_the_cable()?;
-        self.lose_the_service()?;
-        self.hand_over()?;
-        self.kill_the_master()?;
-        self.conclude();
+        let mut gaps = [Duration::ZERO; STORY.len()];
+        for (scene, gap) in STORY.iter().zip(&mut gaps) {
+            *gap = self.play(scene)?;
+        }
+        let screen = &mut self.stage.screen;
+        screen.print(format_args!("\nThe client went without an answer for\n"));
+        for (Scene { row, .. }, gap) in STORY.iter().zip(gaps) {
+            let ms = gap.total_millis();
+            screen.print(format_args!("{ms:9} ms  {row}\n"));
+        }
         Ok(())
     }
 
@@ -121,20 +197,16 @@ impl Show {
     fn introduce(&mut self) {
         let screen = &mut self.stage.screen;
         screen.print(format_args!("{FIRST_WORDS}"));
-        let text = Text::<1024>::of(format_args!("{}", FILES[A]));
-        for line in text
-            .as_str()
-            .as_bytes()
-            .split_inclusive(|byte| *byte == b'\n')
-        {
-            let line = core::str::from_utf8(line).unwrap_or_default();
-            let margin = if line.len() > 1 { "    " } else { "" };
-            screen.print(format_args!("{margin}{line}"));
+        let text = Text::<512>::of(format_args!("{}", FILES[A]));
+        for line in text.as_str().lines() {
+            let margin = if line.is_empty() { "" } else { "    " };
+            screen.print(format_args!("{margin}{line}\n"));
         }
     }
 
+    /// Both boxes start, and the client is served.
     fn begin(&mut self) -> Result<(), End> {
-        self.step("Both boxes start. They listen before they take anything.");
+        self.open("Both boxes start. They listen before they take anything.");
         for at in [A, B] {
             self.stage.gateways[at].start_service();
             self.stage.gateways[at].start_keeper(&self.home);
@@ -144,122 +216,24 @@ impl Show {
             self.stage.pause(HEAD_START)?;
         }
         self.expect_master(A)?;
-        let now = clock::now();
-        self.stage.client.start(now);
-        if !self
-            .stage
-            .watch(PATIENCE, &|stage, now| stage.client.is_served(now))?
-        {
-            return self.unexpected("The client gets no answer.");
+        self.stage.client.start(clock::now());
+        self.expect_answers("The client gets no answer.")?;
+        self.say("The client gets its answers from gw-a.");
+        Ok(self.stage.pause(READING)?)
+    }
+
+    /// Plays a scene; how long the client went without an answer in it.
+    fn play(&mut self, scene: &Scene) -> Result<Duration, End> {
+        self.open(scene.told);
+        let begun_at = clock::now();
+        self.act(scene.deed);
+        self.expect_master(scene.master)?;
+        match scene.deed {
+            Deed::Stop => self.expect_end()?,
+            Deed::Kill => self.expect_end_of_lease(begun_at)?,
+            _ => {}
         }
-        self.stage
-            .screen
-            .tell(format_args!("The client gets its answers from gw-a."));
-        self.stage.pause(READING)?;
-        Ok(())
-    }
-
-    fn cut_the_cable(&mut self) -> Result<(), End> {
-        self.step("The cable of gw-a is pulled.");
-        wires::switch(&mut self.switch, self.ports[A], false);
-        self.expect_master(B)?;
-        self.report("a pulled cable", FAILOVER_MAX)?;
-        self.step("The cable is plugged in again; gw-a has the higher priority.");
-        wires::switch(&mut self.switch, self.ports[A], true);
-        self.expect_master(A)?;
-        self.report("the cable is back", PLANNED_MAX)
-    }
-
-    fn lose_the_service(&mut self) -> Result<(), End> {
-        self.step("The web process of gw-a dies. Without its weight of 2 gw-a is worth 101, and gw-b 102.");
-        self.stage.gateways[A].kill_service();
-        self.expect_master(B)?;
-        self.report("a service that dies", PLANNED_MAX)?;
-        self.step("The web process of gw-a runs again.");
-        self.stage.gateways[A].start_service();
-        self.expect_master(A)?;
-        self.report("the service is back", PLANNED_MAX)
-    }
-
-    fn hand_over(&mut self) -> Result<(), End> {
-        self.step("gw-a is asked to stop (SIGTERM), as for an upgrade: a planned hand-over.");
-        self.stage.gateways[A].signal(Signal::TERM);
-        self.expect_master(B)?;
-        let off = |stage: &Stage, _| stage.gateways[A].state == State::Off;
-        if !self.stage.watch(PATIENCE, &off)? || self.stage.exit != Some(0) {
-            return self.unexpected("gw-a did not end with exit code 0.");
-        }
-        self.stage
-            .screen
-            .tell(format_args!("gw-a: has ended, exit code 0"));
-        self.report("a planned stop", PLANNED_MAX)?;
-        self.step("gw-a starts again.");
-        self.stage.gateways[A].start_keeper(&self.home);
-        self.expect_master(A)?;
-        self.report("the box is back", PLANNED_MAX)
-    }
-
-    fn kill_the_master(&mut self) -> Result<(), End> {
-        self.step("smena on gw-a is killed (kill -9). It can neither hand over nor clean up.");
-        let killed_at = clock::now();
-        self.stage.gateways[A].signal(Signal::KILL);
-        self.expect_master(B)?;
-        let freed = |stage: &Stage, _| !stage.gateways[A].has_address;
-        if !self.stage.watch(LEASE_MAX, &freed)? {
-            return self.unexpected("gw-a still has the address: its lease did not end.");
-        }
-        let ms = (clock::now() - killed_at).total_millis();
-        self.stage.screen.tell(format_args!(
-            "gw-a: {ms} ms after the kill its kernel took the address back by itself, \
-             because nobody renewed the lease of 1 s. Until then it still answered."
-        ));
-        self.report("kill -9", FAILOVER_MAX)
-    }
-
-    fn conclude(&mut self) {
-        let screen = &mut self.stage.screen;
-        screen.print(format_args!("\nThe client went without an answer for\n"));
-        for Row { what, gap } in &self.rows {
-            let ms = gap.total_millis();
-            screen.print(format_args!("{ms:9} ms  {what}\n"));
-        }
-    }
-
-    /// Begins a step.
-    fn step(&mut self, what: &str) {
-        self.stage.client.reset();
-        self.stage.screen.print(format_args!("\n"));
-        self.stage.screen.tell(format_args!("* {what}"));
-    }
-
-    /// Waits until this box is the one master, has the address, and its hook
-    /// has said so.
-    fn expect_master(&mut self, at: usize) -> Result<(), End> {
-        let reached = self.stage.watch(PATIENCE, &|stage, _| {
-            let (gateway, other) = (&stage.gateways[at], &stage.gateways[1 - at]);
-            gateway.state == State::Master
-                && gateway.has_address
-                && gateway.hook_says_master
-                && other.state != State::Master
-        })?;
-        if reached {
-            return Ok(());
-        }
-        let name = self.stage.gateways[at].name;
-        self.stage
-            .screen
-            .tell(format_args!("{name} did not become the one master."));
-        Err(End::Unexpected)
-    }
-
-    /// Tells what the client went through since the step began.
-    fn report(&mut self, what: &'static str, allowed: Duration) -> Result<(), End> {
-        if !self
-            .stage
-            .watch(PATIENCE, &|stage, now| stage.client.is_served(now))?
-        {
-            return self.unexpected("The client still gets no answer.");
-        }
+        self.expect_answers("The client still gets no answer.")?;
         self.stage.pause(READING)?;
         if self
             .stage
@@ -269,29 +243,119 @@ impl Show {
         {
             return self.unexpected("Both boxes have the address.");
         }
-        let (gap, lost) = self.stage.client.gap();
-        let ms = gap.total_millis();
-        let screen = &mut self.stage.screen;
-        match lost {
-            0 => screen.tell(format_args!("The client lost not one ping.")),
-            1 => screen.tell(format_args!("The client lost one ping.")),
-            _ => screen.tell(format_args!(
-                "The client went without an answer for {ms} ms ({lost} pings lost)."
-            )),
-        }
-        let _ = self.rows.push(Row { what, gap });
-        if gap > allowed {
-            let most = allowed.total_millis();
+        let gap = self.tell_gap();
+        if gap > scene.gap_max {
+            let most = scene.gap_max.total_millis();
+            let screen = &mut self.stage.screen;
             screen.tell(format_args!(
                 "That is too long: {most} ms are allowed here."
             ));
             return Err(End::Unexpected);
         }
+        Ok(gap)
+    }
+
+    /// Does to gw-a what the scene is about.
+    fn act(&mut self, deed: Deed) {
+        let gateway = &mut self.stage.gateways[A];
+        match deed {
+            Deed::PullCable => wires::switch(&mut self.switch, self.ports[A], false),
+            Deed::PlugCable => wires::switch(&mut self.switch, self.ports[A], true),
+            Deed::KillService => gateway.kill_service(),
+            Deed::StartService => gateway.start_service(),
+            Deed::Stop => gateway.signal(Signal::TERM),
+            Deed::Start => gateway.start_keeper(&self.home),
+            Deed::Kill => gateway.signal(Signal::KILL),
+        }
+    }
+
+    /// Begins a part of the story.
+    fn open(&mut self, what: &str) {
+        self.stage.client.reset();
+        let screen = &mut self.stage.screen;
+        screen.print(format_args!("\n"));
+        screen.tell(format_args!("* {what}"));
+    }
+
+    /// Waits until this box is the one master, has the address, and its hook
+    /// has said so.
+    fn expect_master(&mut self, at: usize) -> Result<(), End> {
+        const OTHERWISE: [&str; 2] = [
+            "gw-a did not become the one master.",
+            "gw-b did not become the one master.",
+        ];
+        let alone = |stage: &Stage, _| {
+            let (gateway, other) = (&stage.gateways[at], &stage.gateways[1 - at]);
+            gateway.state == State::Master
+                && gateway.has_address
+                && gateway.hook_says_master
+                && other.state != State::Master
+        };
+        self.expect(PATIENCE, &alone, OTHERWISE[at])
+    }
+
+    /// Waits until the client gets its answers.
+    fn expect_answers(&mut self, otherwise: &str) -> Result<(), End> {
+        let served = |stage: &Stage, now| stage.client.is_served(now);
+        self.expect(PATIENCE, &served, otherwise)
+    }
+
+    /// Waits until gw-a has ended as it should.
+    fn expect_end(&mut self) -> Result<(), End> {
+        let ended = |stage: &Stage, _| stage.gateways[A].exit == Some(0);
+        let otherwise = "gw-a did not end with exit code 0.";
+        self.expect(PATIENCE, &ended, otherwise)?;
+        self.say("gw-a: has ended, exit code 0");
         Ok(())
     }
 
-    fn unexpected(&mut self, what: &str) -> Result<(), End> {
-        self.stage.screen.tell(format_args!("{what}"));
+    /// Waits until the kernel of gw-a gives up the address of one that was
+    /// killed then.
+    fn expect_end_of_lease(&mut self, killed_at: Instant) -> Result<(), End> {
+        let freed = |stage: &Stage, _| !stage.gateways[A].has_address;
+        let otherwise = "gw-a still has the address: its lease did not end.";
+        self.expect(LEASE_MAX, &freed, otherwise)?;
+        let ms = (clock::now() - killed_at).total_millis();
+        self.stage.screen.tell(format_args!(
+            "gw-a: {ms} ms after the kill its kernel took the address back by itself, \
+             because nobody renewed the lease of 1 s. Until then it still answered."
+        ));
+        Ok(())
+    }
+
+    /// Waits at most this long; what does not come ends the story.
+    fn expect(
+        &mut self,
+        limit: Duration,
+        done: &dyn Fn(&Stage, Instant) -> bool,
+        otherwise: &str,
+    ) -> Result<(), End> {
+        if self.stage.watch(limit, done)? {
+            return Ok(());
+        }
+        self.unexpected(otherwise)
+    }
+
+    /// Tells how long the client went without an answer since the scene began.
+    fn tell_gap(&mut self) -> Duration {
+        let (gap, lost) = self.stage.client.gap();
+        let ms = gap.total_millis();
+        match lost {
+            0 => self.say("The client lost not one ping."),
+            1 => self.say("The client lost one ping."),
+            _ => self.stage.screen.tell(format_args!(
+                "The client went without an answer for {ms} ms ({lost} pings lost)."
+            )),
+        }
+        gap
+    }
+
+    fn unexpected<T>(&mut self, what: &str) -> Result<T, End> {
+        self.say(what);
         Err(End::Unexpected)
+    }
+
+    fn say(&mut self, what: &str) {
+        self.stage.screen.tell(format_args!("{what}"));
     }
 }

@@ -9,7 +9,7 @@ use crate::linux::clock;
 use crate::linux::signal::{Request, Signals};
 
 use super::client::Client;
-use super::gateway::{Gateway, State, Told};
+use super::gateway::Gateway;
 use super::screen::Screen;
 
 /// How long the loop sleeps when no ping is due.
@@ -28,8 +28,6 @@ pub struct Stage {
     pub gateways: [Gateway; 2],
     /// Where a reader's Ctrl-C shows.
     pub signals: Signals,
-    /// The exit code of the last `smena run` that ended by itself.
-    pub exit: Option<i32>,
 }
 
 impl Stage {
@@ -43,7 +41,9 @@ impl Stage {
         loop {
             let now = clock::now();
             self.client.poll(now);
-            self.poll_gateways(now);
+            for gateway in &mut self.gateways {
+                gateway.poll(now, &mut self.screen);
+            }
             // A terminal that is closed or a reader that went away ends it, too.
             let asked = self.signals.next();
             if matches!(asked, Some(Request::Stop | Request::Reload)) || self.screen.is_gone() {
@@ -63,25 +63,6 @@ impl Stage {
     /// Lets time pass, for the reader and for what may still go wrong.
     pub fn pause(&mut self, time: Duration) -> Result<(), Stopped> {
         self.watch(time, &|_, _| false).map(|_| ())
-    }
-
-    /// Takes what is new from both boxes and tells it.
-    fn poll_gateways(&mut self, now: Instant) {
-        for gateway in &mut self.gateways {
-            let name = gateway.name;
-            let (screen, exit) = (&mut self.screen, &mut self.exit);
-            gateway.poll(now, &mut |told| match told {
-                Told::Changed(from, to, reason) => {
-                    screen.tell(format_args!("{name}: {from}->{to}: {reason}"));
-                }
-                Told::Hook(said) => screen.tell(format_args!("{name}: its hook ran: {said}")),
-                Told::Complaint(text) => screen.tell(format_args!("{name}: {text}")),
-                Told::Ended(code) => *exit = code,
-            });
-            if gateway.state == State::Off {
-                gateway.hook_says_master = false;
-            }
-        }
     }
 
     /// Sleeps until something is new, or until then.
