@@ -4,6 +4,7 @@
 
 use core::fmt;
 
+use log::Level;
 use rustix::io::Errno;
 
 use super::text::Text;
@@ -68,6 +69,13 @@ impl fmt::Display for Reason {
             }
         }
     }
+}
+
+/// Logs what was refused while running, and why.
+#[cold]
+#[inline(never)]
+pub fn log_refusal(level: Level, what: fmt::Arguments<'_>, errno: Errno) {
+    log::log!(level, "{what}: {}", Reason(errno));
 }
 
 /// The error numbers that our calls are known to give.

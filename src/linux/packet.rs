@@ -125,13 +125,15 @@ pub fn ethertype(family: Family) -> u16 {
 
 /// A `struct sockaddr_ll`.
 fn address(index: u32, protocol: u16, mac: Mac) -> [u8; 20] {
-    let mut address = [0; 20];
-    address[..2].copy_from_slice(&AddressFamily::PACKET.as_raw().to_ne_bytes());
-    address[2..4].copy_from_slice(&protocol.to_be_bytes());
-    address[4..8].copy_from_slice(&index.to_ne_bytes());
-    address[11] = MAC_LENGTH;
-    address[12..18].copy_from_slice(&mac);
-    address
+    let [f0, f1] = AddressFamily::PACKET.as_raw().to_ne_bytes();
+    let [p0, p1] = protocol.to_be_bytes();
+    let [i0, i1, i2, i3] = index.to_ne_bytes();
+    let [a, b, c, d, e, f] = mac;
+    [
+        f0, f1, p0, p1, i0, i1, i2, i3, // where it goes
+        0, 0, 0, MAC_LENGTH, // kinds that only matter in what is received
+        a, b, c, d, e, f, 0, 0, // room for 8 bytes of address
+    ]
 }
 
 /// Passes protocol 112 only; byte 0 is the IP header's first.

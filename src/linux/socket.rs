@@ -13,6 +13,7 @@ use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags};
 
 use super::arch::{number, syscall6};
+use super::syscall::result;
 
 /// setsockopt(2).
 pub fn setsockopt(
@@ -123,12 +124,4 @@ pub fn recvfrom(
             from_length,
         )
     })
-}
-
-/// A system call's answer as a result.
-fn result(answer: isize) -> Result<usize, Errno> {
-    match usize::try_from(answer) {
-        Ok(value) => Ok(value),
-        Err(_) => Err(Errno::from_raw_os_error(answer.unsigned_abs() as i32)),
-    }
 }

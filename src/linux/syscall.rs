@@ -26,7 +26,7 @@ pub struct SignalSet(pub u64);
 const SIGNAL_SET_SIZE: usize = 8;
 
 /// The result of a call, or its error number.
-fn result(returned: isize) -> Result<usize, Errno> {
+pub fn result(returned: isize) -> Result<usize, Errno> {
     match usize::try_from(returned) {
         Ok(value) => Ok(value),
         Err(_) => Err(Errno::from_raw_os_error(-(returned as i32))),

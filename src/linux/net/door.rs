@@ -2,6 +2,7 @@
 //! is listened to. It opens and closes as the link comes and goes, counts what
 //! could not be sent, and never looks into a packet.
 
+use log::Level;
 use rustix::event::epoll;
 use rustix::fd::{BorrowedFd, OwnedFd};
 use rustix::io::Errno;
@@ -10,7 +11,7 @@ use smena::event::{Link, Mac};
 use smena::node::Interface;
 use smena::protocol::Family;
 
-use crate::linux::failure::Reason;
+use crate::linux::failure::log_refusal;
 use crate::linux::multicast;
 use crate::linux::packet::{Port, Received};
 
@@ -123,8 +124,9 @@ impl<'a> Door<'a> {
         self.send_errors = self.send_errors.saturating_add(1);
         // The first, the second, the fourth...: few lines, none forgotten.
         if self.send_errors.is_power_of_two() {
-            let (name, count, why) = (self.name, self.send_errors, Reason(errno));
-            log::warn!("{name}: cannot send: {why} ({count} packets lost)");
+            let (name, count) = (self.name, self.send_errors);
+            let what = format_args!("{name}: cannot send, {count} packets lost");
+            log_refusal(Level::Warn, what, errno);
         }
     }
 
@@ -140,8 +142,8 @@ impl<'a> Door<'a> {
         }
         if let Err(errno) = self.open(index, epoll) {
             if !self.deaf {
-                let (name, why) = (self.name, Reason(errno));
-                log::error!("{name}: cannot listen on a packet socket: {why}");
+                let what = format_args!("{}: cannot listen on a packet socket", self.name);
+                log_refusal(Level::Error, what, errno);
             }
             self.close();
             self.deaf = true;
@@ -172,10 +174,11 @@ impl<'a> Door<'a> {
                 match multicast::join(index, family) {
                     Ok(member) => side.member = Some(member),
                     Err(errno) if fresh => {
-                        let (name, why) = (self.name, Reason(errno));
-                        log::warn!(
-                            "{name}: cannot join the {family} group: {why}: is {family} enabled?"
+                        let name = self.name;
+                        let what = format_args!(
+                            "{name}: cannot join the {family} group (is {family} enabled?)"
                         );
+                        log_refusal(Level::Warn, what, errno);
                     }
                     Err(_) => {}
                 }

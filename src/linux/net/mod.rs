@@ -21,6 +21,7 @@ mod links;
 mod watch;
 
 use heapless::Vec;
+use log::Level;
 use rustix::fd::BorrowedFd;
 use rustix::io::Errno;
 
@@ -31,7 +32,7 @@ use smena::node::Node;
 use smena::protocol::Family;
 use smena::wire;
 
-use super::failure::{Failure, Reason};
+use super::failure::{Failure, log_refusal};
 use super::packet::{self, Port};
 use super::sysctl;
 use door::{Door, FAMILIES, Followed};
@@ -191,8 +192,8 @@ impl<'a> Net<'a> {
                     let removed =
                         requests.remove_address(link.index, local.address, local.prefix_len);
                     if let Err(errno) = removed {
-                        let shown = Shown(local.address);
-                        log::error!("cannot remove {shown}: {}", Reason(errno));
+                        let what = format_args!("cannot remove {}", Shown(local.address));
+                        log_refusal(Level::Error, what, errno);
                     }
                 }
             }
@@ -323,8 +324,9 @@ impl<'a> Net<'a> {
             return;
         }
         if let Err(errno) = self.watch.requests().promote_secondaries(index) {
-            let (name, why) = (door.name(), Reason(errno));
-            log::warn!("{name}: cannot set promote_secondaries: {why}");
+            let name = door.name();
+            let what = format_args!("{name}: cannot set promote_secondaries");
+            log_refusal(Level::Warn, what, errno);
         }
     }
 

@@ -14,6 +14,7 @@
 use core::mem;
 
 use heapless::Vec;
+use log::Level;
 use rustix::fd::BorrowedFd;
 use rustix::io::Errno;
 
@@ -23,7 +24,7 @@ use smena::protocol::Family;
 
 use super::known::Known;
 use super::links::{Watched, on_address, on_link};
-use crate::linux::failure::Reason;
+use crate::linux::failure::log_refusal;
 use crate::linux::netlink::{Received, Socket, meaning, message};
 
 /// Datagrams taken after one wake-up, so that packets get their turn.
@@ -237,7 +238,8 @@ impl<'a> Watch<'a> {
             Err(errno) => {
                 // The kernel is short of memory; what we know stays right
                 // until it says otherwise.
-                log::error!("cannot look at {}: {}", watched.name, Reason(errno));
+                let what = format_args!("cannot look at {}", watched.name);
+                log_refusal(Level::Error, what, errno);
                 watched.look = false;
                 return None;
             }
@@ -384,7 +386,8 @@ impl<'a> Watch<'a> {
             });
         }
         let name = self.links[usize::from(dump.interface.0)].name;
-        log::error!("cannot list the addresses of {name}: {}", Reason(errno));
+        let what = format_args!("cannot list the addresses of {name}");
+        log_refusal(Level::Error, what, errno);
         // Nothing is swept after half an answer, but whoever waits for the end
         // of the scan gets it.
         dump.answer

@@ -109,24 +109,38 @@ impl Socket {
         Ok(self.sequence)
     }
 
+    /// Sends a request and takes its answer, which has only one message that
+    /// matters: its kind and body.
+    fn ask<'b>(
+        &mut self,
+        request: &mut Request,
+        buffer: &'b mut [u8],
+    ) -> Result<(u16, &'b [u8]), Errno> {
+        let sequence = self.send(request)?;
+        loop {
+            match self.receive(buffer) {
+                Received::Messages(length) => {
+                    let bytes = buffer.get(..length).unwrap_or_default();
+                    // An answer to an earlier request, given up below, may
+                    // still wait.
+                    if message::split(bytes).is_some_and(|(head, ..)| head.sequence == sequence) {
+                        break;
+                    }
+                }
+                Received::Nothing => {}
+                Received::Overrun | Received::Empty => return Err(Errno::NOBUFS),
+            }
+        }
+        let (header, body, _) = message::split(buffer).ok_or(Errno::IO)?;
+        Ok((header.kind, body))
+    }
+
     /// Sends a request that changes something and reads whether it did.
     pub fn change(&mut self, request: &mut Request) -> Result<(), Errno> {
         let mut buffer = [0; 512];
-        let sequence = self.send(request)?;
-        loop {
-            let length = match self.receive(&mut buffer) {
-                Received::Messages(length) => length,
-                Received::Nothing => continue,
-                Received::Overrun | Received::Empty => return Err(Errno::NOBUFS),
-            };
-            let bytes = buffer.get(..length).unwrap_or_default();
-            // An answer to an earlier request, given up above, may still wait.
-            if let Some((header, body, _)) = message::split(bytes)
-                && header.sequence == sequence
-                && header.kind == message::ERROR
-            {
-                return message::outcome(body);
-            }
+        match self.ask(request, &mut buffer)? {
+            (message::ERROR, body) => message::outcome(body),
+            _ => Err(Errno::IO),
         }
     }
 
@@ -135,28 +149,14 @@ impl Socket {
         let mut request = Request::new(rt::GET_LINK, 0, &[0; 16]);
         request.attribute(rt::LINK_NAME, terminated(name).as_slice());
         request.attribute(LINK_EXT_MASK, &SKIP_STATISTICS.to_ne_bytes());
-        let sequence = self.send(&mut request)?;
-        loop {
-            let length = match self.receive(buffer) {
-                Received::Messages(length) => length,
-                Received::Nothing => continue,
-                Received::Overrun | Received::Empty => return Err(Errno::NOBUFS),
-            };
-            let bytes = buffer.get(..length).unwrap_or_default();
-            match message::split(bytes) {
-                Some((header, _, _)) if header.sequence != sequence => {}
-                Some((header, body, _)) if header.kind == rt::NEW_LINK => {
-                    return Ok(rt::link(body).map(|(_, link)| link));
-                }
-                Some((header, body, _)) if header.kind == message::ERROR => {
-                    return match message::outcome(body) {
-                        Err(Errno::NODEV) => Ok(None),
-                        Err(errno) => Err(errno),
-                        Ok(()) => Err(Errno::IO),
-                    };
-                }
-                _ => return Err(Errno::IO),
-            }
+        match self.ask(&mut request, buffer)? {
+            (rt::NEW_LINK, body) => Ok(rt::link(body).map(|(_, link)| link)),
+            (message::ERROR, body) => match message::outcome(body) {
+                Err(Errno::NODEV) => Ok(None),
+                Err(errno) => Err(errno),
+                Ok(()) => Err(Errno::IO),
+            },
+            _ => Err(Errno::IO),
         }
     }
 
@@ -208,9 +208,9 @@ impl Socket {
         }
         request.attribute(rt::FLAGS, &mark.to_ne_bytes());
         // struct ifa_cacheinfo: preferred, valid, created, updated.
-        let mut lifetime = [0; 16];
-        lifetime[..4].copy_from_slice(&preferred.to_ne_bytes());
-        lifetime[4..8].copy_from_slice(&valid.to_ne_bytes());
+        let [a, b, c, d] = u32::to_ne_bytes(preferred);
+        let [e, f, g, h] = valid.to_ne_bytes();
+        let lifetime = [a, b, c, d, e, f, g, h, 0, 0, 0, 0, 0, 0, 0, 0];
         request.attribute(rt::CACHEINFO, &lifetime);
         // Kernels before 5.18 ignore it, and with it leftovers stay unknown.
         request.attribute(rt::PROTOCOL, &[rt::OURS]);
@@ -258,10 +258,9 @@ impl Socket {
 
 /// A `struct sockaddr_nl`: the kernel, or these groups.
 fn address(groups: u32) -> [u8; 12] {
-    let mut address = [0; 12];
-    address[..2].copy_from_slice(&AddressFamily::NETLINK.as_raw().to_ne_bytes());
-    address[8..].copy_from_slice(&groups.to_ne_bytes());
-    address
+    let [f0, f1] = AddressFamily::NETLINK.as_raw().to_ne_bytes();
+    let [a, b, c, d] = groups.to_ne_bytes();
+    [f0, f1, 0, 0, 0, 0, 0, 0, a, b, c, d]
 }
 
 /// The number of a family in messages.
@@ -280,11 +279,10 @@ fn address_body(family: u8, prefix_len: u8, index: u32) -> [u8; 8] {
 
 /// A `struct ifinfomsg`: the flags to set, and which of them to touch.
 pub fn link_body(index: u32, flags: u32, change: u32) -> [u8; 16] {
-    let mut body = [0; 16];
-    body[4..8].copy_from_slice(&index.to_ne_bytes());
-    body[8..12].copy_from_slice(&flags.to_ne_bytes());
-    body[12..].copy_from_slice(&change.to_ne_bytes());
-    body
+    let [a, b, c, d] = index.to_ne_bytes();
+    let [e, f, g, h] = flags.to_ne_bytes();
+    let [i, j, k, l] = change.to_ne_bytes();
+    [0, 0, 0, 0, a, b, c, d, e, f, g, h, i, j, k, l]
 }
 
 /// A request about one address.
