@@ -52,23 +52,16 @@ impl Memory {
 }
 
 /// What is being worked on besides notifications.
-#[derive(Clone, Copy)]
 enum Work {
     Idle,
-    /// A dump of one interface and family runs.
-    Dump(Dump),
+    /// A dump of the scan's interface and family runs.
+    Dump,
     /// Known addresses that were not seen are told as removed.
-    Sweep {
-        interface: InterfaceId,
-        /// The interface itself is gone; say so at the end.
-        gone: bool,
-        /// Say that the scan is complete at the end.
-        answer: bool,
-    },
+    Sweep,
 }
 
-#[derive(Clone, Copy)]
-struct Dump {
+/// The way through the addresses of one interface.
+struct Scan {
     interface: InterfaceId,
     index: u32,
     family: Family,
@@ -78,7 +71,28 @@ struct Dump {
     end: usize,
     tries: u8,
     interrupted: bool,
+    /// The interface itself is gone; say so at the end.
+    gone: bool,
+    /// Say that the scan is complete at the end.
     answer: bool,
+}
+
+impl Scan {
+    /// A scan that has not begun.
+    fn new(interface: InterfaceId, index: u32) -> Scan {
+        Scan {
+            interface,
+            index,
+            family: Family::Ipv4,
+            sequence: 0,
+            at: 0,
+            end: 0,
+            tries: 0,
+            interrupted: false,
+            gone: false,
+            answer: false,
+        }
+    }
 }
 
 /// See the module.
@@ -97,6 +111,8 @@ pub struct Watch<'a> {
     at: usize,
     end: usize,
     work: Work,
+    /// The scan that is worked on, or was last.
+    scan: Scan,
 }
 
 impl<'a> Watch<'a> {
@@ -116,6 +132,7 @@ impl<'a> Watch<'a> {
             at: 0,
             end: 0,
             work: Work::Idle,
+            scan: Scan::new(InterfaceId(0), 0),
         };
         for name in names.take(board::INTERFACES_MAX) {
             let _ = watch.links.push(Watched::new(name));
@@ -158,12 +175,8 @@ impl<'a> Watch<'a> {
     pub fn next(&mut self) -> Option<Event<'static>> {
         loop {
             let event = match self.work {
-                Work::Dump(dump) => self.step_dump(dump),
-                Work::Sweep {
-                    interface,
-                    gone,
-                    answer,
-                } => self.step_sweep(interface, gone, answer),
+                Work::Dump => self.step_dump(),
+                Work::Sweep => self.step_sweep(),
                 Work::Idle => {
                     if let Some(event) = self.step_notices() {
                         return Some(event);
@@ -194,14 +207,16 @@ impl<'a> Watch<'a> {
                         let deleted = header.kind == meaning::DELETE_LINK;
                         on_link(&mut self.links, body, deleted)
                     }
-                    meaning::NEW_ADDRESS => on_address(&self.links, body).map(|(id, address)| {
-                        self.memory.known.remember(id, address);
-                        Event::AddressAdded(id, address)
-                    }),
-                    meaning::DELETE_ADDRESS => {
+                    meaning::NEW_ADDRESS | meaning::DELETE_ADDRESS => {
+                        let deleted = header.kind == meaning::DELETE_ADDRESS;
                         on_address(&self.links, body).map(|(id, address)| {
-                            self.memory.known.forget(id, &address);
-                            Event::AddressRemoved(id, address)
+                            if deleted {
+                                self.memory.known.forget(id, &address);
+                                Event::AddressRemoved(id, address)
+                            } else {
+                                self.memory.known.remember(id, address);
+                                Event::AddressAdded(id, address)
+                            }
                         })
                     }
                     _ => None,
@@ -254,7 +269,9 @@ impl<'a> Watch<'a> {
             (Some(_), _) => {
                 // It is told as gone with all its addresses; then the next look
                 // finds what took its place.
-                self.begin_sweep(interface, true, false);
+                self.begin(Scan::new(interface, 0));
+                self.scan.gone = true;
+                self.work = Work::Sweep;
                 None
             }
             (None, Some(_)) => {
@@ -280,69 +297,66 @@ impl<'a> Watch<'a> {
         let Some(link) = watched.link else {
             return answer.then_some(Event::AddressesScanned(interface));
         };
-        self.memory.known.mark_unseen(interface);
-        self.start_dump(Dump {
-            interface,
-            index: link.index,
-            family: Family::Ipv4,
-            sequence: 0,
-            at: 0,
-            end: 0,
-            tries: 0,
-            interrupted: false,
-            answer,
-        })
+        self.begin(Scan::new(interface, link.index));
+        self.scan.answer = answer;
+        self.start_dump()
+    }
+
+    /// Begins a scan: none of the interface's addresses was seen yet.
+    fn begin(&mut self, scan: Scan) {
+        self.memory.known.mark_unseen(scan.interface);
+        self.scan = scan;
     }
 
     /// Sends the request of a dump.
-    fn start_dump(&mut self, mut dump: Dump) -> Option<Event<'static>> {
-        (dump.at, dump.end) = (0, 0);
-        match self.dumps.dump_addresses(dump.family, dump.index) {
+    fn start_dump(&mut self) -> Option<Event<'static>> {
+        let scan = &mut self.scan;
+        (scan.at, scan.end, scan.interrupted) = (0, 0, false);
+        match self.dumps.dump_addresses(scan.family, scan.index) {
             Ok(sequence) => {
-                dump.sequence = sequence;
-                self.work = Work::Dump(dump);
+                scan.sequence = sequence;
+                self.work = Work::Dump;
                 None
             }
-            Err(errno) => self.fail_dump(dump, errno),
+            Err(errno) => self.fail_dump(errno),
         }
     }
 
     /// Reads one message of a dump.
-    fn step_dump(&mut self, mut dump: Dump) -> Option<Event<'static>> {
-        let rest = self.memory.answers.get(dump.at..dump.end);
+    fn step_dump(&mut self) -> Option<Event<'static>> {
+        let scan = &mut self.scan;
+        let rest = self.memory.answers.get(scan.at..scan.end);
         let Some((header, body, length)) = message::split(rest.unwrap_or_default()) else {
-            (dump.at, dump.end) = (0, 0);
+            (scan.at, scan.end) = (0, 0);
             match self.dumps.receive(&mut self.memory.answers) {
-                Received::Messages(length) => dump.end = length,
+                Received::Messages(length) => scan.end = length,
                 Received::Nothing => {}
-                Received::Empty | Received::Overrun => return self.fail_dump(dump, Errno::NOBUFS),
+                Received::Empty | Received::Overrun => return self.fail_dump(Errno::NOBUFS),
             }
-            self.work = Work::Dump(dump);
             return None;
         };
-        dump.at += length;
-        dump.interrupted |= header.flags & message::DUMP_INTERRUPTED != 0;
-        self.work = Work::Dump(dump);
-        if header.sequence != dump.sequence {
+        scan.at += length;
+        scan.interrupted |= header.flags & message::DUMP_INTERRUPTED != 0;
+        if header.sequence != scan.sequence {
             return None;
         }
         match header.kind {
             meaning::NEW_ADDRESS => {
                 let (index, address) = meaning::address(body)?;
-                if index != dump.index {
+                if index != scan.index {
                     return None;
                 }
-                self.memory.known.remember(dump.interface, address);
-                Some(Event::AddressAdded(dump.interface, address))
+                self.memory.known.remember(scan.interface, address);
+                Some(Event::AddressAdded(scan.interface, address))
             }
             message::DONE | message::ERROR => {
                 match message::outcome(body) {
                     // No such interface any more, or no such family: there is
                     // nothing to tell, which is an answer too.
                     Ok(()) | Err(Errno::NODEV | Errno::OPNOTSUPP | Errno::AFNOSUPPORT) => {
-                        self.end_dump(dump)
+                        self.end_dump()
                     }
-                    Err(errno) => self.fail_dump(dump, errno),
+                    Err(errno) => self.fail_dump(errno),
                 }
             }
             _ => None,
@@ -350,67 +364,48 @@ impl<'a> Watch<'a> {
     }
 
     /// A family's dump is complete: the next family, or the sweep.
-    fn end_dump(&mut self, dump: Dump) -> Option<Event<'static>> {
-        if dump.interrupted && dump.tries < TRIES_MAX {
-            return self.start_dump(Dump {
-                tries: dump.tries + 1,
-                interrupted: false,
-                ..dump
-            });
+    fn end_dump(&mut self) -> Option<Event<'static>> {
+        let scan = &mut self.scan;
+        if scan.interrupted && scan.tries < TRIES_MAX {
+            scan.tries += 1;
+        } else if scan.family == Family::Ipv4 {
+            scan.family = Family::Ipv6;
+        } else {
+            self.work = Work::Sweep;
+            return None;
         }
-        if dump.family == Family::Ipv4 {
-            return self.start_dump(Dump {
-                family: Family::Ipv6,
-                ..dump
-            });
-        }
-        self.work = Work::Sweep {
-            interface: dump.interface,
-            gone: false,
-            answer: dump.answer,
-        };
-        None
+        self.start_dump()
     }
 
     /// A dump broke off. The socket may still be in the middle of it, so it is
     /// opened anew.
-    fn fail_dump(&mut self, dump: Dump, errno: Errno) -> Option<Event<'static>> {
+    fn fail_dump(&mut self, errno: Errno) -> Option<Event<'static>> {
         self.work = Work::Idle;
         if let Ok(socket) = Socket::open() {
             self.dumps = socket;
         }
-        if dump.tries < TRIES_MAX {
-            return self.start_dump(Dump {
-                tries: dump.tries + 1,
-                ..dump
-            });
+        let scan = &mut self.scan;
+        if scan.tries < TRIES_MAX {
+            scan.tries += 1;
+            return self.start_dump();
         }
-        let name = self.links[usize::from(dump.interface.0)].name;
+        let name = self.links[usize::from(scan.interface.0)].name;
         let what = format_args!("cannot list the addresses of {name}");
         log_refusal(Level::Error, what, errno);
         // Nothing is swept after half an answer, but whoever waits for the end
         // of the scan gets it.
-        dump.answer
-            .then_some(Event::AddressesScanned(dump.interface))
-    }
-
-    /// Begins to tell all addresses of an interface as removed.
-    fn begin_sweep(&mut self, interface: InterfaceId, gone: bool, answer: bool) {
-        self.memory.known.mark_unseen(interface);
-        self.work = Work::Sweep {
-            interface,
-            gone,
-            answer,
-        };
+        scan.answer
+            .then_some(Event::AddressesScanned(scan.interface))
     }
 
     /// Tells one known address that was not seen as removed, or ends the sweep.
-    fn step_sweep(
-        &mut self,
-        interface: InterfaceId,
-        gone: bool,
-        answer: bool,
-    ) -> Option<Event<'static>> {
+    fn step_sweep(&mut self) -> Option<Event<'static>> {
+        let Scan {
+            interface,
+            gone,
+            answer,
+            ..
+        } = self.scan;
         if let Some(address) = self.memory.known.take_unseen(interface) {
             return Some(Event::AddressRemoved(interface, address));
         }
