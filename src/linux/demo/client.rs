@@ -42,7 +42,7 @@ impl Client {
         let icmp = Some(ipproto::ICMP);
         let socket = socket_with(AddressFamily::INET, SocketType::RAW, flags, icmp);
         Client {
-            socket: need(socket, "socket", "ICMP"),
+            socket: need(socket, "socket ICMP"),
             target: SocketAddrV4::new(target, 0),
             next_at: None,
             sequence: 0,

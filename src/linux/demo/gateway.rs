@@ -28,10 +28,10 @@ use super::{ADDRESS, HOOK_MARK, wires};
 pub enum State {
     /// It does not run.
     Off,
-    Init,
+    /// It runs, and is neither of these two.
+    Idle,
     Backup,
     Master,
-    Fault,
 }
 
 /// See the module.
@@ -75,8 +75,8 @@ impl Gateway {
             service,
             file,
             network: Network::create(),
-            requests: need(Socket::open(), "socket", "AF_NETLINK"),
-            notices: need(Socket::watch(), "socket", "AF_NETLINK"),
+            requests: need(Socket::open(), "socket AF_NETLINK"),
+            notices: need(Socket::watch(), "socket AF_NETLINK"),
             keeper: None,
             check: None,
             lines: Lines::new(),
@@ -98,12 +98,12 @@ impl Gateway {
     /// Starts `smena run` in its network; `home` is where the process goes back.
     pub fn start_keeper(&mut self, home: &Network) {
         let null = open(c"/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty());
-        let null = need(null, "open", "/dev/null");
-        let (output, write) = need(pipe_with(PipeFlags::CLOEXEC), "pipe2", self.name);
-        need(fcntl_setfl(&output, OFlags::NONBLOCK), "fcntl", self.name);
+        let null = need(null, "open /dev/null");
+        let (output, write) = need(pipe_with(PipeFlags::CLOEXEC), "pipe2");
+        need(fcntl_setfl(&output, OFlags::NONBLOCK), "fcntl");
         let parent = getpid();
         self.network.enter();
-        match need(syscall::fork(), "clone", self.name) {
+        match need(syscall::fork(), "clone") {
             Fork::Child => be_keeper(
                 &Setting {
                     null: null.as_fd(),
@@ -116,13 +116,13 @@ impl Gateway {
             Fork::Parent(_, pidfd) => self.keeper = Some(Child { pidfd, output }),
         }
         home.enter();
-        self.state = State::Init;
+        self.state = State::Idle;
         self.lines = Lines::new();
     }
 
     /// Starts the process that the check looks for.
     pub fn start_service(&mut self) {
-        match need(syscall::fork(), "clone", self.name) {
+        match need(syscall::fork(), "clone") {
             Fork::Child => be_service(&mut self.service),
             Fork::Parent(_, pidfd) => self.check = Some(pidfd),
         }
@@ -249,8 +249,7 @@ fn state_of(name: &str) -> State {
     match name {
         "MASTER" => State::Master,
         "BACKUP" => State::Backup,
-        "FAULT" => State::Fault,
-        _ => State::Init,
+        _ => State::Idle,
     }
 }
 

@@ -10,8 +10,8 @@ use crate::linux::text::Text;
 
 /// Columns of a terminal that nobody made wider.
 const COLUMNS: usize = 79;
-/// Columns that the time takes.
-const MARGIN: usize = 10;
+/// What the time takes of a line.
+const MARGIN: &str = "          ";
 
 /// Standard output with a clock that runs from the demo's start.
 pub struct Screen {
@@ -38,8 +38,8 @@ impl Screen {
 
     /// A sentence with the time before it.
     pub fn tell(&mut self, text: fmt::Arguments<'_>) {
-        let ms = (clock::now() - self.started_at).total_millis();
-        let (seconds, hundredths) = (ms / 1000, ms % 1000 / 10);
+        let hundredths = (clock::now() - self.started_at).total_micros() / 10_000;
+        let (seconds, hundredths) = (hundredths / 100, hundredths % 100);
         let _ = write!(self.output, "{seconds:3}.{hundredths:02} s  ");
         self.wrap(text);
     }
@@ -52,20 +52,21 @@ impl Screen {
     /// Breaks a sentence between words where the line is full.
     fn wrap(&mut self, text: fmt::Arguments<'_>) {
         let text = Text::<512>::of(text);
-        let mut column = MARGIN;
+        let mut column = MARGIN.len();
         for word in text.as_str().split(' ') {
-            let width = word.chars().count();
-            if column > MARGIN && column + 1 + width > COLUMNS {
-                let _ = write!(self.output, "\n{:MARGIN$}", "");
-                column = MARGIN;
-            } else if column > MARGIN {
-                let _ = self.output.write_str(" ");
-                column += 1;
-            }
+            let blank = match column + 1 + word.len() {
+                _ if column == MARGIN.len() => "",
+                ..=COLUMNS => " ",
+                _ => {
+                    let _ = self.output.write_str("\n");
+                    column = 0;
+                    MARGIN
+                }
+            };
+            let _ = self.output.write_str(blank);
             let _ = self.output.write_str(word);
-            column += width;
+            column += blank.len() + word.len();
         }
-        let _ = self.output.write_str("\n");
-        self.gone |= !self.output.flush();
+        self.print(format_args!("\n"));
     }
 }

@@ -142,7 +142,7 @@ impl Show {
             world::put(path, format_args!("{file}"));
         }
         let home = Network::present();
-        let mut switch = need(Socket::open(), "socket", "AF_NETLINK");
+        let mut switch = need(Socket::open(), "socket AF_NETLINK");
         let mut gateways = [
             Gateway::create("gw-a", super::service('a'), PATHS[A]),
             Gateway::create("gw-b", super::service('b'), PATHS[B]),

@@ -11,8 +11,6 @@ use crate::linux::netlink::{Socket, link_body, meaning as rt, terminated};
 
 use super::world::{Network, need};
 
-/// The call that is refused.
-const RTNETLINK: &str = "rtnetlink";
 /// `IFLA_MASTER`, `IFLA_LINKINFO` and `IFLA_NET_NS_FD`.
 const LINK_MASTER: u16 = 10;
 const LINK_INFO: u16 = 18;
@@ -28,7 +26,7 @@ pub fn make_bridge(socket: &mut Socket, name: &str) -> u32 {
     let info = request.nest(LINK_INFO);
     request.attribute(INFO_KIND, b"bridge");
     request.end(info);
-    need(socket.change(&mut request), RTNETLINK, "a bridge");
+    need(socket.change(&mut request), "rtnetlink a bridge");
     index_of(socket, name)
 }
 
@@ -47,7 +45,7 @@ pub fn make_cable(socket: &mut Socket, port: &str, bridge: u32, network: &Networ
     request.end(peer);
     request.end(data);
     request.end(info);
-    need(socket.change(&mut request), RTNETLINK, "a veth pair");
+    need(socket.change(&mut request), "rtnetlink a veth pair");
     index_of(socket, port)
 }
 
@@ -55,7 +53,7 @@ pub fn make_cable(socket: &mut Socket, port: &str, bridge: u32, network: &Networ
 pub fn switch(socket: &mut Socket, index: u32, on: bool) {
     let flags = if on { rt::UP } else { 0 };
     let mut request = Request::new(rt::SET_LINK, ACK, &link_body(index, flags, rt::UP));
-    need(socket.change(&mut request), RTNETLINK, "a link up or down");
+    need(socket.change(&mut request), "rtnetlink a link up or down");
 }
 
 /// Gives a link an address for good, without smena's mark.
@@ -65,7 +63,7 @@ pub fn add_address(socket: &mut Socket, index: u32, address: Ipv4Addr) {
     let mut request = Request::new(rt::NEW_ADDRESS, ACK | CREATE | EXCLUSIVE, &body);
     request.attribute(rt::LOCAL, &address.octets());
     request.attribute(rt::ADDRESS, &address.octets());
-    need(socket.change(&mut request), RTNETLINK, "an address");
+    need(socket.change(&mut request), "rtnetlink an address");
 }
 
 /// The index of a link.
@@ -73,7 +71,7 @@ pub fn index_of(socket: &mut Socket, name: &str) -> u32 {
     let mut buffer = [0; 8192];
     let found = socket.find_link(name, &mut buffer);
     let found = found.and_then(|link| link.ok_or(Errno::NODEV));
-    need(found, RTNETLINK, name).index
+    need(found, "rtnetlink a link by its name").index
 }
 
 /// A request for a new link of this name.

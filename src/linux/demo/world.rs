@@ -20,7 +20,7 @@ use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_bind_recursi
 use rustix::process::{chdir, chroot, getegid, geteuid};
 use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space, unshare_unsafe};
 
-use crate::linux::failure::Failure;
+use crate::linux::failure::{Failure, Reason};
 use crate::linux::output::{complain, write_all};
 use crate::linux::syscall;
 use crate::linux::text::Text;
@@ -32,21 +32,21 @@ const MEND: &str = "run the demo as root; in a container, give it CAP_SYS_ADMIN 
 
 /// Settings that keep ordinary users from private namespaces: the file, the
 /// value that forbids, and the mend.
-const SWITCHES: [(&str, u8, &str); 3] = [
+const SWITCHES: [(&CStr, u8, &str); 3] = [
     (
-        "/proc/sys/kernel/unprivileged_userns_clone",
+        c"/proc/sys/kernel/unprivileged_userns_clone",
         b'0',
         "run the demo as root, or allow user namespaces: \
          sysctl -w kernel.unprivileged_userns_clone=1",
     ),
     (
-        "/proc/sys/user/max_user_namespaces",
+        c"/proc/sys/user/max_user_namespaces",
         b'0',
         "run the demo as root, or allow user namespaces: \
          sysctl -w user.max_user_namespaces=1000",
     ),
     (
-        "/proc/sys/kernel/apparmor_restrict_unprivileged_userns",
+        c"/proc/sys/kernel/apparmor_restrict_unprivileged_userns",
         b'1',
         "run the demo as root, or allow user namespaces: \
          sysctl -w kernel.apparmor_restrict_unprivileged_userns=0",
@@ -62,21 +62,21 @@ pub struct Network(OwnedFd);
 impl Network {
     /// The one that the process is in.
     pub fn present() -> Network {
-        const PATH: &str = "/proc/self/ns/net";
+        const PATH: &CStr = c"/proc/self/ns/net";
         let file = open(PATH, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
-        Network(need(file, "open", PATH))
+        Network(need(file, "open /proc/self/ns/net"))
     }
 
     /// A new one, which the process is in from now on.
     pub fn create() -> Network {
-        need(unshare(UnshareFlags::NEWNET), "unshare", "a network");
+        need(unshare(UnshareFlags::NEWNET), "unshare a network");
         Network::present()
     }
 
     /// Moves the process into it.
     pub fn enter(&self) {
         let entered = move_into_link_name_space(self.fd(), Some(LinkNameSpaceType::Network));
-        need(entered, "setns", "a network");
+        need(entered, "setns a network");
     }
 
     /// Its descriptor.
@@ -86,11 +86,11 @@ impl Network {
 }
 
 /// What the demo can't do without: a refusal ends the process with 4, and all
-/// that it made ends with it.
-pub fn need<T>(result: Result<T, Errno>, call: &'static str, object: &str) -> T {
+/// that it made ends with it. `what` is the system call and its object.
+pub fn need<T>(result: Result<T, Errno>, what: &str) -> T {
     match result {
         Ok(value) => value,
-        Err(errno) => give_up(&refused(call, object, errno)),
+        Err(errno) => refused(format_args!("{what}"), errno),
     }
 }
 
@@ -98,17 +98,8 @@ pub fn need<T>(result: Result<T, Errno>, call: &'static str, object: &str) -> T 
 pub fn must<T>(result: Result<T, Failure>) -> T {
     match result {
         Ok(value) => value,
-        Err(failure) => give_up(&failure),
+        Err(failure) => give_up(format_args!("{failure}")),
     }
-}
-
-/// Ends the process because of a refusal.
-#[cold]
-fn give_up(failure: &Failure) -> ! {
-    complain(format_args!(
-        "error: the demo needs what the system refused: {failure}"
-    ));
-    syscall::exit(4)
 }
 
 /// Leaves the machine's namespaces, with a user namespace where that takes one.
@@ -119,7 +110,7 @@ pub fn leave_machine() {
     }
     let (user, group) = (geteuid().as_raw(), getegid().as_raw());
     let left = unshare(own | UnshareFlags::NEWUSER);
-    need(left, "unshare", "private namespaces");
+    need(left, "unshare private namespaces");
     // Without the first line the kernel refuses the last one.
     put("/proc/self/setgroups", format_args!("deny"));
     put("/proc/self/uid_map", format_args!("0 {user} 1"));
@@ -130,28 +121,30 @@ pub fn leave_machine() {
 /// machine's `/proc` and `/dev`.
 pub fn make_root() {
     let binary = open(c"/proc/self/exe", OFlags::CLOEXEC, Mode::empty());
-    let binary = need(binary, "open", "/proc/self/exe");
+    let binary = need(binary, "open /proc/self/exe");
     // What is mounted from here on stays in this namespace.
     let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
-    need(mount_change(c"/", private), "mount", "/ as private");
+    need(mount_change(c"/", private), "mount / as private");
     let entered = mount_memory().and_then(chdir);
-    need(entered, "mount", "tmpfs");
+    need(entered, "mount tmpfs");
     for (shared, here) in [(c"/proc", c"proc"), (c"/dev", c"dev")] {
         let made = mkdir(here, Mode::from_bits_truncate(0o755));
         let bound = made.and_then(|()| mount_bind_recursive(shared, here));
-        need(bound, "mount", here.to_str().unwrap_or_default());
+        need(bound, "mount /proc and /dev");
     }
-    need(chroot(c"."), "chroot", "tmpfs");
-    need(copy(binary.as_fd()), "write", "/smena");
+    need(chroot(c"."), "chroot tmpfs");
+    need(copy(binary.as_fd()), "write /smena");
 }
 
 /// Writes a small file into the root directory, or one of the kernel's.
 pub fn put(path: &str, text: fmt::Arguments<'_>) {
-    let text = Text::<1024>::of(text);
+    let text = Text::<512>::of(text);
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::CLOEXEC;
     let written = open(path, flags, Mode::RUSR | Mode::WUSR)
         .and_then(|file| write_all(&file, text.as_str().as_bytes()));
-    need(written, "write", path);
+    if let Err(errno) = written {
+        refused(format_args!("write {path}"), errno);
+    }
 }
 
 /// Mounts a file system in memory over the first folder that there is.
@@ -185,11 +178,11 @@ fn unshare(what: UnshareFlags) -> Result<(), Errno> {
     unsafe { unshare_unsafe(what) }
 }
 
-/// A refusal, with the setting that explains it.
+/// Ends the process because of a refusal, with the setting that explains it.
 #[cold]
 #[inline(never)]
-fn refused(call: &'static str, object: &str, errno: Errno) -> Failure {
-    let forbids = |(path, value, _): &&(&str, u8, &str)| {
+fn refused(what: fmt::Arguments<'_>, errno: Errno) -> ! {
+    let forbids = |(path, value, _): &&(&CStr, u8, &str)| {
         let mut first = [0];
         let file = open(*path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
         file.is_ok_and(|file| read(&file, &mut first) == Ok(1) && first == [*value])
@@ -198,5 +191,15 @@ fn refused(call: &'static str, object: &str, errno: Errno) -> Failure {
         .iter()
         .find(forbids)
         .map_or(MEND, |(.., mend)| mend);
-    Failure::new(call, format_args!("{object}"), errno, mend)
+    give_up(format_args!("{what}: {}: {mend}", Reason(errno)))
+}
+
+/// Ends the process because of this.
+#[cold]
+#[inline(never)]
+fn give_up(why: fmt::Arguments<'_>) -> ! {
+    complain(format_args!(
+        "error: the demo needs what the system refused: {why}"
+    ));
+    syscall::exit(4)
 }
