@@ -14,6 +14,7 @@
 #[path = "sim/mod.rs"]
 mod sim;
 
+#[cfg(debug_assertions)]
 #[path = "sim/mutations.rs"]
 mod mutations;
 #[path = "sim/scenarios.rs"]

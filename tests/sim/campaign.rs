@@ -17,7 +17,7 @@ pub struct Total {
     pub seeds: u64,
     /// Virtual microseconds.
     pub time: At,
-    pub steps: u64,
+    pub events: u64,
     pub shortest: At,
     /// How often each cause changed a state.
     pub seen: Counts,
@@ -39,7 +39,7 @@ pub fn run(first: u64, count: u64) -> Total {
     let total = Mutex::new(Total {
         seeds: 0,
         time: 0,
-        steps: 0,
+        events: 0,
         shortest: At::MAX,
         seen: Counts::default(),
     });
@@ -54,7 +54,7 @@ pub fn run(first: u64, count: u64) -> Total {
                     let mut total = total.lock().expect("no holder panics");
                     total.seeds += 1;
                     total.time += ending.time;
-                    total.steps += ending.steps;
+                    total.events += ending.events;
                     total.shortest = total.shortest.min(ending.time);
                     for (sum, count) in total.seen.iter_mut().zip(ending.seen) {
                         *sum += count;
@@ -108,6 +108,7 @@ pub fn replay(seed: u64) {
     );
 }
 
+#[cfg(debug_assertions)]
 /// The first of `count` seeds that notices a broken rule, and the rule that it
 /// names.
 pub fn find(broken: Mutation, count: u64) -> Option<(u64, Rule, String)> {
@@ -181,10 +182,10 @@ fn report(total: &Total, began: Instant) {
     let seconds = total.time / 1_000_000;
     let took = began.elapsed().as_secs_f64();
     println!(
-        "{} seeds: {:.1} virtual hours, {} steps, in {took:.1} s: {:.0} virtual seconds a second",
+        "{} seeds: {:.1} virtual hours, {} events, in {took:.1} s: {:.0} virtual seconds a second",
         total.seeds,
         seconds as f64 / 3600.0,
-        total.steps,
+        total.events,
         seconds as f64 / took,
     );
     let seen: Vec<String> = CAUSES

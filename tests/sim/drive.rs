@@ -35,6 +35,8 @@ impl<'a> World<'a> {
         host.inbox.clear();
         let (now, seed) = (host.clock.instant(self.now), self.random.next());
         let mut machine = Box::new(Node::new(host.config, now, seed));
+        // Only builds with debug assertions can be broken.
+        #[cfg(debug_assertions)]
         if let Some(rule) = self.broken {
             machine.break_rule(rule);
         }
@@ -89,6 +91,7 @@ impl<'a> World<'a> {
         if !host.acts() || self.rules.broken() {
             return;
         }
+        self.trace.step(self.now, node);
         if self.trace.speaks() {
             self.trace
                 .say(self.now, format_args!("n{node} <- {}", brief(&event)));

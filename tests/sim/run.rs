@@ -28,7 +28,7 @@ pub struct Ending {
     pub violation: Option<Violation>,
     /// The trace as one number, and as text when asked.
     pub hash: u64,
-    pub steps: u64,
+    pub events: u64,
     /// How often each cause changed a state.
     pub seen: Counts,
     pub text: String,
@@ -61,7 +61,7 @@ pub fn of_plan(plan: &Plan, options: Options, play: impl FnOnce(&mut World<'_>))
     Ending {
         violation: world.rules.violation().cloned(),
         hash: world.trace.hash(),
-        steps: world.trace.steps(),
+        events: world.trace.steps(),
         seen: *world.rules.seen(),
         text: world.trace.text(),
         time: world.now,

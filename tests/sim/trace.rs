@@ -30,9 +30,14 @@ impl Trace {
         }
     }
 
+    /// An event is handed to a node.
+    pub fn step(&mut self, now: At, node: usize) {
+        self.steps += 1;
+        self.mark(&[now, node as u64]);
+    }
+
     /// Adds numbers to the hash.
     pub fn mark(&mut self, numbers: &[u64]) {
-        self.steps += 1;
         for number in numbers {
             self.hash = (self.hash ^ number).wrapping_mul(0x0000_0100_0000_01b3);
             self.hash ^= self.hash >> 29;
@@ -75,7 +80,7 @@ impl Trace {
         self.hash
     }
 
-    /// How many things happened.
+    /// How many events were handed to nodes.
     pub fn steps(&self) -> u64 {
         self.steps
     }

@@ -169,7 +169,7 @@ impl Hooks {
     /// Every hook was told the state that its router is in.
     pub fn at_rest(&mut self, view: &View<'_, '_>) -> Result<(), Violation> {
         for router in 0..view.plan.routers.len() {
-            for (node, member) in view.carriers(router).filter(|(_, m)| m.notify.is_some()) {
+            for (node, _) in view.carriers(router).filter(|(_, m)| m.notify.is_some()) {
                 let Some(state) = view.router(node, router) else {
                     continue;
                 };
@@ -179,7 +179,7 @@ impl Hooks {
                     return broken(
                         Rule::Hooks,
                         format!(
-                            "at rest V{router} of n{node} is {is:?} and its hook heard {told:?} ({member:?})"
+                            "at rest V{router} of n{node} is {is:?} and its hook heard {told:?}"
                         ),
                     );
                 }
