@@ -189,7 +189,7 @@ mod tests {
             // Mostly zeros, so that there are runs of them.
             let groups = core::array::from_fn(|_| match next(&mut seed) % 3 {
                 0 => (next(&mut seed) & 0xffff) as u16,
-                1 if next(&mut seed) % 4 == 0 => 0xffff,
+                1 if next(&mut seed).is_multiple_of(4) => 0xffff,
                 _ => 0,
             });
             let v6 = Ipv6Addr::from(groups);
