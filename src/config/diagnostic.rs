@@ -147,18 +147,18 @@ impl<'a> Diagnostic<'a> {
     }
 
     fn fill(&self, template: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut pieces = template.split('{');
-        f.write_str(pieces.next().unwrap_or_default())?;
-        for piece in pieces {
-            let (index, rest) = piece.split_once('}').unwrap_or(("", piece));
+        let mut rest = template;
+        while let Some((text, gap)) = rest.split_once('{') {
+            f.write_str(text)?;
+            let (index, after) = gap.split_once('}').unwrap_or(("", gap));
             let index = index.bytes().fold(0, |_, digit| digit.wrapping_sub(b'0'));
             match self.problem.arguments.get(usize::from(index)) {
                 Some(argument) => argument.show(f)?,
                 None => f.write_char('?')?,
             }
-            f.write_str(rest)?;
+            rest = after;
         }
-        Ok(())
+        f.write_str(rest)
     }
 }
 

@@ -2,7 +2,7 @@
 //! section and entry by entry, each piece still in its place in the file. It
 //! knows how a file is written and nothing about what it means.
 
-use nom::bytes::complete::{tag, take_till};
+use nom::bytes::complete::take_till;
 use nom::{IResult, Parser};
 
 use super::diagnostic::{BYTE_ORDER_MARK, Template};
@@ -150,11 +150,11 @@ type Read<'a, T> = IResult<&'a str, T, ()>;
 
 /// `[kind name]`
 fn section(input: &str) -> Read<'_, Statement<'_>> {
-    let (tail, _) = mark("[", input)?;
+    let (tail, _) = mark('[', input)?;
     let (tail, kind) = part(tail, &['[', ']'])?;
     let (tail, name) = part(tail, &['[', ']'])?;
-    let (tail, _) = mark("]", tail)?;
-    let (header, _) = input.split_at(input.len() - tail.len());
+    let (tail, _) = mark(']', tail)?;
+    let header = input.strip_suffix(tail).unwrap_or_default();
     match kind {
         "" => Err(nom::Err::Error(())),
         _ => Ok((tail, Statement::Section { header, kind, name })),
@@ -164,7 +164,7 @@ fn section(input: &str) -> Read<'_, Statement<'_>> {
 /// `key =`; leaves the value and what follows it.
 fn key(input: &str) -> Read<'_, &str> {
     let (tail, key) = part(input, &['='])?;
-    let (tail, _) = mark("=", tail)?;
+    let (tail, _) = mark('=', tail)?;
     match key {
         "" => Err(nom::Err::Error(())),
         _ => Ok((tail, key)),
@@ -177,8 +177,11 @@ fn part<'a>(input: &'a str, ends: &[char]) -> Read<'a, &'a str> {
 }
 
 /// A mark; blanks may precede it.
-fn mark<'a>(mark: &str, input: &'a str) -> Read<'a, &'a str> {
-    tag(mark).parse(after_blanks(input))
+fn mark<'a>(mark: char, input: &'a str) -> Read<'a, char> {
+    match after_blanks(input).strip_prefix(mark) {
+        Some(tail) => Ok((tail, mark)),
+        None => Err(nom::Err::Error(())),
+    }
 }
 
 /// A value: the words up to a comment or the end of the line.
@@ -197,7 +200,7 @@ fn value(input: &str) -> Result<&str, Flaw<'_>> {
         };
         tail = after;
     }
-    let (value, _) = input.split_at(input.len() - tail.len());
+    let value = input.strip_suffix(tail).unwrap_or_default();
     Ok(after_blanks(value))
 }
 

@@ -224,7 +224,8 @@ fn micros(word: &str) -> Result<u64, NoTime> {
 /// What is too long for 64 bits is `u64::MAX`.
 fn digits(text: &str) -> (Option<u64>, &str) {
     let end = text.bytes().position(|byte| !byte.is_ascii_digit());
-    let (digits, rest) = text.split_at(end.unwrap_or(text.len()));
+    let parts = end.and_then(|end| text.split_at_checked(end));
+    let (digits, rest) = parts.unwrap_or((text, ""));
     let number = digits.bytes().fold(0_u64, |number, digit| {
         let digit = u64::from(digit - b'0');
         number.saturating_mul(10).saturating_add(digit)

@@ -133,7 +133,8 @@ pub(super) fn word(input: &str) -> Option<(&str, &str)> {
         quoted ^= special && byte == b'"';
         !quoted && is_blank(byte.into())
     });
-    (!quoted).then(|| input.split_at(end.unwrap_or(input.len())))
+    let parts = end.and_then(|end| input.split_at_checked(end));
+    (!quoted).then(|| parts.unwrap_or((input, "")))
 }
 
 #[cfg(test)]

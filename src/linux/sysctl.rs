@@ -87,8 +87,8 @@ impl fmt::Display for Parts<'_> {
         let parting = *parting.unwrap_or(&b'.');
         let mut rest = self.0;
         f.write_str("/")?;
-        while let Some(at) = rest.as_bytes().iter().position(is_mark) {
-            let (part, next) = rest.split_at(at);
+        let mark = |rest: &str| rest.as_bytes().iter().position(is_mark);
+        while let Some((part, next)) = mark(rest).and_then(|at| rest.split_at_checked(at)) {
             f.write_str(part)?;
             let parts = next.as_bytes().first() == Some(&parting);
             f.write_str(if parts { "/" } else { "." })?;
