@@ -429,6 +429,8 @@ impl<'c, 'a> Reader<'c, 'a> {
 
 impl Router<'_> {
     /// Nothing said; the table's defaults come over it.
+    // It is large, so it is built in one place.
+    #[inline(never)]
     pub(super) fn blank() -> Self {
         Router {
             name: "",

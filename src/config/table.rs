@@ -195,7 +195,8 @@ const NODE: &[Key] = &[
         Text("info"),
         "the least important level that is logged",
         Value::Choice(&["error", "warn", "info", "debug"], |r, index| {
-            r.config.node.log = log::Level::iter().nth(index);
+            use log::Level::{Debug, Error, Info, Warn};
+            r.config.node.log = [Error, Warn, Info, Debug].get(index).copied();
         }),
     ),
     key(
