@@ -5,11 +5,9 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
-use smena::mutation::Mutation;
-
 use super::clock::At;
+use super::rules::Violation;
 use super::rules::seen::{CAUSES, Counts};
-use super::rules::{Rule, Violation};
 use super::run::{Ending, Options, of_seed};
 
 /// What was run, summed up.
@@ -108,38 +106,8 @@ pub fn replay(seed: u64) {
     );
 }
 
-#[cfg(debug_assertions)]
-/// The first of `count` seeds that notices a broken rule, and the rule that it
-/// names.
-pub fn find(broken: Mutation, count: u64) -> Option<(u64, Rule, String)> {
-    let next = AtomicU64::new(1);
-    let found: Mutex<Vec<(u64, Rule, String)>> = Mutex::new(Vec::new());
-    spawn(|| {
-        while found.lock().expect("no holder panics").is_empty() {
-            let seed = next.fetch_add(1, Ordering::Relaxed);
-            if seed > count {
-                break;
-            }
-            let ending = of_seed(
-                seed,
-                Options {
-                    text: false,
-                    broken: Some(broken),
-                },
-            );
-            if let Some(violation) = ending.violation {
-                let mut found = found.lock().expect("no holder panics");
-                found.push((seed, violation.rule, violation.story));
-            }
-        }
-    });
-    let mut found = found.into_inner().expect("no holder panics");
-    found.sort_by_key(|(seed, ..)| *seed);
-    found.into_iter().next()
-}
-
 /// Runs this on every processor until it returns everywhere.
-fn spawn(work: impl Fn() + Sync) {
+pub fn spawn(work: impl Fn() + Sync) {
     let count = std::thread::available_parallelism().map_or(2, |n| n.get());
     std::thread::scope(|scope| {
         for _ in 0..count {

@@ -34,6 +34,7 @@ impl<'a> World<'a> {
         host.disturbed_at = self.now;
         host.inbox.clear();
         let (now, seed) = (host.clock.instant(self.now), self.random.next());
+        #[cfg_attr(not(debug_assertions), expect(unused_mut))]
         let mut machine = Box::new(Node::new(host.config, now, seed));
         // Only builds with debug assertions can be broken.
         #[cfg(debug_assertions)]

@@ -28,7 +28,7 @@ mod lan;
 pub mod plan;
 mod random;
 pub mod rules;
-mod run;
+pub mod run;
 pub mod scenario;
 mod storm;
 mod trace;

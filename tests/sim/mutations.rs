@@ -1,10 +1,14 @@
 //! Does the simulator find bugs? Each test breaks one rule in every node, on
 //! purpose, and the seeds must notice within a bound, by the name expected.
 
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use smena::mutation::Mutation;
 
-use crate::sim::campaign::find;
+use crate::sim::campaign::spawn;
 use crate::sim::rules::Rule;
+use crate::sim::run::{Options, of_seed};
 
 /// How many seeds a broken rule may survive.
 const SEEDS_MAX: u64 = 100;
@@ -18,6 +22,35 @@ fn caught(broken: Mutation, expected: &[Rule]) {
         expected.contains(&rule),
         "{broken:?} is seen as {rule:?}: {story}"
     );
+}
+
+/// The first of `count` seeds that notices a broken rule, and the rule that it
+/// names.
+fn find(broken: Mutation, count: u64) -> Option<(u64, Rule, String)> {
+    let next = AtomicU64::new(1);
+    let found: Mutex<Vec<(u64, Rule, String)>> = Mutex::new(Vec::new());
+    spawn(|| {
+        while found.lock().expect("no holder panics").is_empty() {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed > count {
+                break;
+            }
+            let ending = of_seed(
+                seed,
+                Options {
+                    text: false,
+                    broken: Some(broken),
+                },
+            );
+            if let Some(violation) = ending.violation {
+                let mut found = found.lock().expect("no holder panics");
+                found.push((seed, violation.rule, violation.story));
+            }
+        }
+    });
+    let mut found = found.into_inner().expect("no holder panics");
+    found.sort_by_key(|(seed, ..)| *seed);
+    found.into_iter().next()
 }
 
 #[test]
