@@ -18,7 +18,10 @@ const INTERVAL: Duration = Duration::from_millis(1);
 /// Pings whose times are remembered: more than any gap of the demo.
 const REMEMBERED: usize = 4096;
 /// Tells our pings from others'.
-const IDENTIFIER: [u8; 2] = *b"sm";
+const IDENTIFIER: u16 = u16::from_be_bytes(*b"sm");
+/// The types of a ping and of its answer (RFC 792).
+const ECHO: u8 = 8;
+const ECHO_REPLY: u8 = 0;
 
 /// See the module.
 pub struct Client {
@@ -103,14 +106,13 @@ impl Client {
     }
 
     fn ping(&mut self, now: Instant) {
-        let sequence = self.sequence.to_be_bytes();
-        self.sent_at[usize::from(self.sequence) % REMEMBERED] = now;
-        self.sequence = self.sequence.wrapping_add(1);
-        let mut packet = [8, 0, 0, 0, 0, 0, 0, 0];
-        packet[4..6].copy_from_slice(&IDENTIFIER);
-        packet[6..].copy_from_slice(&sequence);
-        let sum = checksum(&packet);
-        packet[2..4].copy_from_slice(&sum.to_be_bytes());
+        let sequence = self.sequence;
+        self.sent_at[usize::from(sequence) % REMEMBERED] = now;
+        self.sequence = sequence.wrapping_add(1);
+        let [id, id_low] = IDENTIFIER.to_be_bytes();
+        let [number, number_low] = sequence.to_be_bytes();
+        let [sum, sum_low] = checksum(sequence).to_be_bytes();
+        let packet = [ECHO, 0, sum, sum_low, id, id_low, number, number_low];
         // One that can't be sent is one without an answer.
         let _ = sendto(&self.socket, &packet, SendFlags::DONTWAIT, &self.target);
     }
@@ -139,16 +141,18 @@ impl Client {
 fn answer(packet: &[u8]) -> Option<u16> {
     let header = usize::from(*packet.first()? & 15) * 4;
     match packet.get(header..)? {
-        [0, 0, _, _, a, b, high, low, ..] if [*a, *b] == IDENTIFIER => {
+        [ECHO_REPLY, 0, _, _, a, b, high, low, ..]
+            if u16::from_be_bytes([*a, *b]) == IDENTIFIER =>
+        {
             Some(u16::from_be_bytes([*high, *low]))
         }
         _ => None,
     }
 }
 
-/// The internet checksum of eight bytes.
-fn checksum(packet: &[u8; 8]) -> u16 {
-    let words = packet.chunks_exact(2);
-    let sum: u32 = words.map(|w| u32::from(w[0]) << 8 | u32::from(w[1])).sum();
+/// The internet checksum of a ping: of its type, identifier and number.
+fn checksum(sequence: u16) -> u16 {
+    let words = [u16::from(ECHO) << 8, IDENTIFIER, sequence];
+    let sum: u32 = words.map(u32::from).iter().sum();
     !((sum & 0xffff) + (sum >> 16)) as u16
 }

@@ -45,10 +45,8 @@ impl Request {
     /// A request of this kind; `body` is the family's fixed part.
     pub fn new(kind: u16, flags: u16, body: &[u8]) -> Request {
         let mut request = Request { bytes: Vec::new() };
-        request.put(&[0; 4]);
-        request.put(&kind.to_ne_bytes());
-        request.put(&(flags | REQUEST).to_ne_bytes());
-        request.put(&[0; 8]);
+        let ([a, b], [c, d]) = (kind.to_ne_bytes(), (flags | REQUEST).to_ne_bytes());
+        request.put(&[0, 0, 0, 0, a, b, c, d, 0, 0, 0, 0, 0, 0, 0, 0]);
         request.put(body);
         request
     }
@@ -56,8 +54,8 @@ impl Request {
     /// Adds an attribute.
     pub fn attribute(&mut self, kind: u16, value: &[u8]) {
         let length = (ATTRIBUTE + value.len()) as u16;
-        self.put(&length.to_ne_bytes());
-        self.put(&kind.to_ne_bytes());
+        let ([a, b], [c, d]) = (length.to_ne_bytes(), kind.to_ne_bytes());
+        self.put(&[a, b, c, d]);
         self.put(value);
         self.put(
             [0; 3]
@@ -82,15 +80,20 @@ impl Request {
     /// Ends it.
     pub fn end(&mut self, nest: Nest) {
         let length = (self.bytes.len() - nest.0) as u16;
-        self.bytes[nest.0..nest.0 + 2].copy_from_slice(&length.to_ne_bytes());
+        self.write(nest.0, &length.to_ne_bytes());
     }
 
     /// The whole message with this sequence number.
     pub fn finish(&mut self, sequence: u32) -> &[u8] {
         let length = self.bytes.len() as u32;
-        self.bytes[..4].copy_from_slice(&length.to_ne_bytes());
-        self.bytes[8..12].copy_from_slice(&sequence.to_ne_bytes());
+        self.write(0, &length.to_ne_bytes());
+        self.write(8, &sequence.to_ne_bytes());
         &self.bytes
+    }
+
+    /// Overwrites bytes that were appended before.
+    fn write(&mut self, at: usize, bytes: &[u8]) {
+        self.bytes[at..at + bytes.len()].copy_from_slice(bytes);
     }
 
     /// Appends bytes. What we write is bounded by our own tables, so a full
