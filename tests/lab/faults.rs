@@ -3,8 +3,10 @@
 
 use std::time::{Duration, Instant};
 
+use super::harness::advert::Forged;
 use super::harness::{Pace, always, eventually, scenario, sys};
-use super::pair::{LIMIT, VIP, expect_owner, smena_alone, smena_ini, smena_pair};
+use super::pair::{LIMIT, VIP, boxes, expect_owner, smena_alone, smena_ini, smena_pair};
+use std::net::Ipv4Addr;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -175,5 +177,57 @@ fn preempt_no_stays_with_the_one_who_has_it() {
         always(Duration::from_secs(5), "b keeps it", || {
             lab.watch.owners(VIP) == ["b"]
         });
+    });
+}
+
+#[test]
+fn of_two_equal_priorities_the_higher_address_wins() {
+    scenario(&[], Pace::Shared, MINUTE, |lab| {
+        let (a, b) = boxes(lab);
+        // Both are masters before they can hear each other.
+        lab.switch.cut(a.machine(), "eth0");
+        let _keepers = (a.smena(&smena_ini(100, "")), b.smena(&smena_ini(100, "")));
+        expect_owner(lab, "b");
+        lab.switch.mend(a.machine(), "eth0");
+        std::thread::sleep(Duration::from_secs(1));
+        always(Duration::from_secs(4), "b alone has it", || {
+            lab.watch.owners(VIP) == ["b"]
+        });
+        a.wait_state("VI_01", "BACKUP", LIMIT);
+    });
+}
+
+#[test]
+fn a_flood_of_adverts_delays_none_of_ours() {
+    scenario(&[], Pace::Alone, MINUTE, |lab| {
+        let ((a, b), _keepers) = smena_pair(lab, "version = 3\nadvert_int = 100ms");
+        let flood = Forged {
+            version: 3,
+            interval: 10,
+            ..Forged::version_2(
+                Ipv4Addr::new(10, 0, 0, 9),
+                99,
+                254,
+                Ipv4Addr::new(10, 0, 0, 50),
+            )
+        };
+        let from = Instant::now();
+        let client = lab.client_machine();
+        let sent = flood
+            .flood(client, "eth0", Duration::from_secs(3))
+            .expect("a packet socket");
+        assert!(sent > 5_000, "{sent}");
+        let adverts = lab.capture.adverts_of("a");
+        let since: Vec<_> = adverts.iter().filter(|(at, _)| *at >= from).collect();
+        for pair in since.windows(2) {
+            let apart = pair[1].0 - pair[0].0;
+            assert!(
+                apart < Duration::from_millis(300),
+                "{apart:?} between two adverts"
+            );
+        }
+        assert_eq!(lab.watch.owners(VIP), ["a"]);
+        assert_eq!(b.state("VI_01"), "BACKUP");
+        assert_eq!(a.state("VI_01"), "MASTER");
     });
 }

@@ -64,3 +64,33 @@ fn one_without_an_address_of_its_own_waits_for_one() {
         expect_owner(lab, "a");
     });
 }
+
+#[test]
+fn one_that_is_renamed_is_gone_until_it_has_its_name_again() {
+    scenario(&[], Pace::Shared, MINUTE, |lab| {
+        let (a, _keeper) = smena_alone(lab, "");
+        a.machine().ip("link set eth0 name lan0");
+        a.wait_state("VI_01", "FAULT", LIMIT);
+        assert!(lab.watch.wait_for(VIP, &[], LIMIT));
+        a.machine().ip("link set lan0 name eth0");
+        expect_owner(lab, "a");
+        a.wait_state("VI_01", "MASTER", LIMIT);
+    });
+}
+
+#[test]
+fn one_that_loses_its_own_address_is_left_until_it_is_back() {
+    scenario(&[], Pace::Shared, MINUTE, |lab| {
+        let ini = smena_ini(100, "").replace("10.0.0.49", "10.0.0.49/24");
+        let a = lab.node("a", &["10.0.0.1/24"]);
+        lab.judge_later(&a);
+        let _keeper = a.smena(&ini);
+        expect_owner(lab, "a");
+        a.machine().ip("address del 10.0.0.1/24 dev eth0");
+        // The shared address is no source to speak from.
+        a.wait_state("VI_01", "FAULT", LIMIT);
+        assert!(lab.watch.wait_for(VIP, &[], LIMIT));
+        a.machine().ip("address add 10.0.0.1/24 dev eth0");
+        expect_owner(lab, "a");
+    });
+}

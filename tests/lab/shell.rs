@@ -280,3 +280,29 @@ fn a_log_whose_reader_has_gone_ends_nothing() {
         assert!(keeper.ended().is_none());
     });
 }
+
+#[test]
+fn closed_standard_descriptors_harm_nobody() {
+    scenario(&[], Pace::Shared, MINUTE, |lab| {
+        let a = lab.node("a", &["10.0.0.1/24"]);
+        lab.judge_later(&a);
+        let ini = a.file("smena.ini", &smena_ini(100, ""));
+        let line = format!("exec {SMENA} run -c {} 0<&- 1>&- 2>&-", ini.display());
+        let mut keeper = a.daemon("closed", "/bin/sh", &["-c", &line]);
+        expect_owner(lab, "a");
+        assert_eq!(a.state("VI_01"), "MASTER");
+        assert!(keeper.ended().is_none());
+    });
+}
+
+#[test]
+fn a_sysctl_that_is_not_there_is_named() {
+    scenario(&[], Pace::Shared, MINUTE, |lab| {
+        let a = lab.node("a", &["10.0.0.1/24"]);
+        let more = "[sysctl]\nnet.ipv4.ip_nonlocal_bind = 1\nnet.ipv4.no_such_thing = 1";
+        let keeper = a.smena(&smena_ini(100, more));
+        keeper.wait_log("net.ipv4.no_such_thing", LIMIT);
+        let value = a.machine().read("/proc/sys/net/ipv4/ip_nonlocal_bind");
+        assert_eq!(value.expect("it is there").trim(), "1");
+    });
+}

@@ -131,3 +131,39 @@ fn it_answers_many_at_once_and_one_that_never_reads() {
         });
     });
 }
+
+#[test]
+fn thirty_two_routers_are_all_kept_and_all_shown() {
+    scenario(&[], Pace::Shared, MINUTE, |lab| {
+        let a = lab.node("a", &["10.0.0.1/24", "fd00::1/64"]);
+        lab.judge_later(&a);
+        let mut ini = String::new();
+        for n in 1..=32 {
+            let address = if n % 2 == 0 {
+                format!("10.0.1.{n}")
+            } else {
+                format!("fe80::1:{n}/64\naddress = fd00::1:{n}")
+            };
+            ini += &format!(
+                "[vrrp R{n}]\ninterface = eth0\nvirtual_router_id = {n}\nversion = 3\n\
+                 advert_int = 200ms\naddress = {address}\n"
+            );
+        }
+        let _keeper = a.smena(&ini);
+        eventually(LIMIT, "all are masters", || {
+            let (_, status) = a.status();
+            let routers = status["vrrp"].list();
+            routers.len() == 32 && routers.iter().all(|r| r["state"].text() == "MASTER")
+        });
+        let shown = a.machine().ip("-o address show dev eth0");
+        let kept = (1..=32).filter(|n| {
+            shown.contains(&format!(" 10.0.1.{n}/32"))
+                || shown.contains(&format!(" fd00::1:{n}/128"))
+        });
+        assert_eq!(kept.count(), 32, "{shown}");
+        let ini = a.folder().join("smena.ini");
+        let output = a.command(&["status", "-c", ini.to_str().expect("ASCII path")]);
+        let text = String::from_utf8(output.stdout).expect("UTF-8");
+        assert!(text.contains("R1") && text.contains("R32"), "{text}");
+    });
+}

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::Ipv4Addr;
+use std::time::{Duration, Instant};
 
 use super::machine::Machine;
 use super::sys;
@@ -78,23 +79,39 @@ impl Forged {
 
     /// Sends it from a machine's network card, past the kernel's own IP.
     pub fn send(&self, machine: &Machine, card: &str) -> io::Result<()> {
+        self.send_until(machine, card, Duration::ZERO).map(drop)
+    }
+
+    /// Sends it for a while, as fast as it goes; tells how often that was.
+    pub fn flood(&self, machine: &Machine, card: &str, length: Duration) -> io::Result<usize> {
+        self.send_until(machine, card, length)
+    }
+
+    fn send_until(&self, machine: &Machine, card: &str, length: Duration) -> io::Result<usize> {
         let mut frame = vec![
             0x01, 0x00, 0x5e, 0, 0, 0x12, 0x02, 0, 0, 0, 0xba, 0xad, 8, 0,
         ];
         frame.extend(self.packet());
-        let path = format!("/sys/class/net/{card}/ifindex");
-        let links = machine.ip("-o link");
-        let index = links
-            .lines()
-            .find(|line| line.contains(&format!(" {card}@")) || line.contains(&format!(" {card}:")))
-            .and_then(|line| line.split(':').next()?.trim().parse::<u32>().ok())
-            .ok_or_else(|| io::Error::other(path))?;
+        let shown = machine.ip(&format!("-o link show dev {card}"));
+        let index = shown
+            .split(':')
+            .next()
+            .and_then(|n| n.trim().parse::<u32>().ok());
+        let index = index.ok_or_else(|| io::Error::other(shown.clone()))?;
         machine.run(move || {
             let socket = sys::open_socket(sys::AF_PACKET, sys::SOCK_RAW, 0)?;
             let mut address = [0; 20];
             address[..2].copy_from_slice(&(sys::AF_PACKET as u16).to_ne_bytes());
             address[4..8].copy_from_slice(&index.to_ne_bytes());
-            sys::send_to(&socket, &frame, &address)
+            let until = Instant::now() + length;
+            let mut sent = 0;
+            loop {
+                sys::send_to(&socket, &frame, &address)?;
+                sent += 1;
+                if Instant::now() >= until {
+                    return Ok(sent);
+                }
+            }
         })
     }
 }
