@@ -429,3 +429,11 @@ fn down_interval(router: &RouterPlan, interval: At, priority: u8) -> At {
 fn drift(time: At) -> At {
     time / 1_000
 }
+
+/// An address as a number, in network order.
+fn number(address: IpAddr) -> u128 {
+    match address {
+        IpAddr::V4(v4) => u128::from(u32::from(v4)),
+        IpAddr::V6(v6) => u128::from(v6),
+    }
+}

@@ -4,8 +4,7 @@ use smena::event::Action;
 use smena::node::Wake;
 use smena::vrrp::Role;
 
-use super::{Rule, View, Violation, broken};
-use crate::sim::clock::MS;
+use super::{Rule, View, Violation, broken, number};
 use crate::sim::host::Frame;
 
 /// What a node was before a void packet reached it.
@@ -30,8 +29,12 @@ impl Packets {
         // Right after a pause the first event of all finds out what was
         // missed, whatever that event is.
         // PROTOCOL 18: an own packet that comes back is void, as long as its
-        // source is an own address.
-        let own = frame.from == node && view.undisturbed(node) > 100 * MS;
+        // source is the one that is used.
+        let own = frame.said.filter(|_| frame.from == node);
+        let own = own.is_some_and(|(router, said)| {
+            let source = view.router(node, router).and_then(|state| state.source());
+            source.map(number) == Some(said.source)
+        });
         let watched = (frame.void || own) && view.undisturbed(node) > 0;
         self.before = watched.then(|| shapes(view, node));
         self.actions = 0;

@@ -55,21 +55,17 @@ impl Rhythm {
                 config.garp_master_delay.total_micros(),
             );
             let mastered = view.local(node) - master.since;
-            let least = |after: u64, bursts: u8| {
-                let over =
-                    mastered > (after + SECOND) as i64 && view.undisturbed(node) > after + SECOND;
-                if over {
-                    u32::from(repeat) * u32::from(bursts)
-                } else {
-                    0
-                }
+            let over = |after: u64| {
+                let after = after + SECOND;
+                mastered > after as i64 && view.undisturbed(node) > after
             };
-            let second = if calm && delay > 0 {
-                least(delay, 2)
-            } else {
-                0
+            // A burst that was held up by a pause runs into the second one.
+            let least = match (calm && delay > 0 && over(delay), over(0)) {
+                (true, _) => u32::from(repeat) + 1,
+                (false, true) => u32::from(repeat),
+                (false, false) => 0,
             };
-            if master.announced < least(0, 1).max(second) {
+            if master.announced < least {
                 let told = master.announced;
                 return broken(
                     Rule::Announcements,

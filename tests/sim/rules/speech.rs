@@ -1,13 +1,11 @@
 //! Who may speak, what is said, and who must answer (PROTOCOL 44, 46, 51 to 53,
 //! 80).
 
-use std::net::IpAddr;
-
 use smena::config::Release;
 use smena::event::{Action, Event};
 use smena::vrrp::{Reason, Role};
 
-use super::{PerRouter, Rule, View, Violation, broken, skew};
+use super::{PerRouter, Rule, View, Violation, broken, number, skew};
 use crate::sim::bytes::Said;
 use crate::sim::clock::MS;
 use crate::sim::host::Frame;
@@ -17,8 +15,8 @@ use crate::sim::plan::Plan;
 pub struct Speech {
     /// The source and the moment of each master's last advert.
     sources: PerRouter<Option<(u128, i64)>>,
-    /// When each master last answered one that loses.
-    answered_at: PerRouter<Option<i64>>,
+    /// Until when each master need not answer one that loses again.
+    quiet_until: PerRouter<Option<i64>>,
     /// The roles before the event that is being dealt with.
     before: Vec<Option<Role>>,
     /// The advert that this event brings.
@@ -29,7 +27,7 @@ impl Speech {
     pub fn new(plan: &Plan) -> Speech {
         Speech {
             sources: PerRouter::new(plan, None),
-            answered_at: PerRouter::new(plan, None),
+            quiet_until: PerRouter::new(plan, None),
             before: vec![None; plan.routers.len()],
             heard: None,
         }
@@ -37,7 +35,7 @@ impl Speech {
 
     pub fn on_start(&mut self, node: usize) {
         self.sources.of_node(node).fill(None);
-        self.answered_at.of_node(node).fill(None);
+        self.quiet_until.of_node(node).fill(None);
     }
 
     pub fn arriving(&mut self, node: usize, frame: &Frame) {
@@ -99,7 +97,7 @@ impl Speech {
             }
             if !was_master || now != Some(Role::Master) {
                 *self.sources.get(node, router) = None;
-                *self.answered_at.get(node, router) = None;
+                *self.quiet_until.get(node, router) = None;
             } else if let Some(said) = said {
                 self.answers(view, node, router, said, spoke)?;
             }
@@ -127,10 +125,10 @@ impl Speech {
         let local = view.local(node);
         let interval = config.advert_int.total_micros();
         let pause = skew(&view.plan.routers[router], interval, state.priority()) as i64;
-        let answered_at = self.answered_at.get(node, router);
-        let lately = answered_at.is_some_and(|at| local - at < pause) && said.priority > 0;
+        let quiet_until = self.quiet_until.get(node, router);
+        let lately = quiet_until.is_some_and(|until| local < until) && said.priority > 0;
         if spoke && said.priority > 0 {
-            *answered_at = Some(local);
+            *quiet_until = Some(local + pause);
         }
         let own = state.source().map(number);
         let loses = said.priority < state.priority()
@@ -227,12 +225,4 @@ fn resigns(view: &View<'_, '_>, node: usize, router: usize) -> bool {
         && view
             .router(node, router)
             .is_some_and(|state| state.releasing())
-}
-
-/// An address as a number, in network order.
-fn number(address: IpAddr) -> u128 {
-    match address {
-        IpAddr::V4(v4) => u128::from(u32::from(v4)),
-        IpAddr::V6(v6) => u128::from(v6),
-    }
 }

@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use smena::vrrp::Role;
+use smena::vrrp::{Reason, Role};
 
 use super::{PerRouter, Rule, View, Violation, broken};
 use crate::sim::clock::MS;
@@ -81,7 +81,12 @@ impl Words {
             .lan
             .clean_since(frame.segment, node, frame.from)
             .is_some();
-        if yielded && both_ways {
+        // One that finds out that it slept is master no more before it hears
+        // anybody: those two never met.
+        let slept = view
+            .router(node, router)
+            .is_some_and(|state| matches!(state.reason(), Reason::Stalled(_)));
+        if yielded && both_ways && !slept {
             *self.met.get(node, router) = true;
         }
     }
