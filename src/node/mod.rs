@@ -13,7 +13,10 @@ mod surroundings;
 #[cfg(test)]
 mod trace;
 
+use core::fmt;
+
 use heapless::Vec;
+use log::Level;
 
 pub use emit::Announcement;
 pub use interface::Interface;
@@ -322,7 +325,12 @@ impl<'a> Node<'a> {
             let router = &mut self.routers[usize::from(owner.0)];
             let name = self.config.routers[usize::from(owner.0)].name;
             if router.role() == Role::Master {
-                log::warn!("{name}: somebody else removed {}", Shown(local.address));
+                let address = Shown(local.address);
+                note(
+                    Level::Warn,
+                    name,
+                    format_args!("somebody else removed {address}"),
+                );
             }
             router.on_address_removed(now, actions);
         }
@@ -377,7 +385,12 @@ impl<'a> Node<'a> {
             let router = &mut self.routers[index];
             if priority != router.priority() {
                 let name = self.config.routers[index].name;
-                log::info!("{name}: priority {}..{priority}", router.priority());
+                let before = router.priority();
+                note(
+                    Level::Info,
+                    name,
+                    format_args!("priority {before}..{priority}"),
+                );
             }
             router.on_surroundings(now, readiness, priority, source, actions);
         }
@@ -394,11 +407,12 @@ impl<'a> Node<'a> {
             let (hook_state, priority) = (router.hook_state(), router.priority());
             let name = self.config.routers[index].name;
             let level = match reason {
-                Reason::NoSuccessor | Reason::Stalled(_) => log::Level::Warn,
-                _ => log::Level::Info,
+                Reason::NoSuccessor | Reason::Stalled(_) => Level::Warn,
+                _ => Level::Info,
             };
             let sentence = reason.display(self.config, self);
-            log::log!(level, "{name}: {}..{}: {sentence}", from.name(), to.name());
+            let (from, to) = (from.name(), to.name());
+            note(level, name, format_args!("{from}..{to}: {sentence}"));
             if self.phase != Phase::Abandoning
                 && let Some(state) = hook_state
             {
@@ -463,6 +477,13 @@ impl Names for Node<'_> {
     fn interface_name(&self, id: InterfaceId) -> &str {
         self.interfaces[usize::from(id.0)].name
     }
+}
+
+/// A line of the log about a router or an interface.
+// There is time, so it is small where it is called.
+#[inline(never)]
+fn note(level: Level, name: &str, text: fmt::Arguments<'_>) {
+    log::log!(level, "{name}: {text}");
 }
 
 /// The reader refuses a configuration with more of anything than the board has

@@ -3,7 +3,9 @@
 
 use core::net::IpAddr;
 
-use super::Node;
+use log::Level;
+
+use super::{Node, note};
 use crate::address::Shown;
 use crate::config;
 use crate::event::{Actions, InterfaceId, RouterId};
@@ -103,19 +105,23 @@ impl Node<'_> {
         // Other routers' ids are ordinary on a shared segment, and our own
         // packets come back on some.
         let level = match reject {
-            Reject::Vrid | Reject::Own => log::Level::Debug,
-            _ => log::Level::Warn,
+            Reject::Vrid | Reject::Own => Level::Debug,
+            _ => Level::Warn,
         };
         let name = self.interfaces[usize::from(interface.0)].name;
         let reason = reject.name();
         match (source.map(Shown), id) {
-            (Some(source), Some(id)) => log::log!(
+            (Some(source), Some(id)) => note(
                 level,
-                "{name}: discarded an advert of {source} for id {id}: {reason} ({before} more before)"
+                name,
+                format_args!(
+                    "discarded an advert of {source} for id {id}: {reason} ({before} more before)"
+                ),
             ),
-            _ => log::log!(
+            _ => note(
                 level,
-                "{name}: discarded a packet: {reason} ({before} more before)"
+                name,
+                format_args!("discarded a packet: {reason} ({before} more before)"),
             ),
         }
     }
