@@ -156,7 +156,7 @@ fn lock_folder(path: &str) -> Option<OwnedFd> {
         tv_sec: 0,
         tv_nsec: 1_000_000,
     };
-    let end = path.rfind('/')? + 1;
+    let end = path.bytes().rposition(|byte| byte == b'/')? + 1;
     let mut folder = Path::of(format_args!("{}", path.get(..end)?));
     let flags = OFlags::DIRECTORY | OFlags::CLOEXEC;
     let folder = open(folder.as_c_str()?, flags, Mode::empty()).ok()?;
