@@ -146,11 +146,13 @@ impl<'a> Children<'a> {
             user,
             keeper,
         };
-        let checks = (0..config.checks.len()).map(|at| Owner::Check(CheckId(at as u8)));
-        let hooks = (0..config.routers.len()).map(|at| Owner::Hook(RouterId(at as u8)));
-        for owner in checks.chain(hooks) {
+        let checks = config.checks.len();
+        for at in 0..checks + config.routers.len() {
             let place = Place {
-                owner,
+                owner: match at.checked_sub(checks) {
+                    None => Owner::Check(CheckId(at as u8)),
+                    Some(router) => Owner::Hook(RouterId(router as u8)),
+                },
                 pipe: None,
                 lines: Lines::new(),
                 paused: false,
@@ -170,7 +172,7 @@ impl<'a> Children<'a> {
         let started = self.fork(at, Some(Signal::KILL), &|child| child.check(kind));
         let errno = started.err()?;
         let name = self.config.checks[at].name;
-        log::error!("check {name}: cannot start a process: {}", Reason(errno));
+        not_started("check", name, errno);
         Some(Event::CheckEnded(
             id,
             CheckResult {
@@ -194,7 +196,7 @@ impl<'a> Children<'a> {
         let started = self.fork(at, at_death, &|child| child.hook(words, node, id, &call));
         let errno = started.err()?;
         let name = self.config.routers[usize::from(id.0)].name;
-        log::error!("hook {name}: cannot start a process: {}", Reason(errno));
+        not_started("hook", name, errno);
         Some(Event::HookEnded(id, Exit::NotStarted))
     }
 
@@ -465,4 +467,11 @@ fn write_line(config: &Config<'_>, owner: Owner, said: &Said<'_>) {
         Said::LineBeginning(line) => log::info!("{kind} {name}: {}...", Escaped(line)),
         Said::Dropped(count) => log::warn!("{kind} {name}: {count} lines of output dropped"),
     }
+}
+
+/// Says that a check or a hook could not be started.
+#[cold]
+#[inline(never)]
+fn not_started(what: &str, name: &str, errno: Errno) {
+    log::error!("{what} {name}: cannot start a process: {}", Reason(errno));
 }

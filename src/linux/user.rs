@@ -93,12 +93,18 @@ fn find_line(wanted: &str) -> Result<Option<User>, Errno> {
 
 /// `name:password:uid:gid:...` as a user, when name or uid is the wanted one.
 fn parse_line(line: &[u8], wanted: &str) -> Option<User> {
-    let line = core::str::from_utf8(line).ok()?;
-    let mut fields = line.trim_end().split(':');
+    core::str::from_utf8(line).ok()?;
+    let mut fields = line.trim_ascii_end().split(|byte| *byte == b':');
     let name = fields.next()?;
     let uid = fields.nth(1)?;
-    let gid = fields.next()?.parse().ok()?;
-    let found = name == wanted || uid == wanted;
-    let uid = uid.parse().ok()?;
+    let gid = number(fields.next()?)?;
+    let found = name == wanted.as_bytes() || uid == wanted.as_bytes();
+    let uid = number(uid)?;
     found.then_some(User { uid, gid })
+}
+
+/// The id that a field holds.
+#[inline(never)]
+fn number(field: &[u8]) -> Option<u32> {
+    core::str::from_utf8(field).ok()?.parse().ok()
 }
