@@ -122,6 +122,8 @@ pub enum Exit {
     Signal(u8),
     /// It was never started; the driver has logged why.
     NotStarted,
+    /// The system had no room for another process; it may have later.
+    NoRoom,
 }
 
 /// An error number of the kernel.

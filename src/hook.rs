@@ -10,6 +10,10 @@ use crate::{Duration, Instant};
 
 /// Between TERM and KILL for a call that is over its time.
 const KILL_AFTER: Duration = Duration::from_secs(2);
+/// Between two tries of a call that the system had no room for.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// How often in a row it is tried again, so that a stop comes to its end.
+const RETRIES_MAX: u8 = 30;
 
 /// A call that is running, or has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +33,8 @@ enum Run {
     Terminating { call: Call, kill_at: Instant },
     /// KILL sent; only the end is awaited.
     Killed { call: Call },
+    /// There was no room for a process; the call that waits is tried then.
+    Retrying { start_at: Instant },
 }
 
 /// How the last call ended.
@@ -56,6 +62,7 @@ pub struct Hook {
     told: Option<HookState>,
     sequence: u32,
     runs: u32,
+    retries: u8,
     ended: Option<Ended>,
 }
 
@@ -71,6 +78,7 @@ impl Hook {
             told: None,
             sequence: 0,
             runs: 0,
+            retries: 0,
             ended: None,
         }
     }
@@ -88,7 +96,7 @@ impl Hook {
     /// The call that is running.
     pub fn running(&self) -> Option<HookCall> {
         match self.run {
-            Run::Idle => None,
+            Run::Idle | Run::Retrying { .. } => None,
             Run::Running { call, .. } | Run::Terminating { call, .. } | Run::Killed { call } => {
                 Some(call.call)
             }
@@ -120,6 +128,7 @@ impl Hook {
         match self.run {
             Run::Running { term_at, .. } => Some(term_at),
             Run::Terminating { kill_at, .. } => Some(kill_at),
+            Run::Retrying { start_at } => Some(start_at),
             Run::Idle | Run::Killed { .. } => None,
         }
     }
@@ -157,7 +166,15 @@ impl Hook {
                 self.run = Run::Killed { call };
                 actions.push(Action::KillHook(self.id, Kill::Kill));
             }
-            Run::Idle | Run::Running { .. } | Run::Terminating { .. } | Run::Killed { .. } => {}
+            Run::Retrying { start_at } if now >= start_at => {
+                self.run = Run::Idle;
+                self.next(now, actions);
+            }
+            Run::Idle
+            | Run::Running { .. }
+            | Run::Terminating { .. }
+            | Run::Killed { .. }
+            | Run::Retrying { .. } => {}
         }
     }
 
@@ -168,8 +185,12 @@ impl Hook {
                 call
             }
             // The end of a call that was given up at the stop.
-            Run::Idle => return,
+            Run::Idle | Run::Retrying { .. } => return,
         };
+        if exit == Exit::NoRoom && self.retries < RETRIES_MAX {
+            return self.retry(now, call.call);
+        }
+        self.retries = 0;
         let duration = now - call.started_at;
         self.ended = Some(Ended {
             call: call.call,
@@ -182,11 +203,23 @@ impl Hook {
 
     /// The node must end at once: nothing waits any more, what runs is killed.
     pub fn on_abandon(&mut self, actions: &mut Actions) {
-        if self.run != Run::Idle {
+        if self.running().is_some() {
             actions.push(Action::KillHook(self.id, Kill::Kill));
         }
         self.run = Run::Idle;
         self.pending = None;
+    }
+
+    /// The call never happened: it waits again, unless a newer state has taken
+    /// its place.
+    fn retry(&mut self, now: Instant, call: HookCall) {
+        self.retries += 1;
+        self.runs -= 1;
+        self.told = call.previous;
+        self.pending.get_or_insert((call.state, call.priority));
+        self.run = Run::Retrying {
+            start_at: now + RETRY_AFTER,
+        };
     }
 
     /// Starts the call that waits, if nothing runs. A state that the latest
@@ -269,6 +302,12 @@ mod tests {
             assert_eq!(*self.actions, *want, "at {at} ms");
         }
 
+        fn no_room(&mut self, at: i64) {
+            self.actions.clear();
+            self.hook.on_ended(ms(at), Exit::NoRoom, &mut self.actions);
+            assert!(self.actions.is_empty(), "at {at} ms");
+        }
+
         fn poll(&mut self, at: i64, want: &[Action]) {
             self.actions.clear();
             self.hook.on_poll(ms(at), &mut self.actions);
@@ -327,6 +366,37 @@ mod tests {
             Some(Exit::NotStarted)
         );
         bench.change(2, Master, &[start(Master, Some(Backup), 2)]);
+    }
+
+    // Rule 8: a machine that is short of processes loses no state.
+    #[test]
+    fn a_call_without_room_is_tried_again_with_the_last_state() {
+        let mut bench = Bench::new();
+        bench.change(0, Backup, &[start(Backup, None, 1)]);
+        bench.ends(10, &[]);
+        bench.change(100, Master, &[start(Master, Some(Backup), 2)]);
+        bench.no_room(100);
+        assert!(!bench.hook.at_rest());
+        bench.poll(1099, &[]);
+        bench.poll(1100, &[start(Master, Some(Backup), 2)]);
+        bench.no_room(1100);
+        bench.change(1500, Fault, &[]);
+        bench.poll(2100, &[start(Fault, Some(Backup), 3)]);
+        bench.ends(2200, &[]);
+        assert!(bench.hook.at_rest());
+        assert_eq!(bench.hook.runs(), 2);
+    }
+
+    #[test]
+    fn room_that_never_comes_is_not_waited_for_for_ever() {
+        let mut bench = Bench::new();
+        bench.change(0, Stop, &[start(Stop, None, 1)]);
+        bench.no_room(0);
+        for second in 1..=30 {
+            bench.poll(1000 * second, &[start(Stop, None, 1)]);
+            bench.no_room(1000 * second);
+        }
+        assert!(bench.hook.at_rest());
     }
 
     #[test]

@@ -197,7 +197,7 @@ impl<'a> Children<'a> {
         let errno = started.err()?;
         let name = self.config.routers[usize::from(id.0)].name;
         not_started("hook", name, errno);
-        Some(Event::HookEnded(id, Exit::NotStarted))
+        Some(Event::HookEnded(id, Exit::NoRoom))
     }
 
     /// Sends a signal to the group of a check.
@@ -434,7 +434,7 @@ impl<'a> Children<'a> {
                     ended.detail = Text::of(format_args!("exit {code}"));
                 }
                 Exit::Signal(signal) => ended.detail = Text::of(format_args!("signal {signal}")),
-                Exit::NotStarted => ended.outcome = Outcome::Unknown,
+                Exit::NotStarted | Exit::NoRoom => ended.outcome = Outcome::Unknown,
             },
         }
         ended

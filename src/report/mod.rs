@@ -81,7 +81,7 @@ impl LatestCall {
             exit: ended.and_then(|ended| match ended.exit {
                 Exit::Code(code) => Some(code),
                 Exit::Signal(signal) => Some(signal.saturating_add(128)),
-                Exit::NotStarted => None,
+                Exit::NotStarted | Exit::NoRoom => None,
             }),
             duration_ms: ended.map(|ended| ended.duration.total_millis()),
         }
