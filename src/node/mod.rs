@@ -307,7 +307,10 @@ impl<'a> Node<'a> {
         let owner = self.owner_of(id, &local);
         let held =
             owner.is_some_and(|owner| self.routers[usize::from(owner.0)].role() == Role::Master);
-        if local.ours && !held {
+        // Only what was there before this run, or before the interface: later
+        // it is the doing of another smena on the same machine.
+        let found = self.phase == Phase::Preparing || self.interfaces[usize::from(id.0)].scanning();
+        if local.ours && !held && found {
             actions.push(Action::RemoveLeftover(id, local));
         }
         self.interfaces[usize::from(id.0)].on_address(local, owner.is_some());
