@@ -17,28 +17,45 @@ use crate::{Duration, Instant};
 const REMOVALS_MAX: u8 = 5;
 /// The window of [`REMOVALS_MAX`], and how long the router then stays in Fault.
 const REMOVALS_WINDOW: Duration = Duration::from_secs(60);
+/// Removals this soon after the addresses were put back may have happened
+/// before it, as when an interface is flushed of many.
+const SAME_MOMENT: Duration = Duration::from_millis(10);
+/// When the addresses are put back again then: within the 100 ms of rule 3.
+const RESTORE_AGAIN: Duration = Duration::from_millis(50);
 /// How long a router stays in Fault after the system refused its addresses.
 const REFUSED_PAUSE: Duration = Duration::from_secs(10);
 
 impl Router {
-    /// Somebody removed an address of ours.
+    /// Somebody removed an address of ours: all are put back at once. Removals
+    /// that are told right after it may be of the same moment and not count,
+    /// or a fight; the addresses are put back once more, and then it shows.
     pub fn on_address_removed(&mut self, now: Instant, actions: &mut Actions) {
         let State::Master(ref mut master) = self.state else {
             return;
         };
+        if master.restore_at.is_some() {
+            return;
+        }
+        if let Some(at) = master
+            .restored_at
+            .filter(|at| since(now, *at) < SAME_MOMENT)
+        {
+            master.restore_at = Some(at + RESTORE_AGAIN);
+            return;
+        }
         if since(now, self.removals_since) > REMOVALS_WINDOW {
             self.removals = 0;
             self.removals_since = now;
         }
-        self.removals = self.removals.saturating_add(1);
+        self.removals += 1;
         if self.removals > REMOVALS_MAX {
             self.removals = 0;
             self.blocked = Some((now + REMOVALS_WINDOW, Reason::AddressesRemoved));
             self.settle(now, actions);
             return;
         }
-        master.renewed_at = now;
-        master.announcing.burst(now);
+        master.restored_at = Some(now);
+        master.restore(now);
         actions.push(Action::SetAddresses(self.id));
     }
 
@@ -136,6 +153,13 @@ impl Router {
                 self.send_advert(actions);
             }
         }
+        if master.restore_at.is_some_and(|at| now >= at) {
+            // Whatever is removed after this one is counted again.
+            master.restore_at = None;
+            master.restored_at = None;
+            master.restore(now);
+            actions.push(Action::SetAddresses(self.id));
+        }
         if self.renew_at(&master).is_some_and(|at| now >= at) {
             master.renewed_at = now;
             actions.push(Action::SetAddresses(self.id));
@@ -157,6 +181,14 @@ impl Router {
     pub(super) fn renew_at(&self, master: &Master) -> Option<Instant> {
         let leased = self.settings.lease > Duration::ZERO && !self.broken.is(Mutation::NoRenewal);
         leased.then(|| master.renewed_at + self.settings.lease / 2)
+    }
+}
+
+impl Master {
+    /// The addresses are set again: a new lease, and the neighbours are told.
+    fn restore(&mut self, now: Instant) {
+        self.renewed_at = now;
+        self.announcing.burst(now);
     }
 }
 

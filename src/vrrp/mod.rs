@@ -161,7 +161,8 @@ impl Router {
             State::Fault => None,
             State::Backup(backup) => Some(backup.down_at),
             State::Master(master) => {
-                let own = earliest(master.announcing.poll_at(), self.renew_at(master));
+                let addresses = earliest(master.restore_at, self.renew_at(master));
+                let own = earliest(master.announcing.poll_at(), addresses);
                 earliest(Some(master.advert_at), earliest(own, master.release_until))
             }
         };
@@ -340,6 +341,8 @@ impl Router {
             renewed_at: now,
             answer_at: now,
             announcing: Announcing::new(now, garp_repeat, garp_delay, garp_refresh),
+            restored_at: None,
+            restore_at: None,
             release_until: None,
         };
         self.transition(now, State::Master(master), reason, actions);

@@ -54,6 +54,10 @@ pub struct Master {
     pub(super) answer_at: Instant,
     /// Gratuitous ARP and neighbour advertisements.
     pub(super) announcing: Announcing,
+    /// When the addresses were last put back because somebody removed one.
+    pub(super) restored_at: Option<Instant>,
+    /// When they are put back once more: others went at the same moment.
+    pub(super) restore_at: Option<Instant>,
     /// A planned hand-over waits for its successor, until then.
     pub(super) release_until: Option<Instant>,
 }

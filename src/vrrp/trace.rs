@@ -599,13 +599,49 @@ fn silence_goes_on_through_a_short_sleep() {
 fn a_removed_address_is_put_back_until_it_is_a_fight() {
     let mut trace = Trace::master(|config| config.lease_s = 0);
     for time in 1..=5 {
-        trace.at(DOWN_100 + time, Router::on_address_removed, &[SET]);
+        trace.at(DOWN_100 + time * 20_000, Router::on_address_removed, &[SET]);
     }
-    trace.at(DOWN_100 + 6, Router::on_address_removed, &RESIGNED);
+    trace.at(DOWN_100 + 120_000, Router::on_address_removed, &RESIGNED);
     trace.is(Role::Fault);
     assert_eq!(trace.router.reason(), Reason::AddressesRemoved);
-    trace.wakes(DOWN_100 + 6 + 60 * SECOND, &[]);
+    trace.wakes(DOWN_100 + 120_000 + 60 * SECOND, &[]);
     trace.is(Role::Backup);
+}
+
+// An interface that is flushed of 32 addresses is one removal, told 32 times.
+#[test]
+fn a_flush_of_many_addresses_is_one_removal() {
+    let mut trace = Trace::master(|config| {
+        config.lease_s = 0;
+        config.garp_master_repeat = 0;
+    });
+    for flush in 1..=3 {
+        let at = DOWN_100 + flush * 100_000;
+        trace.at(at, Router::on_address_removed, &[SET]);
+        for told in 1..32 {
+            trace.at(at + told, Router::on_address_removed, &[]);
+        }
+        trace.wakes(at + 50_000, &[SET]);
+    }
+    trace.is(Role::Master);
+}
+
+// Somebody who removes each address as soon as it is there is in a fight.
+#[test]
+fn a_fight_at_any_speed_ends_in_fault() {
+    let mut trace = Trace::master(|config| {
+        config.lease_s = 0;
+        config.garp_master_repeat = 0;
+    });
+    let mut at = DOWN_100 + 1;
+    for _ in 0..400 {
+        trace.actions.clear();
+        let now = Instant::from_micros(at);
+        trace.router.on_address_removed(now, &mut trace.actions);
+        trace.skip(at);
+        at += 1_000;
+    }
+    trace.is(Role::Fault);
 }
 
 #[test]

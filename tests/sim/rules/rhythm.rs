@@ -22,6 +22,8 @@ struct Master {
     announced: u32,
     announced_at: Option<i64>,
     renewed_at: i64,
+    /// Somebody was said to have removed an address of the node.
+    removed: bool,
 }
 
 impl Rhythm {
@@ -102,7 +104,11 @@ impl Rhythm {
                 announced: 0,
                 announced_at: None,
                 renewed_at: local,
+                removed: false,
             });
+            if matches!(event, Event::AddressRemoved(..)) {
+                master.removed = true;
+            }
             for action in actions {
                 match *action {
                     Action::Announce(of) if of == id => {
@@ -120,7 +126,11 @@ impl Rhythm {
                         let since = local - master.renewed_at;
                         master.renewed_at = local;
                         let least = i64::from(config.lease_s) * SECOND as i64 / 4;
-                        if !fresh && matches!(event, Event::Poll) && since < least {
+                        let polled = matches!(event, Event::Poll);
+                        // Addresses that went together are put back a second time.
+                        let restores = polled && core::mem::take(&mut master.removed);
+                        let renews = polled && !fresh && !restores;
+                        if renews && since < least {
                             return broken(
                                 Rule::LeaseRenewed,
                                 format!("n{node} renews V{router} after {since} us"),
