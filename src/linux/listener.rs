@@ -50,7 +50,7 @@ impl Listener {
                 attempt.call,
                 format_args!("{path} (already running, pid {pid})"),
                 errno,
-                "stop it first, or name another path as `control`",
+                "stop it first",
             ),
         })
     }
