@@ -1,8 +1,9 @@
 //! The memory functions that compiled code calls by name and that libc would
 //! otherwise bring.
 //!
-//! Each is a loop over volatile-free bytes hidden from the compiler's idiom
-//! recognition, which would turn a copying loop into a call of itself.
+//! x86_64 copies and fills with one string instruction. Every other loop here is
+//! hidden from the compiler's idiom recognition, which would turn a copying loop
+//! into a call of itself.
 //!
 //! # Safety
 //!

@@ -144,13 +144,14 @@ impl Router {
             if master.advert_at <= now {
                 master.advert_at = now + interval;
             }
-            if self.renewal_is_due(now, &master) {
-                master.renewed_at = now;
-                actions.push(Action::SetAddresses(self.id));
-            }
+            // The advert first: it must not wait for the kernel's address work.
             if master.release_until.is_none() {
                 master.sent_at = now;
                 self.send_advert(actions);
+            }
+            if self.renewal_is_due(now, &master) {
+                master.renewed_at = now;
+                actions.push(Action::SetAddresses(self.id));
             }
         }
         if master.restore_at.is_some_and(|at| now >= at) {

@@ -186,7 +186,7 @@ fn n22_an_owner_starts_as_master() {
     let mut trace = Trace::new(|config| config.priority = 255);
     trace.at(0, Router::on_start, &took_over(255));
     trace.is(Role::Master);
-    trace.wakes(SECOND, &[SET, advert(255)]);
+    trace.wakes(SECOND, &[advert(255), SET]);
 }
 
 // 23: everybody else listens first, without a packet.
