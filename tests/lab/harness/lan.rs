@@ -77,6 +77,10 @@ impl Switch {
     /// Cuts the cable: the card loses its carrier.
     pub fn cut(&self, machine: &Machine, card: &str) {
         let port = port_name(machine, card);
+        // The bridge stops both directions at one moment. The card's end takes
+        // some milliseconds, in which it hears nothing but is still heard.
+        self.machine
+            .ip(&format!("link set {port} type bridge_slave state 0"));
         self.machine.ip(&format!("link set {port} down"));
     }
 

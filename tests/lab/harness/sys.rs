@@ -21,6 +21,7 @@ unsafe extern "C" {
     fn prctl(option: c_int, ...) -> c_int;
     #[link_name = "kill"]
     fn libc_kill(pid: c_int, signal: c_int) -> c_int;
+    fn sched_setscheduler(pid: c_int, policy: c_int, parameter: *const c_int) -> c_int;
     fn signal(number: c_int, handler: usize) -> usize;
     fn geteuid() -> u32;
     fn getegid() -> u32;
@@ -134,6 +135,14 @@ pub fn never_wait() {
     const SIG_IGN: usize = 1;
     // SAFETY: ignoring a signal installs no handler.
     unsafe { signal(SIGCHLD, SIG_IGN) };
+}
+
+/// The calling thread runs before all ordinary ones.
+pub fn run_first() -> io::Result<()> {
+    const SCHED_FIFO: c_int = 1;
+    let priority: c_int = 10;
+    // SAFETY: a struct sched_param is one integer; 0 is the calling thread.
+    checked(unsafe { sched_setscheduler(0, SCHED_FIFO, &priority) }).map(drop)
 }
 
 /// Sends a signal to one process.
