@@ -5,6 +5,9 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+#[path = "layers/protocol.rs"]
+mod protocol;
+
 /// The rooms of the core in layers. Each may name what is below it; siblings
 /// never name each other, and nothing names what is above it.
 const LAYERS: [&[&str]; 6] = [

@@ -123,6 +123,7 @@ mod tests {
         assert_eq!(times(&mut announcing, 60_000), [0]);
     }
 
+    // PROTOCOL 70.
     #[test]
     fn a_refresh_is_one_packet() {
         let refresh = Duration::from_secs(10);

@@ -509,13 +509,14 @@ fn n49_a_fault_resigns() {
     trace.wakes(DOWN_100 + SECOND + DOWN_100, &took_over(100));
 }
 
-// ---- Version 3: the interval of the master (B.4, 12, 50, 81)
+// ---- Version 3: the interval of the master (B.4)
 
 fn version_3(config: &mut config::Router<'static>) {
     config.version = Version::V3;
     config.lease_s = 0;
 }
 
+// 12, 32, 50, 81: it is followed as backup and forgotten as master.
 #[test]
 fn n32_version_3_reckons_with_the_masters_interval() {
     let mut trace = Trace::started(version_3);
@@ -523,7 +524,7 @@ fn n32_version_3_reckons_with_the_masters_interval() {
     trace.hears_interval(SECOND, HIGHER, 200, half, &[]);
     assert_eq!(trace.router.master_interval(), half);
     let down = 1_500_000 + 500_000 * 156 / 256;
-    // 50: as Master it sends at its own interval again.
+    // As Master it sends at its own interval again.
     trace.wakes(SECOND + down, &took_over(100));
     assert_eq!(trace.router.master_interval(), Duration::from_secs(1));
     trace.wakes(SECOND + down + SECOND, &[advert(100)]);

@@ -511,7 +511,7 @@ mod tests {
         assert_eq!(v2_with(|packet| packet[32..40].fill(0x55)), Ok(()));
     }
 
-    /// 11 and 12.
+    /// 11, 12 and 81.
     #[test]
     fn interval() {
         assert_eq!(v2_with(|packet| packet[25] = 0), Err(Reject::Interval));
