@@ -20,7 +20,7 @@
 //! a clock or knows an operating system.
 //!
 //! Imports point downwards only:
-//! `address, board, protocol <- config, wire <- event <- vrrp, check, hook <- node <- report`.
+//! `address, board, protocol, say <- config, wire <- event <- vrrp, check, hook <- node <- report`.
 #![no_std]
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
@@ -39,6 +39,7 @@ pub mod mutation;
 pub mod node;
 pub mod protocol;
 pub mod report;
+pub mod say;
 pub mod vrrp;
 pub mod wire;
 

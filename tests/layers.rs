@@ -11,7 +11,7 @@ mod protocol;
 /// The rooms of the core in layers. Each may name what is below it; siblings
 /// never name each other, and nothing names what is above it.
 const LAYERS: [&[&str]; 6] = [
-    &["address", "board", "protocol", "mutation"],
+    &["address", "board", "protocol", "mutation", "say"],
     &["config", "wire"],
     &["event", "command"],
     &["vrrp", "check", "hook"],

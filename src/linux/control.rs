@@ -17,9 +17,10 @@ use rustix::process::{
 };
 use smena::node::Node;
 use smena::report::{self, View};
+use smena::say::Level;
 use smena::{Duration, Instant};
 
-use super::failure::{Failure, Reason};
+use super::failure::{Failure, log_refusal};
 use super::listener::Listener;
 use super::output::{self, Output};
 use super::syscall::{self, Fork, SignalSet};
@@ -172,7 +173,11 @@ impl<'a> Control<'a> {
     fn listen_for(&self, flags: EventFlags) {
         let token = EventData::new_u64(TOKENS);
         if let Err(errno) = epoll::modify(self.epoll, &self.listener, token, flags) {
-            log::error!("epoll_ctl for {}: {}", self.path, Reason(errno));
+            log_refusal(
+                Level::Error,
+                format_args!("epoll_ctl for {}", self.path),
+                errno,
+            );
         }
     }
 
@@ -212,7 +217,7 @@ impl<'a> Control<'a> {
                 self.close(at);
                 let token = EventData::new_u64(TOKENS + 1 + at as u64);
                 if let Err(errno) = epoll::add(self.epoll, &pidfd, token, EventFlags::IN) {
-                    log::error!("epoll_ctl for a child: {}", Reason(errno));
+                    log_refusal(Level::Error, format_args!("epoll_ctl for a child"), errno);
                     return;
                 }
                 self.connections[at] = Connection::Answering {
@@ -222,7 +227,11 @@ impl<'a> Control<'a> {
                 };
             }
             Err(errno) => {
-                log::error!("cannot answer on {}: {}", self.path, Reason(errno));
+                log_refusal(
+                    Level::Error,
+                    format_args!("cannot answer on {}", self.path),
+                    errno,
+                );
                 self.close(at);
             }
         }

@@ -4,8 +4,8 @@
 
 use core::fmt;
 
-use log::Level;
 use rustix::io::Errno;
+use smena::say::{Level, say};
 
 use super::text::Text;
 
@@ -75,7 +75,7 @@ impl fmt::Display for Reason {
 #[cold]
 #[inline(never)]
 pub fn log_refusal(level: Level, what: fmt::Arguments<'_>, errno: Errno) {
-    log::log!(level, "{what}: {}", Reason(errno));
+    say(level, format_args!("{what}: {}", Reason(errno)));
 }
 
 /// The error numbers that our calls are known to give.

@@ -27,6 +27,7 @@ use smena::config::Config;
 use smena::event::{Action, Actions, Event};
 use smena::node::Node;
 use smena::report::View;
+use smena::say::{Level, say};
 use smena::{Duration, Instant, board};
 
 use super::cell::Cell;
@@ -94,7 +95,7 @@ pub fn run(config: &Config<'_>, user: User, host: &str) -> Result<(), Failure> {
         keeper.turn(epoll);
     }
     keeper.children.end_checks();
-    log::info!("smena ends");
+    say(Level::Info, format_args!("smena ends"));
     Ok(())
 }
 
@@ -130,7 +131,10 @@ impl Keeper<'_, '_, '_> {
     /// Tells the core what the network is like, and lets it begin.
     #[inline(never)]
     fn start(&mut self) {
-        log::info!("smena {} starts", env!("CARGO_PKG_VERSION"));
+        say(
+            Level::Info,
+            format_args!(concat!("smena ", env!("CARGO_PKG_VERSION"), " starts")),
+        );
         self.take_network(self.started_at);
         self.deliver(clock::now(), Event::Start);
     }
@@ -148,7 +152,11 @@ impl Keeper<'_, '_, '_> {
         };
         let now = clock::now();
         if let Some(asleep) = self.suspend.look() {
-            log::warn!("the machine was suspended for {} ms", asleep.total_millis());
+            let ms = asleep.total_millis();
+            say(
+                Level::Warn,
+                format_args!("the machine was suspended for {ms} ms"),
+            );
             self.deliver(now, Event::Suspended(asleep));
         }
         for event in waiting.iter() {
@@ -228,13 +236,12 @@ impl Keeper<'_, '_, '_> {
         while let Some(request) = self.signals.next() {
             match request {
                 Request::Stop => {
-                    log::info!("asked to stop");
+                    say(Level::Info, format_args!("asked to stop"));
                     self.deliver(now, Event::Stop);
                 }
                 Request::Reload => {
-                    log::warn!(
-                        "SIGHUP: reload is not in this version; restart to apply a changed file"
-                    );
+                    let what = "reload is not in this version; restart to apply a changed file";
+                    say(Level::Warn, format_args!("SIGHUP: {what}"));
                 }
                 Request::Collect => self.collect(now),
             }

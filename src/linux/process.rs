@@ -19,11 +19,12 @@ use rustix::process::{
 use smena::config::Config;
 use smena::event::{CheckId, CheckResult, Event, Exit, HookCall, Kill, Outcome, RouterId};
 use smena::node::Node;
+use smena::say::{Level, say};
 use smena::{Instant, board};
 
 use super::answer::{Answers, TEXT_MAX};
 use super::child::Child;
-use super::failure::{Failure, Reason};
+use super::failure::{Failure, log_refusal};
 use super::hook;
 use super::lines::{Lines, Said};
 use super::spawn::Setting;
@@ -304,7 +305,7 @@ impl<'a> Children<'a> {
                 let watched = epoll::add(self.epoll, &pidfd, token, EventFlags::IN);
                 // Unwatched it is still collected by its SIGCHLD.
                 if let Err(errno) = watched {
-                    log::error!("epoll_ctl for a child: {}", Reason(errno));
+                    log_refusal(Level::Error, format_args!("epoll_ctl for a child"), errno);
                 }
                 self.places[at].running = Some(Running { pid, pidfd });
                 Ok(())
@@ -331,7 +332,7 @@ impl<'a> Children<'a> {
         if let Some(pipe) = &self.places[at].pipe
             && let Err(errno) = epoll::modify(self.epoll, &pipe.read, token, flags)
         {
-            log::error!("epoll_ctl for a pipe: {}", Reason(errno));
+            log_refusal(Level::Error, format_args!("epoll_ctl for a pipe"), errno);
         }
     }
 
@@ -423,7 +424,11 @@ impl<'a> Children<'a> {
             }
             (Owner::Hook(id), Some((_, why))) => {
                 let name = self.config.routers[usize::from(id.0)].name;
-                log::error!("hook {name}: not started: {}", why.as_str());
+                let why = why.as_str();
+                say(
+                    Level::Error,
+                    format_args!("hook {name}: not started: {why}"),
+                );
                 ended.exit = Exit::NotStarted;
             }
             (_, None) => match ended.exit {
@@ -462,16 +467,21 @@ fn write_line(config: &Config<'_>, owner: Owner, said: &Said<'_>) {
         Owner::Check(id) => ("check", config.checks[usize::from(id.0)].name),
         Owner::Hook(id) => ("hook", config.routers[usize::from(id.0)].name),
     };
-    match said {
-        Said::Line(line) => log::info!("{kind} {name}: {}", Escaped(line)),
-        Said::LineBeginning(line) => log::info!("{kind} {name}: {}...", Escaped(line)),
-        Said::Dropped(count) => log::warn!("{kind} {name}: {count} lines of output dropped"),
-    }
+    let (line, more) = match said {
+        Said::Line(line) => (Escaped(line), ""),
+        Said::LineBeginning(line) => (Escaped(line), "..."),
+        Said::Dropped(count) => {
+            let line = format_args!("{kind} {name}: {count} lines of output dropped");
+            return say(Level::Warn, line);
+        }
+    };
+    say(Level::Info, format_args!("{kind} {name}: {line}{more}"));
 }
 
 /// Says that a check or a hook could not be started.
 #[cold]
 #[inline(never)]
 fn not_started(what: &str, name: &str, errno: Errno) {
-    log::error!("{what} {name}: cannot start a process: {}", Reason(errno));
+    let what = format_args!("{what} {name}: cannot start a process");
+    log_refusal(Level::Error, what, errno);
 }

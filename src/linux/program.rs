@@ -8,6 +8,7 @@ use core::fmt::Write as _;
 use rustix::system::uname;
 use smena::command::{Command, HELP};
 use smena::config::{self, Config, Limits, LogTarget, Source};
+use smena::say::{Level, say};
 
 use super::cell::Cell;
 use super::output::{Output, complain};
@@ -132,7 +133,7 @@ fn run(file: Option<&'static str>, invocation: &Invocation) -> i32 {
 
 /// Sets up what comes before the keeper's loop, and runs it.
 fn keep(config: &'static Config<'static>, invocation: &Invocation) -> i32 {
-    let level = config.node.log.unwrap_or(::log::Level::Info);
+    let level = config.node.log.unwrap_or(Level::Info);
     let target = config.node.log_target.unwrap_or(LogTarget::Stderr);
     let journal = invocation.variable("JOURNAL_STREAM");
     if let Err(failure) = log::open_target(level, target, journal) {
@@ -144,7 +145,10 @@ fn keep(config: &'static Config<'static>, invocation: &Invocation) -> i32 {
     };
     for setting in &config.sysctls {
         if let Err(failure) = sysctl::set(setting) {
-            ::log::error!("sysctl {}: {failure}", setting.name);
+            say(
+                Level::Error,
+                format_args!("sysctl {}: {failure}", setting.name),
+            );
         }
     }
     let host = uname();
@@ -152,7 +156,7 @@ fn keep(config: &'static Config<'static>, invocation: &Invocation) -> i32 {
     match keeper::run(config, user, host) {
         Ok(()) => FINE,
         Err(failure) => {
-            ::log::error!("{failure}");
+            say(Level::Error, format_args!("{failure}"));
             if target != LogTarget::Stderr {
                 complain(format_args!("error: {failure}"));
             }

@@ -16,7 +16,6 @@ mod trace;
 use core::fmt;
 
 use heapless::Vec;
-use log::Level;
 
 pub use emit::Announcement;
 pub use interface::Interface;
@@ -30,6 +29,7 @@ use crate::event::{Action, Actions, CheckId, Event, InterfaceId, Link, LocalAddr
 use crate::hook::Hook;
 #[cfg(debug_assertions)]
 use crate::mutation::Broken;
+use crate::say::{Level, say};
 use crate::vrrp::{Names, Reason, Role, Router};
 use crate::wire::Reject;
 use crate::{Duration, Instant};
@@ -346,10 +346,10 @@ impl<'a> Node<'a> {
     fn on_health(&mut self, now: Instant, id: CheckId, actions: &mut Actions) {
         let check = &self.checks[usize::from(id.0)];
         let name = self.config.checks[usize::from(id.0)].name;
-        log::info!(
-            "check {name}: {}: {}",
-            check.health().name(),
-            check.detail().unwrap_or("-")
+        let (health, detail) = (check.health().name(), check.detail().unwrap_or("-"));
+        say(
+            Level::Info,
+            format_args!("check {name}: {health}: {detail}"),
         );
         self.look_around(now, actions);
     }
@@ -437,7 +437,7 @@ impl<'a> Node<'a> {
             Phase::Stopping if stopped && quiet => {}
             Phase::Preparing | Phase::Running | Phase::Stopping | Phase::Finished => return,
         }
-        log::info!("stopped");
+        say(Level::Info, format_args!("stopped"));
         self.phase = Phase::Finished;
         actions.push(Action::Finish);
     }
@@ -486,7 +486,7 @@ impl Names for Node<'_> {
 // There is time, so it is small where it is called.
 #[inline(never)]
 fn note(level: Level, name: &str, text: fmt::Arguments<'_>) {
-    log::log!(level, "{name}: {text}");
+    say(level, format_args!("{name}: {text}"));
 }
 
 /// The reader refuses a configuration with more of anything than the board has

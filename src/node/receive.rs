@@ -3,13 +3,12 @@
 
 use core::net::IpAddr;
 
-use log::Level;
-
 use super::{Node, note};
 use crate::address::Shown;
 use crate::config;
 use crate::event::{Actions, InterfaceId, RouterId};
 use crate::protocol::Family;
+use crate::say::Level;
 use crate::vrrp::Heard;
 use crate::wire::{self, Auth, Expectation, Reject, Verdict};
 use crate::{Duration, Instant};

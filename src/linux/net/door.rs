@@ -2,7 +2,6 @@
 //! is listened to. It opens and closes as the link comes and goes, counts what
 //! could not be sent, and never looks into a packet.
 
-use log::Level;
 use rustix::event::epoll;
 use rustix::fd::{BorrowedFd, OwnedFd};
 use rustix::io::Errno;
@@ -10,6 +9,7 @@ use rustix::io::Errno;
 use smena::event::{Link, Mac};
 use smena::node::Interface;
 use smena::protocol::Family;
+use smena::say::Level;
 
 use crate::linux::failure::log_refusal;
 use crate::linux::multicast;

@@ -21,7 +21,6 @@ mod links;
 mod watch;
 
 use heapless::Vec;
-use log::Level;
 use rustix::fd::BorrowedFd;
 use rustix::io::Errno;
 
@@ -30,6 +29,7 @@ use smena::board;
 use smena::event::{self, Action, Event, InterfaceId, Mac, RouterId};
 use smena::node::Node;
 use smena::protocol::Family;
+use smena::say::Level;
 use smena::wire;
 
 use super::failure::{Failure, log_refusal};

@@ -14,13 +14,13 @@
 use core::mem;
 
 use heapless::Vec;
-use log::Level;
 use rustix::fd::BorrowedFd;
 use rustix::io::Errno;
 
 use smena::board;
 use smena::event::{Event, InterfaceId, Link};
 use smena::protocol::Family;
+use smena::say::{Level, say};
 
 use super::known::Known;
 use super::links::{Watched, on_address, on_link};
@@ -233,7 +233,8 @@ impl<'a> Watch<'a> {
                 Received::Nothing => {}
                 Received::Empty => self.waiting = 0,
                 Received::Overrun => {
-                    log::warn!("the kernel's notifications overran; looking at every interface");
+                    let what = "the kernel's notifications overran; looking at every interface";
+                    say(Level::Warn, format_args!("{what}"));
                     for link in &mut self.links {
                         link.look = true;
                     }
