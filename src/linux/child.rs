@@ -56,12 +56,12 @@ impl Child<'_> {
         let failure = self.become_program(program);
         // Status has room for a short text; the whole of it goes to the log.
         output::complain(format_args!("not started: {failure}"));
-        let outcome = if spawn::is_passing(failure.errno) {
+        let outcome = if spawn::is_passing(failure.errno()) {
             Outcome::Unknown
         } else {
             Outcome::Failure
         };
-        self.answer(outcome, format_args!("{}", Reason(failure.errno)))
+        self.answer(outcome, format_args!("{}", Reason(failure.errno())))
     }
 
     /// Becomes a hook's program, or returns the exit code.

@@ -1,7 +1,15 @@
 //! What the system refused, in words a reader can act on: which call, on what,
 //! the kernel's reason, and the mend. It decides nothing; the caller chooses
 //! between an exit code, a log line and an event.
+//!
+//! # Safety
+//!
+//! The words of a refusal wait in one static place. The process has one thread,
+//! and the functions of this file that reach the place call nothing that
+//! reaches it again.
+#![allow(unsafe_code)]
 
+use core::cell::UnsafeCell;
 use core::fmt;
 
 use rustix::io::Errno;
@@ -9,20 +17,32 @@ use smena::say::{Level, say};
 
 use super::text::Text;
 
-/// A system call that failed, with what is needed to say so.
-pub struct Failure {
-    /// The system call, such as `bind`.
-    pub call: &'static str,
-    /// What it was about: a path, an interface, a kind of socket. Cut at 96 bytes.
-    pub object: Text<96>,
-    /// The kernel's answer.
-    pub errno: Errno,
-    /// What the reader can do; empty when nothing is known.
-    pub mend: &'static str,
+/// A system call failed. What is needed to say so is kept until the next one
+/// fails, so that a function that may fail returns no more than its value: a
+/// failure is told before another is made.
+pub struct Failure(());
+
+/// What a [`Failure`] says.
+struct Refusal {
+    call: &'static str,
+    object: Text<96>,
+    errno: Errno,
+    mend: &'static str,
 }
 
+/// The place of the latest refusal.
+struct Latest(UnsafeCell<Option<Refusal>>);
+
+// SAFETY: there is one thread.
+unsafe impl Sync for Latest {}
+
+static LATEST: Latest = Latest(UnsafeCell::new(None));
+
 impl Failure {
-    /// `object` is anything that can be written; what does not fit is cut.
+    /// `call` is the system call, such as `bind`. `object` is what it was about:
+    /// a path, an interface, a kind of socket; what of it does not fit into 96
+    /// bytes is cut. `mend` is what the reader can do; empty when nothing is
+    /// known.
     #[cold]
     #[inline(never)]
     pub fn new(
@@ -31,25 +51,38 @@ impl Failure {
         errno: Errno,
         mend: &'static str,
     ) -> Failure {
-        Failure {
+        let refusal = Refusal {
             call,
             object: Text::of(object),
             errno,
             mend,
-        }
+        };
+        // SAFETY: nobody has a reference into the place at this moment.
+        unsafe { *LATEST.0.get() = Some(refusal) };
+        Failure(())
+    }
+
+    /// The kernel's answer.
+    pub fn errno(&self) -> Errno {
+        // SAFETY: nobody writes to the place meanwhile.
+        let latest = unsafe { &*LATEST.0.get() };
+        latest.as_ref().map_or(Errno::INVAL, |latest| latest.errno)
     }
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.call)?;
-        f.write_str(" ")?;
-        f.write_str(self.object.as_str())?;
-        f.write_str(": ")?;
-        Reason(self.errno).fmt(f)?;
-        if !self.mend.is_empty() {
+        // SAFETY: nobody writes to the place meanwhile.
+        let Some(latest) = (unsafe { &*LATEST.0.get() }) else {
+            return Ok(());
+        };
+        for part in [latest.call, " ", latest.object.as_str(), ": "] {
+            f.write_str(part)?;
+        }
+        Reason(latest.errno).fmt(f)?;
+        if !latest.mend.is_empty() {
             f.write_str(": ")?;
-            f.write_str(self.mend)?;
+            f.write_str(latest.mend)?;
         }
         Ok(())
     }

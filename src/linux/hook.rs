@@ -118,6 +118,7 @@ impl fmt::Display for Refused {
 }
 
 /// Judges a hook's file and each folder above it.
+#[expect(clippy::result_large_err, reason = "made once, in a child")]
 pub fn judge(path: &str) -> Result<(), Refused> {
     let mut walk = Walk {
         at: None,

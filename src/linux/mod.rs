@@ -3,10 +3,6 @@
 //! Code here does what the core decided: it turns what the kernel says into
 //! events and actions into system calls. It never decides about priority,
 //! health or order.
-#![allow(
-    clippy::result_large_err,
-    reason = "an error carries its words; they are made at the start, or in a child, and there is no heap"
-)]
 
 mod answer;
 mod arch;
