@@ -31,7 +31,7 @@ fn a_link_that_only_loses_what_we_send_ends_with_one_owner() {
         lab.switch.mute(a.machine(), "eth0");
         // It cannot know: it hears a lower priority only.
         assert!(lab.watch.wait_for(VIP, &["a", "b"], LIMIT));
-        lab.switch.unmute();
+        lab.switch.heal();
         let healed_at = Instant::now();
         expect_owner(lab, "a");
         let doubled = lab.watch.two_owners(VIP, healed_at);

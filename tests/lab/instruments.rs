@@ -81,7 +81,7 @@ fn see_a_fault_that_goes_one_way() {
             std::thread::sleep(Duration::from_millis(500));
             let doubled = lab.watch.two_owners(VIP, muted_at);
             assert!(doubled >= Duration::from_millis(500), "{doubled:?}");
-            lab.switch.unmute();
+            lab.switch.heal();
             assert!(lab.watch.wait_for(VIP, &["a"], Duration::from_secs(15)));
         },
     );

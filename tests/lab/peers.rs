@@ -1,11 +1,12 @@
-//! keepalived as the peer, on either side, in every form of the protocol that
-//! both speak: one of them replaced at a time must change nothing.
+//! keepalived and FRR as the peer, on either side, in every form of the protocol
+//! that both speak: one of them replaced at a time must change nothing.
 
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
+use super::harness::frr::{self, Frr};
 use super::harness::node::{Daemon, Node};
-use super::harness::{Pace, always, scenario, sys};
+use super::harness::{Lab, Pace, always, eventually, scenario, sys};
 use super::pair::{LIMIT, boxes};
 
 /// A form of the protocol: what each program's configuration says for it.
@@ -35,6 +36,21 @@ const VERSION_3: Form = Form {
     keepalived: "version 3\n advert_int 0.2\n virtual_ipaddress {\n 10.0.0.49\n }",
 };
 
+/// In version 3 a backup goes by the interval that it hears.
+const VERSION_3_INTERVALS: Form = Form {
+    vip: "10.0.0.49",
+    smena: "version = 3\nadvert_int = 200ms\naddress = 10.0.0.49",
+    keepalived: "version 3\n advert_int 0.5\n virtual_ipaddress {\n 10.0.0.49\n }",
+};
+
+/// The address is on a macvlan with the virtual MAC, which also sends the
+/// adverts.
+const VMAC: Form = Form {
+    vip: "10.0.0.49",
+    smena: "version = 3\nadvert_int = 200ms\naddress = 10.0.0.49",
+    keepalived: "use_vmac\n version 3\n advert_int 0.2\n virtual_ipaddress {\n 10.0.0.49\n }",
+};
+
 const IPV6: Form = Form {
     vip: "fd00::49",
     smena: "version = 3\nadvert_int = 200ms\naddress = fe80::49:1/64\naddress = fd00::49",
@@ -42,101 +58,221 @@ const IPV6: Form = Form {
         virtual_ipaddress {\n fe80::49:1/64\n fd00::49\n }",
 };
 
+const IPV6_VMAC: Form = Form {
+    vip: "fd00::49",
+    smena: "version = 3\nadvert_int = 200ms\naddress = fe80::49:1/64\naddress = fd00::49",
+    keepalived: "use_vmac\n version 3\n advert_int 0.2
+        virtual_ipaddress {\n fe80::49:1/64\n fd00::49\n }",
+};
+
+#[derive(Clone, Copy, PartialEq)]
+enum Program {
+    Smena,
+    Keepalived,
+    Frr,
+}
+
+use Program::{Keepalived, Smena};
+
+/// A started program.
+enum Keeper {
+    Daemon(Daemon),
+    Frr(Frr),
+}
+
+impl Keeper {
+    fn stop(&mut self, node: &Node) {
+        match self {
+            Keeper::Daemon(daemon) => {
+                daemon.signal(sys::SIGTERM);
+                daemon.wait(LIMIT);
+            }
+            Keeper::Frr(frr) => frr.stop(node, sys::SIGTERM, LIMIT),
+        }
+    }
+}
+
 impl Form {
-    fn start(&self, node: &Node, priority: u8, smena: bool) -> Daemon {
-        if smena {
-            node.smena(&format!(
+    fn start(&self, node: &Node, priority: u8, program: Program) -> Keeper {
+        match program {
+            Smena => Keeper::Daemon(node.smena(&format!(
                 "[vrrp VI_01]\ninterface = eth0\nvirtual_router_id = 67\npriority = {priority}\n{}\n",
                 self.smena
-            ))
-        } else {
-            node.keepalived(&format!(
+            ))),
+            Keepalived => Keeper::Daemon(node.keepalived(&format!(
                 "vrrp_instance VI_01 {{\n state BACKUP\n interface eth0\n \
                  virtual_router_id 67\n priority {priority}\n {}\n}}\n",
                 self.keepalived
-            ))
+            ))),
+            Program::Frr => {
+                let addresses: &[&str] = if self.vip.contains(':') {
+                    &["fe80::49:1", "fd00::49"]
+                } else {
+                    &["10.0.0.49"]
+                };
+                Keeper::Frr(Frr::start(node, priority, 200, addresses))
+            }
         }
     }
 
     /// The address goes over and comes back, by a stop and by a cut cable, and
     /// at rest one box has it.
-    fn goes_over_and_back(&'static self, smena_first: bool) {
-        let (limit, form) = (Duration::from_secs(120), self);
-        scenario(&["keepalived"], Pace::Shared, limit, move |lab| {
-            let vip: IpAddr = form.vip.parse().expect("an address");
-            let (a, b) = boxes(lab);
-            lab.judge_later(if smena_first { &a } else { &b });
-            let first = form.start(&a, 101, smena_first);
-            let _second = form.start(&b, 100, !smena_first);
-            let owner = |name: &str| {
-                let owners = lab.watch.owners(vip);
-                assert!(
-                    lab.watch.wait_for(vip, &[name], LIMIT),
-                    "{name} alone has {vip}; it was {owners:?}, is {:?}",
-                    lab.watch.owners(vip)
-                );
-            };
-            owner("a");
+    fn goes_over_and_back(&'static self, first: Program, second: Program) {
+        let mut needs = vec!["keepalived"];
+        if [first, second].contains(&Program::Frr) {
+            needs = frr::NEEDS.to_vec();
+        }
+        let body = move |lab: &mut Lab| self.exchange(lab, first, second);
+        scenario(&needs, Pace::Shared, Duration::from_secs(120), body);
+    }
+
+    fn exchange(&self, lab: &mut Lab, first: Program, second: Program) {
+        let vip: IpAddr = self.vip.parse().expect("an address");
+        let (a, b) = boxes(lab);
+        let ours = if first == Smena { &a } else { &b };
+        lab.judge_later(ours);
+        let owner = |lab: &Lab, name: &str| {
+            let owners = lab.watch.owners(vip);
+            assert!(
+                lab.watch.wait_for(vip, &[name], LIMIT),
+                "{name} alone has {vip}; it was {owners:?}, is {:?}",
+                lab.watch.owners(vip)
+            );
+        };
+        let rests = |lab: &Lab| {
             always(Duration::from_secs(2), "a alone has it", || {
                 lab.watch.owners(vip) == ["a"]
             });
+        };
+        let mut keeper = self.start(&a, 101, first);
+        owner(lab, "a");
+        let _other = self.start(&b, 100, second);
+        rests(lab);
 
-            let mut first = first;
-            first.signal(sys::SIGTERM);
-            owner("b");
-            first.wait(LIMIT);
-            let _first = form.start(&a, 101, smena_first);
-            owner("a");
+        keeper.stop(&a);
+        owner(lab, "b");
+        drop(keeper);
+        let _keeper = self.start(&a, 101, first);
+        owner(lab, "a");
 
+        if first == Program::Frr {
+            // It leaves its address where it is when the cable is cut.
+            lab.switch.isolate(a.machine(), "eth0");
+            assert!(lab.watch.wait_for(vip, &["a", "b"], LIMIT));
+            lab.switch.heal();
+        } else {
             lab.switch.cut(a.machine(), "eth0");
-            owner("b");
+            owner(lab, "b");
             lab.switch.mend(a.machine(), "eth0");
-            owner("a");
-            let rest_at = Instant::now();
-            always(Duration::from_secs(2), "a alone has it", || {
-                lab.watch.owners(vip) == ["a"]
-            });
-            assert_eq!(lab.watch.two_owners(vip, rest_at), Duration::ZERO);
+        }
+        owner(lab, "a");
+        let rest_at = Instant::now();
+        rests(lab);
+        assert_eq!(lab.watch.two_owners(vip, rest_at), Duration::ZERO);
+        eventually(LIMIT, "ours knows who is master", || {
+            ours.state("VI_01") == if first == Smena { "MASTER" } else { "BACKUP" }
         });
+        nothing_was_discarded(ours);
+    }
+}
+
+/// Two programs that agree have nothing to complain about.
+fn nothing_was_discarded(ours: &Node) {
+    let router = ours.router("VI_01");
+    let super::harness::json::Json::Object(discarded) = &router["discarded"] else {
+        panic!("no counters in {router:?}");
+    };
+    for (reason, count) in discarded {
+        assert_eq!(count.number(), Some(0), "{reason} in {router:?}");
     }
 }
 
 #[test]
 fn version_2_smena_first() {
-    VERSION_2.goes_over_and_back(true);
+    VERSION_2.goes_over_and_back(Smena, Keepalived);
 }
 
 #[test]
 fn version_2_keepalived_first() {
-    VERSION_2.goes_over_and_back(false);
+    VERSION_2.goes_over_and_back(Keepalived, Smena);
 }
 
 #[test]
 fn version_2_with_a_long_password_smena_first() {
-    VERSION_2_PASS.goes_over_and_back(true);
+    VERSION_2_PASS.goes_over_and_back(Smena, Keepalived);
 }
 
 #[test]
 fn version_2_with_a_long_password_keepalived_first() {
-    VERSION_2_PASS.goes_over_and_back(false);
+    VERSION_2_PASS.goes_over_and_back(Keepalived, Smena);
 }
 
 #[test]
 fn version_3_smena_first() {
-    VERSION_3.goes_over_and_back(true);
+    VERSION_3.goes_over_and_back(Smena, Keepalived);
 }
 
 #[test]
 fn version_3_keepalived_first() {
-    VERSION_3.goes_over_and_back(false);
+    VERSION_3.goes_over_and_back(Keepalived, Smena);
+}
+
+#[test]
+fn version_3_with_two_intervals_smena_first() {
+    VERSION_3_INTERVALS.goes_over_and_back(Smena, Keepalived);
+}
+
+#[test]
+fn version_3_with_two_intervals_keepalived_first() {
+    VERSION_3_INTERVALS.goes_over_and_back(Keepalived, Smena);
+}
+
+#[test]
+fn vmac_smena_first() {
+    VMAC.goes_over_and_back(Smena, Keepalived);
+}
+
+#[test]
+fn vmac_keepalived_first() {
+    VMAC.goes_over_and_back(Keepalived, Smena);
 }
 
 #[test]
 fn ipv6_smena_first() {
-    IPV6.goes_over_and_back(true);
+    IPV6.goes_over_and_back(Smena, Keepalived);
 }
 
 #[test]
 fn ipv6_keepalived_first() {
-    IPV6.goes_over_and_back(false);
+    IPV6.goes_over_and_back(Keepalived, Smena);
+}
+
+#[test]
+fn ipv6_vmac_smena_first() {
+    IPV6_VMAC.goes_over_and_back(Smena, Keepalived);
+}
+
+#[test]
+fn ipv6_vmac_keepalived_first() {
+    IPV6_VMAC.goes_over_and_back(Keepalived, Smena);
+}
+
+#[test]
+fn frr_smena_first() {
+    VERSION_3.goes_over_and_back(Smena, Program::Frr);
+}
+
+#[test]
+fn frr_frr_first() {
+    VERSION_3.goes_over_and_back(Program::Frr, Smena);
+}
+
+#[test]
+fn frr_ipv6_smena_first() {
+    IPV6.goes_over_and_back(Smena, Program::Frr);
+}
+
+#[test]
+fn frr_ipv6_frr_first() {
+    IPV6.goes_over_and_back(Program::Frr, Smena);
 }

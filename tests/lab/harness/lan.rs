@@ -93,15 +93,49 @@ impl Switch {
     /// From here on nothing that the card sends arrives anywhere, while it
     /// still hears all: the one-way fault that no carrier shows.
     pub fn mute(&self, machine: &Machine, card: &str) {
-        let port = port_name(machine, card);
-        self.nft("add table bridge lab");
-        self.nft("add chain bridge lab forward { type filter hook forward priority 0 ; }");
-        self.nft(&format!("add rule bridge lab forward iifname {port} drop"));
+        self.fault(&format!("iifname {} drop", port_name(machine, card)));
     }
 
-    /// Takes all one-way faults away.
-    pub fn unmute(&self) {
-        self.nft("delete table bridge lab");
+    /// From here on the card hears nothing, while it is still heard.
+    pub fn deafen(&self, machine: &Machine, card: &str) {
+        self.fault(&format!("oifname {} drop", port_name(machine, card)));
+    }
+
+    /// From here on the card is alone, and no carrier shows it.
+    pub fn isolate(&self, machine: &Machine, card: &str) {
+        self.mute(machine, card);
+        self.deafen(machine, card);
+    }
+
+    /// From here on so many frames of a hundred are lost on each way through
+    /// the switch.
+    pub fn lose(&self, percent: u8) {
+        self.fault(&format!("numgen random mod 100 < {percent} drop"));
+    }
+
+    /// From here on all that one card sends arrives at another one twice.
+    pub fn double(&self, from: (&Machine, &str), to: (&Machine, &str)) {
+        let (from, to) = (port_name(from.0, from.1), port_name(to.0, to.1));
+        self.nft("add table netdev lab");
+        self.nft(&format!(
+            "add chain netdev lab {from} {{ type filter hook ingress device {from} priority 0 ; }}"
+        ));
+        self.nft(&format!("add rule netdev lab {from} dup to {to}"));
+    }
+
+    /// Takes all faults away that no carrier shows.
+    pub fn heal(&self) {
+        // A table that is not there may be added, not deleted.
+        for family in ["bridge", "netdev"] {
+            self.nft(&format!("add table {family} lab"));
+            self.nft(&format!("delete table {family} lab"));
+        }
+    }
+
+    fn fault(&self, rule: &str) {
+        self.nft("add table bridge lab");
+        self.nft("add chain bridge lab forward { type filter hook forward priority 0 ; }");
+        self.nft(&format!("add rule bridge lab forward {rule}"));
     }
 
     fn nft(&self, line: &str) {

@@ -11,6 +11,7 @@
 pub mod advert;
 pub mod capture;
 pub mod client;
+pub mod frr;
 pub mod json;
 pub mod lan;
 pub mod machine;

@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 use super::machine::Machine;
 use super::sys;
 
-/// An address came to a machine or left it.
+/// An address came to a machine or left it. One on a link that is held down by
+/// protodown, as FRR does it, is not there.
 #[derive(Clone, Debug)]
 pub struct Change {
     /// When the watch heard of it.
@@ -43,7 +44,7 @@ impl Watch {
     pub fn add(&mut self, machine: &Machine) -> io::Result<()> {
         let socket = machine.run(|| {
             const NETLINK_ROUTE: i32 = 0;
-            const GROUPS: u32 = 0x10 | 0x100;
+            const GROUPS: u32 = 0x1 | 0x10 | 0x100;
             let socket = sys::open_socket(sys::AF_NETLINK, sys::SOCK_RAW, NETLINK_ROUTE)?;
             sys::set_receive_timeout(&socket, Duration::from_millis(100))?;
             sys::set_receive_buffer(&socket, 1 << 20)?;
@@ -182,6 +183,7 @@ fn owners(changes: &[Change], address: IpAddr) -> Vec<String> {
 
 fn listen(socket: &OwnedFd, machine: &str, log: &Log, stop: &AtomicBool) {
     let mut data = vec![0; 65_536];
+    let mut kernel = Kernel::default();
     while !stop.load(Ordering::Relaxed) {
         let mut from = [0; 20];
         let Ok(length) = sys::receive_from(socket, &mut data, &mut from) else {
@@ -191,20 +193,69 @@ fn listen(socket: &OwnedFd, machine: &str, log: &Log, stop: &AtomicBool) {
         let mut rest = &data[..length];
         while let Some((kind, body, next)) = message(rest) {
             rest = next;
-            let (Some(address), 20 | 21) = (address_of(body), kind) else {
-                continue;
-            };
-            log.changes
-                .lock()
-                .expect("no panic in the lab")
-                .push(Change {
-                    at,
-                    machine: machine.to_owned(),
-                    address,
-                    present: kind == 20,
-                });
-            log.grew.notify_all();
+            for (address, present) in kernel.hear(kind, body) {
+                log.changes
+                    .lock()
+                    .expect("no panic in the lab")
+                    .push(Change {
+                        at,
+                        machine: machine.to_owned(),
+                        address,
+                        present,
+                    });
+                log.grew.notify_all();
+            }
         }
+    }
+}
+
+/// What a machine's kernel has said of its links and their addresses.
+#[derive(Default)]
+struct Kernel {
+    held_down: Vec<u32>,
+    addresses: Vec<(u32, IpAddr)>,
+}
+
+impl Kernel {
+    /// What a message changes: addresses, and whether each is there now.
+    fn hear(&mut self, kind: u16, body: &[u8]) -> Vec<(IpAddr, bool)> {
+        const NEW_LINK: u16 = 16;
+        const NEW_ADDRESS: u16 = 20;
+        const DEL_ADDRESS: u16 = 21;
+        let Some(link) = body.get(4..8) else {
+            return Vec::new();
+        };
+        let link = u32::from_ne_bytes([link[0], link[1], link[2], link[3]]);
+        let touched: Vec<IpAddr> = match kind {
+            NEW_LINK => {
+                const PROTO_DOWN: u16 = 39;
+                let held = attribute(body, 16, PROTO_DOWN).is_some_and(|v| v.first() == Some(&1));
+                let was = self.held_down.contains(&link);
+                self.held_down.retain(|l| *l != link);
+                if held {
+                    self.held_down.push(link);
+                }
+                let of_link = self.addresses.iter().filter(|(l, _)| *l == link);
+                of_link.filter(|_| held != was).map(|(_, a)| *a).collect()
+            }
+            NEW_ADDRESS | DEL_ADDRESS => {
+                let Some(address) = address_of(body) else {
+                    return Vec::new();
+                };
+                self.addresses.retain(|entry| *entry != (link, address));
+                if kind == NEW_ADDRESS {
+                    self.addresses.push((link, address));
+                }
+                vec![address]
+            }
+            _ => Vec::new(),
+        };
+        let there = |address: IpAddr| {
+            self.addresses
+                .iter()
+                .any(|(l, a)| *a == address && !self.held_down.contains(l))
+        };
+        touched.into_iter().map(|a| (a, there(a))).collect()
     }
 }
 
@@ -222,26 +273,30 @@ fn message(data: &[u8]) -> Option<(u16, &[u8], &[u8])> {
 
 /// The address of an ifaddrmsg: IFA_LOCAL where there is one, else IFA_ADDRESS.
 fn address_of(body: &[u8]) -> Option<IpAddr> {
-    let (mut rest, mut found) = (body.get(8..)?, None);
-    while let Some(header) = rest.get(..4) {
-        let length = usize::from(u16::from_ne_bytes([header[0], header[1]]));
-        let kind = u16::from_ne_bytes([header[2], header[3]]);
+    const IFA_ADDRESS: u16 = 1;
+    const IFA_LOCAL: u16 = 2;
+    let value = attribute(body, 8, IFA_LOCAL).or_else(|| attribute(body, 8, IFA_ADDRESS))?;
+    match value.len() {
+        4 => <[u8; 4]>::try_from(value)
+            .ok()
+            .map(|v| IpAddr::from(Ipv4Addr::from(v))),
+        16 => <[u8; 16]>::try_from(value)
+            .ok()
+            .map(|v| IpAddr::from(Ipv6Addr::from(v))),
+        _ => None,
+    }
+}
+
+/// The first attribute of a kind behind a message's own header.
+fn attribute(body: &[u8], header: usize, kind: u16) -> Option<&[u8]> {
+    let mut rest = body.get(header..)?;
+    while let Some(head) = rest.get(..4) {
+        let length = usize::from(u16::from_ne_bytes([head[0], head[1]]));
         let value = rest.get(4..length)?;
-        let address = match value.len() {
-            4 => <[u8; 4]>::try_from(value)
-                .ok()
-                .map(|v| IpAddr::from(Ipv4Addr::from(v))),
-            16 => <[u8; 16]>::try_from(value)
-                .ok()
-                .map(|v| IpAddr::from(Ipv6Addr::from(v))),
-            _ => None,
-        };
-        match kind {
-            2 => return address,
-            1 => found = address,
-            _ => {}
+        if u16::from_ne_bytes([head[2], head[3]]) == kind {
+            return Some(value);
         }
         rest = rest.get((length + 3) & !3..).unwrap_or_default();
     }
-    found
+    None
 }
