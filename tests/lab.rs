@@ -11,6 +11,7 @@ mod lab {
     mod checks;
     mod demo;
     mod faults;
+    mod guard;
     mod hooks;
     mod instruments;
     mod interfaces;

@@ -34,10 +34,12 @@ use super::cell::Cell;
 use super::clock::{self, Suspend};
 use super::control::{self, Control};
 use super::failure::{Failure, Reason};
+use super::guard::{self, Guard};
 use super::net::{self, Net};
 use super::process::{self, Children, Collected, Places};
 use super::signal::{Request, Signals};
 use super::stack;
+use super::start::Invocation;
 use super::user::User;
 
 const TIMER: u64 = 1;
@@ -59,7 +61,12 @@ static NET_MEMORY: Cell<net::Memory> = Cell::new(net::Memory::new());
 ///
 /// # Errors
 /// What the system refused at the start; nothing was changed then.
-pub fn run(config: &Config<'_>, user: User, host: &str) -> Result<(), Failure> {
+pub fn run(
+    config: &Config<'_>,
+    user: User,
+    host: &str,
+    invocation: &Invocation,
+) -> Result<(), Failure> {
     let started_at = clock::now();
     let signals = Signals::open()?;
     let epoll =
@@ -70,13 +77,15 @@ pub fn run(config: &Config<'_>, user: User, host: &str) -> Result<(), Failure> {
     let timer = Timer::open(epoll)?;
     watch(epoll, signals.as_fd(), SIGNALS)?;
     let mut node = new_node(config, started_at);
-    let mut net = Net::open(&node, epoll, NET_MEMORY.claim())?;
+    let guard = Guard::open(epoll, invocation)?;
+    let mut net = Net::open(&node, epoll, guard.held(), NET_MEMORY.claim())?;
     let children = Children::open(config, epoll, user, PLACES.claim())?;
     let mut keeper = Keeper {
         node: &mut node,
         net: &mut net,
         children,
         control: &mut control,
+        guard,
         signals,
         timer,
         host,
@@ -111,6 +120,7 @@ struct Keeper<'k, 'n, 'a> {
     net: &'k mut Net<'a>,
     children: Children<'a>,
     control: &'k mut Control<'a>,
+    guard: Guard<'a>,
     signals: Signals,
     timer: Timer,
     host: &'k str,
@@ -135,6 +145,7 @@ impl Keeper<'_, '_, '_> {
             Level::Info,
             format_args!(concat!("smena ", env!("CARGO_PKG_VERSION"), " starts")),
         );
+        self.guard.start(self.started_at, self.node);
         self.take_network(self.started_at);
         self.deliver(clock::now(), Event::Start);
     }
@@ -174,6 +185,7 @@ impl Keeper<'_, '_, '_> {
             match event.data.u64() {
                 TIMER => {}
                 SIGNALS => self.take_signals(now),
+                guard::TOKEN => self.guard.ended(now, self.node),
                 token @ control::TOKENS..net::TOKEN => self.take_control(token, now),
                 token @ process::TOKENS.. => {
                     if let Some(ended) = self.children.ready(token, now) {
@@ -188,6 +200,7 @@ impl Keeper<'_, '_, '_> {
         }
         self.children.poll(now);
         self.control.poll(now);
+        self.guard.poll(now, self.node);
         // What the others led to may have been refused, which is told here.
         self.take_network(now);
     }
@@ -195,7 +208,12 @@ impl Keeper<'_, '_, '_> {
     /// When the next turn must begin without anything happening.
     fn wake_at(&self) -> Instant {
         let (mut at, _) = self.node.poll_at();
-        for other in [self.children.poll_at(), self.control.poll_at()] {
+        let others = [
+            self.children.poll_at(),
+            self.control.poll_at(),
+            self.guard.poll_at(),
+        ];
+        for other in others {
             at = at.min(other.unwrap_or(at));
         }
         if self.collecting {

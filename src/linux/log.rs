@@ -22,6 +22,7 @@ use rustix::fs::{FileType, Mode, OFlags, fstat, open};
 use rustix::io::{Errno, write};
 use rustix::net::{AddressFamily, SendFlags, SocketAddrUnix, SocketFlags, SocketType};
 use rustix::net::{send, sendto, socket_with};
+use rustix::stdio::dup2_stdout;
 use smena::config::LogTarget;
 
 use super::clock::WallTime;
@@ -134,6 +135,16 @@ pub fn open_target(level: Level, target: LogTarget, journal: Option<&[u8]>) -> R
 /// Writes one line whatever the level is, for a panic.
 pub fn last_words(message: fmt::Arguments<'_>) {
     LOGGER.line(Level::Error, message);
+}
+
+/// Moves the logger to standard output, for a forked copy that closes
+/// everything but its standard descriptors and goes on logging.
+pub fn keep_as_stdout() -> Result<(), Errno> {
+    let number = LOGGER.descriptor.load(Ordering::Relaxed);
+    // SAFETY: as in `hand_over`.
+    dup2_stdout(unsafe { BorrowedFd::borrow_raw(number) })?;
+    LOGGER.descriptor.store(1, Ordering::Relaxed);
+    Ok(())
 }
 
 /// Ends all logging of this process, for a forked child that is about to close

@@ -13,6 +13,8 @@ mod clock;
 mod control;
 mod demo;
 mod failure;
+mod guard;
+mod held;
 mod hook;
 mod keeper;
 mod lines;

@@ -78,9 +78,10 @@ impl Port {
         Ok(())
     }
 
-    /// Its interface is gone: nothing that it still receives counts.
-    pub fn park(&mut self) {
-        self.index = 0;
+    /// Without binding it: from here on it sends on this interface, and what it
+    /// receives from others does not count; 0: its interface is gone.
+    pub fn aim(&mut self, index: u32) {
+        self.index = index;
     }
 
     /// The descriptor.

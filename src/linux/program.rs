@@ -153,7 +153,7 @@ fn keep(config: &'static Config<'static>, invocation: &Invocation) -> i32 {
     }
     let host = uname();
     let host = host.nodename().to_str().unwrap_or_default();
-    match keeper::run(config, user, host) {
+    match keeper::run(config, user, host, invocation) {
         Ok(()) => FINE,
         Err(failure) => {
             say(Level::Error, format_args!("{failure}"));

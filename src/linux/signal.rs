@@ -12,6 +12,8 @@ const SIGINT: u32 = 2;
 const SIGPIPE: u32 = 13;
 const SIGTERM: u32 = 15;
 const SIGCHLD: u32 = 17;
+/// A debug build panics when it gets this one, for the test of what follows.
+const SIGUSR2: u32 = 12;
 
 /// What a signal asks of the keeper.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +38,10 @@ impl Signals {
         // Whoever started us may have had some ignored; children of a process
         // that ignores SIGCHLD leave no exit code.
         syscall::reset_signal_actions();
-        let read = bit(SIGHUP) | bit(SIGINT) | bit(SIGTERM) | bit(SIGCHLD);
+        let mut read = bit(SIGHUP) | bit(SIGINT) | bit(SIGTERM) | bit(SIGCHLD);
+        if cfg!(debug_assertions) {
+            read |= bit(SIGUSR2);
+        }
         syscall::set_signal_mask(SignalSet(read | bit(SIGPIPE)));
         let descriptor = syscall::signalfd(SignalSet(read))
             .map_err(|errno| Failure::new("signalfd", format_args!("(signals)"), errno, ""))?;
@@ -57,6 +62,7 @@ impl Signals {
                 SIGTERM | SIGINT => return Some(Request::Stop),
                 SIGHUP => return Some(Request::Reload),
                 SIGCHLD => return Some(Request::Collect),
+                SIGUSR2 if cfg!(debug_assertions) => panic!("asked to by SIGUSR2"),
                 _ => {}
             }
         }

@@ -8,6 +8,7 @@
 #![allow(unsafe_code)]
 
 use core::ffi::CStr;
+use core::ptr::NonNull;
 
 use rustix::fs::{Mode, OFlags, open};
 use rustix::io::fcntl_getfd;
@@ -28,6 +29,36 @@ impl Invocation {
         let argv = self.argv;
         // SAFETY: argv has argc pointers to C strings.
         (1..self.argc).map(move |at| unsafe { CStr::from_ptr((*argv.add(at)).cast()) })
+    }
+
+    /// Has `ps` show this instead of the words, as far as those and the
+    /// environment have room. Only for a forked copy, which reads neither again.
+    pub fn set_title(&self, title: &[u8]) {
+        let mut title = title.iter();
+        // The strings of the words lie one behind the other, then those of the
+        // environment; the list of each ends with a null pointer.
+        for list in [self.argv, self.envp] {
+            let mut at = list;
+            // SAFETY: the null pointer ends the loop, so `at` is still inside.
+            while let Some(string) = NonNull::new(unsafe { *at }.cast_mut()) {
+                let mut string = string.as_ptr();
+                // SAFETY: a C string in memory of our own, on the stack; its
+                // closing zero is overwritten too, while there is more to come.
+                unsafe {
+                    while *string != 0 {
+                        string.write(title.next().copied().unwrap_or(0));
+                        string = string.add(1);
+                    }
+                    if let Some(byte) = title.next() {
+                        string.write(*byte);
+                    }
+                    at = at.add(1);
+                }
+            }
+            if title.as_slice().is_empty() {
+                return;
+            }
+        }
     }
 
     /// The value of a variable of the environment.

@@ -30,10 +30,23 @@ impl Node<'_> {
         priority: u8,
         buffer: &mut [u8],
     ) -> Option<usize> {
+        let source = self.source(router)?;
+        self.emit_advert_from(router, source, priority, buffer)
+    }
+
+    /// As [`Node::emit_advert`], from an address that somebody else remembers:
+    /// the guard's copy of a node knows no interface's addresses.
+    pub fn emit_advert_from(
+        &mut self,
+        router: RouterId,
+        source: IpAddr,
+        priority: u8,
+        buffer: &mut [u8],
+    ) -> Option<usize> {
         let config = &self.config.routers[usize::from(router.0)];
         let advert = Advert {
             version: config.version,
-            source: self.source(router)?,
+            source,
             virtual_router_id: config.virtual_router_id,
             priority,
             interval: config.advert_int,

@@ -60,7 +60,7 @@ impl Node<'_> {
     }
 
     /// Where a router's adverts come from.
-    pub(super) fn source(&self, router: RouterId) -> Option<IpAddr> {
+    pub fn source(&self, router: RouterId) -> Option<IpAddr> {
         let family = self.config.routers[usize::from(router.0)].family;
         self.interfaces[usize::from(self.interface_of(router).0)].source(family)
     }

@@ -55,7 +55,7 @@ fn what_an_earlier_run_left_is_removed_and_what_is_not_ours_stays() {
     scenario(&[], Pace::Shared, MINUTE, |lab| {
         let ((a, _b), (mut keeper, _other)) = smena_pair(lab, "lease = off");
         a.machine().ip("address add 10.0.0.77/32 dev eth0");
-        keeper.signal(sys::SIGKILL);
+        keeper.signal_all(sys::SIGKILL);
         keeper.wait(LIMIT);
         // Without the lease it stays, as with keepalived.
         assert!(lab.watch.wait_for(VIP, &["a", "b"], LIMIT));
@@ -86,7 +86,7 @@ fn one_of_the_hosts_own_subnet_comes_and_goes_without_the_hosts() {
         // The same when the kernel takes it back by itself.
         let mut keeper = a.smena(&ini);
         expect_owner(lab, "a");
-        keeper.signal(sys::SIGKILL);
+        keeper.signal_all(sys::SIGKILL);
         keeper.wait(LIMIT);
         assert!(lab.watch.wait_for(VIP, &[], LIMIT));
         assert!(a.has("eth0", "10.0.0.1/24"));

@@ -116,13 +116,13 @@ fn a_second_stop_ends_at_once() {
 }
 
 #[test]
-fn a_killed_master_loses_the_address_before_the_peer_takes_it() {
+fn a_master_killed_with_its_guard_loses_the_address_before_the_peer_takes_it() {
     scenario(&[], Pace::Alone, MINUTE, |lab| {
         let ((a, _b), (mut keeper, _other)) = smena_pair(lab, "");
         // A lease that was renewed a few times.
         std::thread::sleep(Duration::from_secs(3));
         let killed_at = Instant::now();
-        keeper.signal(sys::SIGKILL);
+        keeper.signal_all(sys::SIGKILL);
         keeper.wait(LIMIT);
         expect_owner(lab, "b");
         assert_eq!(lab.watch.two_owners(VIP, killed_at), Duration::ZERO);

@@ -200,7 +200,7 @@ impl<'a> Door<'a> {
         self.send_errors = 0;
         for side in &mut self.sides {
             if let Some(port) = &mut side.port {
-                port.park();
+                port.aim(0);
             }
             side.member = None;
         }

@@ -33,6 +33,7 @@ use smena::say::Level;
 use smena::wire;
 
 use super::failure::{Failure, log_refusal};
+use super::held::Held;
 use super::packet::{self, Port};
 use super::sysctl;
 use door::{Door, FAMILIES, Followed};
@@ -65,9 +66,19 @@ impl Memory {
     }
 }
 
+/// The link-layer address of a family's group.
+pub fn group_mac(family: Family) -> Mac {
+    match family {
+        Family::Ipv4 => GROUP_MAC_V4,
+        Family::Ipv6 => GROUP_MAC_V6,
+    }
+}
+
 /// See the module.
 pub struct Net<'a> {
     epoll: BorrowedFd<'a>,
+    /// What the guard is told.
+    held: &'a Held,
     watch: Watch<'a>,
     packet: &'a mut [u8; PACKET_ROOM],
     doors: Vec<Door<'a>, { board::INTERFACES_MAX }>,
@@ -95,10 +106,11 @@ impl<'a> Net<'a> {
     pub fn open(
         node: &Node<'a>,
         epoll: BorrowedFd<'a>,
+        held: &'a Held,
         memory: &'a mut Memory,
     ) -> Result<Net<'a>, Failure> {
         let mut step = ("socket", "AF_NETLINK");
-        Net::try_open(node, epoll, memory, &mut step).map_err(|errno| {
+        Net::try_open(node, epoll, held, memory, &mut step).map_err(|errno| {
             let (call, object) = step;
             let mend = match errno {
                 Errno::PERM | Errno::ACCESS => "run as root, or with CAP_NET_ADMIN and CAP_NET_RAW",
@@ -112,12 +124,14 @@ impl<'a> Net<'a> {
     fn try_open(
         node: &Node<'a>,
         epoll: BorrowedFd<'a>,
+        held: &'a Held,
         memory: &'a mut Memory,
         step: &mut (&'static str, &'static str),
     ) -> Result<Net<'a>, Errno> {
         let names = node.interfaces().iter().map(|interface| interface.name);
         let mut net = Net {
             epoll,
+            held,
             watch: Watch::open(names, &mut memory.watch)?,
             packet: &mut memory.packet,
             doors: Vec::new(),
@@ -179,11 +193,13 @@ impl<'a> Net<'a> {
             Action::SendAdvert(router, priority) => self.send_advert(node, router, priority),
             Action::Announce(router) => self.announce(node, router),
             Action::SetAddresses(router) => {
+                self.held.hold(router, true);
                 let result = self.set_addresses(node, router);
                 self.tell_refusal(router, result);
             }
             Action::RemoveAddresses(router) => {
                 let result = self.remove_addresses(node, router);
+                self.held.hold(router, false);
                 self.tell_refusal(router, result);
             }
             Action::RemoveLeftover(interface, local) => {
@@ -225,6 +241,8 @@ impl<'a> Net<'a> {
             _ => return event,
         };
         let link = self.watch.link(interface);
+        self.held
+            .set_link(interface, link.map_or(0, |link| link.index));
         match self.doors[usize::from(interface.0)].follow(link, self.epoll) {
             Followed::Yes => event,
             // Its addresses are asked for by whoever learns of a new link.
@@ -248,13 +266,15 @@ impl<'a> Net<'a> {
 
     fn send_advert(&mut self, node: &mut Node<'_>, router: RouterId, priority: u8) {
         let interface = node.interface_of(router);
-        let family = node.config().routers[usize::from(router.0)].family;
-        let destination = match family {
-            Family::Ipv4 => GROUP_MAC_V4,
-            Family::Ipv6 => GROUP_MAC_V6,
+        let Some(source) = node.source(router) else {
+            return;
         };
-        if let Some(length) = node.emit_advert(router, priority, self.packet) {
-            self.send(interface, packet::ethertype(family), destination, length);
+        self.held.set_source(router, source);
+        let length = node.emit_advert_from(router, source, priority, self.packet);
+        if let Some(length) = length {
+            let family = Family::of(&source);
+            let (ethertype, group) = (packet::ethertype(family), group_mac(family));
+            self.send(interface, ethertype, group, length);
         }
     }
 
