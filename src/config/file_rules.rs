@@ -14,6 +14,7 @@ impl Reader<'_, '_> {
             // A mistake elsewhere would be told once more here.
             return;
         }
+        self.check_groups();
         self.check_owners();
         self.check_use();
         let secret = self.config.routers.iter().find(|r| r.auth_pass.is_some());

@@ -11,6 +11,7 @@ mod diagnostic;
 mod entry;
 mod excerpt;
 mod file_rules;
+mod group_rules;
 mod model;
 mod reader;
 mod section_rules;

@@ -124,6 +124,8 @@ pub struct Router<'a> {
     pub release: Release,
     /// `track`, in the order of the file.
     pub tracks: Vec<Track, { board::TRACKS_MAX }>,
+    /// `group`: routers of one move together.
+    pub group: Option<&'a str>,
     /// `notify`: the command that is run on a change of state.
     pub notify: Option<Words<'a>>,
     /// `notify_timeout`: how long it may run.

@@ -451,6 +451,7 @@ impl Router<'_> {
             lease_s: 0,
             release: Release::Overlap,
             tracks: Vec::new(),
+            group: None,
             notify: None,
             notify_timeout: crate::Duration::ZERO,
         }

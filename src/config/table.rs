@@ -130,7 +130,6 @@ pub static SECTIONS: [Section; 4] = [
             "unicast_peer",
             "checksum",
             "vmac",
-            "group",
             "resource",
             "notify_overtake",
             "reconcile",
@@ -324,6 +323,12 @@ const VRRP: &[Key] = &[
         "a check that counts: NAME [weight N] [reverse]",
         Value::Own(entry::track),
     )),
+    key(
+        "group",
+        Absent,
+        "routers of one group move together: all are master, or none is",
+        Value::Name(|r, name| r.router.group = Some(name)),
+    ),
     key(
         "notify",
         Absent,

@@ -7,6 +7,9 @@
 //! [`Actions`](crate::event::Actions).
 
 mod emit;
+mod group;
+#[cfg(test)]
+mod group_trace;
 mod interface;
 mod receive;
 mod surroundings;
@@ -18,6 +21,7 @@ use core::fmt;
 use heapless::Vec;
 
 pub use emit::Announcement;
+pub use group::Group;
 pub use interface::Interface;
 pub use receive::Discarded;
 
@@ -61,6 +65,9 @@ pub struct Node<'a> {
     discarded: Vec<Discarded, { board::ROUTERS_MAX }>,
     /// Where each router's adverts go.
     router_interfaces: Vec<InterfaceId, { board::ROUTERS_MAX }>,
+    /// Which of [`Node::groups`] each router is in.
+    router_groups: Vec<Option<u8>, { board::ROUTERS_MAX }>,
+    groups: Vec<Group<'a>, { board::ROUTERS_MAX }>,
     checks: Vec<Check, { board::CHECKS_MAX }>,
     interfaces: Vec<Interface<'a>, { board::INTERFACES_MAX }>,
     mentions: receive::Mentions,
@@ -94,6 +101,8 @@ impl<'a> Node<'a> {
             hooks: Vec::new(),
             discarded: Vec::new(),
             router_interfaces: Vec::new(),
+            router_groups: Vec::new(),
+            groups: Vec::new(),
             checks: Vec::new(),
             interfaces: Vec::new(),
             mentions: receive::Mentions::NONE,
@@ -112,6 +121,8 @@ impl<'a> Node<'a> {
                 crate::protocol::Family::Ipv6 => listening.ipv6 = true,
             }
             let timeout = router.notify.is_some().then_some(router.notify_timeout);
+            let group = router.group.map(|name| node.name_group(name));
+            fits(node.router_groups.push(group).is_ok());
             fits(node.router_interfaces.push(interface).is_ok());
             fits(node.routers.push(Router::new(id, router, now)).is_ok());
             fits(node.hooks.push(Hook::new(id, timeout)).is_ok());
@@ -182,7 +193,9 @@ impl<'a> Node<'a> {
             Event::Suspended(_) => {}
             Event::Stop => self.on_stop(now, actions),
         }
+        self.move_groups(now, actions);
         self.tell_hooks(now, actions);
+        self.tell_groups();
         self.finish_if_at_rest(actions);
     }
 

@@ -17,13 +17,13 @@ use crate::protocol::{Family, Version};
 use crate::vrrp::Readiness;
 use crate::wire::{self, Advert, Auth};
 
-const R: RouterId = RouterId(0);
-const CHECK: CheckId = CheckId(0);
-const ETH0: InterfaceId = InterfaceId(0);
+pub(super) const R: RouterId = RouterId(0);
+pub(super) const CHECK: CheckId = CheckId(0);
+pub(super) const ETH0: InterfaceId = InterfaceId(0);
 const SET: Action = Action::SetAddresses(R);
 const REMOVE: Action = Action::RemoveAddresses(R);
 const ANNOUNCE: Action = Action::Announce(R);
-const RESCAN: Action = Action::RescanAddresses(ETH0);
+pub(super) const RESCAN: Action = Action::RescanAddresses(ETH0);
 const RESIGNED: [Action; 3] = [REMOVE, Action::SendAdvert(R, 0), Action::SendAdvert(R, 0)];
 
 const PAIR: &str = "
@@ -41,7 +41,7 @@ fn took_over(priority: u8) -> [Action; 3] {
     [SET, Action::SendAdvert(R, priority), ANNOUNCE]
 }
 
-fn link(index: u32, up: bool) -> Option<Link> {
+pub(super) fn link(index: u32, up: bool) -> Option<Link> {
     Some(Link {
         index,
         up,
@@ -50,7 +50,7 @@ fn link(index: u32, up: bool) -> Option<Link> {
     })
 }
 
-fn local(text: &str, prefix_len: u8) -> LocalAddress {
+pub(super) fn local(text: &str, prefix_len: u8) -> LocalAddress {
     let address = text.parse().unwrap();
     LocalAddress {
         address,
@@ -61,14 +61,14 @@ fn local(text: &str, prefix_len: u8) -> LocalAddress {
     }
 }
 
-struct Trace {
-    node: Node<'static>,
-    actions: Actions,
+pub(super) struct Trace {
+    pub node: Node<'static>,
+    pub actions: Actions,
 }
 
 impl Trace {
     /// A node of this text whose interface is there; not started.
-    fn prepared(text: &str) -> Trace {
+    pub fn prepared(text: &str) -> Trace {
         let text: &'static str = Box::leak(String::from(text).into_boxed_str());
         let config = Box::leak(Box::new(Config::EMPTY));
         let source = Source {
@@ -90,7 +90,7 @@ impl Trace {
     }
 
     /// The same, started at 0 as Backup.
-    fn backup(text: &str) -> Trace {
+    pub fn backup(text: &str) -> Trace {
         let mut trace = Trace::prepared(text);
         trace.at(0, Event::Start, &[]);
         trace.is(Role::Backup);
@@ -98,21 +98,21 @@ impl Trace {
     }
 
     /// The same, after nobody answered; at 4000 it has been Master for a while.
-    fn master(text: &str) -> Trace {
+    pub fn master(text: &str) -> Trace {
         let mut trace = Trace::backup(text);
         trace.skip(4000);
         trace.is(Role::Master);
         trace
     }
 
-    fn at(&mut self, ms: i64, event: Event<'_>, want: &[Action]) {
+    pub fn at(&mut self, ms: i64, event: Event<'_>, want: &[Action]) {
         self.node
             .process(Instant::from_millis(ms), event, &mut self.actions);
         assert_eq!(*self.actions, *want, "at {ms} ms");
     }
 
     /// Polls whatever is due up to this moment and returns what was done.
-    fn skip(&mut self, until: i64) -> Vec<Action> {
+    pub fn skip(&mut self, until: i64) -> Vec<Action> {
         let mut done = Vec::new();
         while let (at, _) = self.node.poll_at()
             && at <= Instant::from_millis(until)
@@ -124,11 +124,11 @@ impl Trace {
         done
     }
 
-    fn hears(&mut self, ms: i64, packet: &[u8], want: &[Action]) {
+    pub fn hears(&mut self, ms: i64, packet: &[u8], want: &[Action]) {
         self.at(ms, Event::Packet(ETH0, Family::Ipv4, packet), want);
     }
 
-    fn checked(&mut self, ms: i64, outcome: Outcome, want: &[Action]) {
+    pub fn checked(&mut self, ms: i64, outcome: Outcome, want: &[Action]) {
         self.skip(ms);
         let result = CheckResult {
             outcome,
@@ -137,17 +137,17 @@ impl Trace {
         self.at(ms, Event::CheckEnded(CHECK, result), want);
     }
 
-    fn is(&self, role: Role) {
+    pub fn is(&self, role: Role) {
         assert_eq!(self.node.routers()[0].role(), role);
     }
 
-    fn discarded(&self, reject: Reject) -> u32 {
+    pub fn discarded(&self, reject: Reject) -> u32 {
         self.node.discarded(R)[reject as usize]
     }
 }
 
 /// An advert of 10.0.0.3, as a packet.
-fn packet(change: impl FnOnce(&mut Advert)) -> Vec<u8> {
+pub(super) fn packet(change: impl FnOnce(&mut Advert)) -> Vec<u8> {
     let mut advert = Advert {
         version: Version::V2,
         source: IpAddr::from([10, 0, 0, 3]),

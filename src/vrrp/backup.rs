@@ -17,7 +17,7 @@ impl Router {
         } = self.settings;
         let preempts = preempt || self.settings.priority == 255;
         if heard.priority == 0 {
-            backup.down_at = now + self.skew(self.master_interval);
+            backup.down_at = Some(now + self.skew(self.master_interval));
             backup.expecting = Expecting::Vacancy(heard.source);
             self.heard = Some((heard.source, now));
         } else {
@@ -35,7 +35,7 @@ impl Router {
                 if version == Version::V3 {
                     self.master_interval = heard.interval;
                 }
-                backup.down_at = now + self.down_interval();
+                backup.down_at = Some(now + self.down_interval());
                 backup.expecting = Expecting::Advert;
                 self.heard = Some((heard.source, now));
             } else {
@@ -51,6 +51,7 @@ impl Router {
         match expecting {
             Expecting::Vacancy(from) => Reason::MasterLeft(from),
             Expecting::Preemption(from, priority) => Reason::Preemption(from, priority),
+            Expecting::Nothing => Reason::Owner,
             Expecting::Advert => match self.heard {
                 Some((from, at)) => Reason::NoAdvert(since(now, at), Some(from)),
                 None => Reason::NoAdvert(since(now, self.since), None),

@@ -18,6 +18,7 @@
 
 mod announce;
 mod backup;
+mod group;
 mod master;
 mod reason;
 mod state;
@@ -62,6 +63,18 @@ pub enum Readiness {
     Unable(Reason),
 }
 
+impl Readiness {
+    /// Of two that must both be met the one that counts: what is broken before
+    /// what is not known yet.
+    pub fn and(self, other: Readiness) -> Readiness {
+        match (self, other) {
+            (Readiness::Unable(_), _) | (Readiness::Waiting(_), Readiness::Ready) => self,
+            (_, Readiness::Unable(_)) | (Readiness::Ready, _) => other,
+            (Readiness::Waiting(_), Readiness::Waiting(_)) => self,
+        }
+    }
+}
+
 /// One virtual router.
 #[derive(Debug)]
 pub struct Router {
@@ -71,6 +84,8 @@ pub struct Router {
     state: State,
     /// What the node last said.
     readiness: Readiness,
+    /// What the other routers of its group allow; `None`: it has no group.
+    company: Option<Readiness>,
     /// Until then the router waits in Initialize.
     hold_until: Option<Instant>,
     /// A cause of Fault of its own that ends by itself.
@@ -130,6 +145,8 @@ impl Router {
             broken: Broken::NOTHING,
             state: State::Initialize,
             readiness: Readiness::Waiting(Reason::NotStarted),
+            // Nobody of the group has said anything yet.
+            company: config.group.map(|_| Readiness::Waiting(Reason::NotStarted)),
             hold_until: None,
             blocked: None,
             stopping: false,
@@ -159,7 +176,7 @@ impl Router {
         let own = match &self.state {
             State::Initialize => self.hold_until,
             State::Fault => None,
-            State::Backup(backup) => Some(backup.down_at),
+            State::Backup(backup) => backup.down_at,
             State::Master(master) => {
                 let addresses = earliest(master.restore_at, self.renew_at(master));
                 let own = earliest(master.announcing.poll_at(), addresses);
@@ -221,9 +238,8 @@ impl Router {
         match self.state {
             State::Initialize | State::Fault => {}
             State::Backup(backup) => {
-                if now >= backup.down_at {
-                    let reason = self.take_over_reason(now, backup.expecting);
-                    self.become_master(now, reason, actions);
+                if backup.down_at.is_some_and(|at| now >= at) {
+                    self.on_silence(now, backup, actions);
                 }
             }
             State::Master(master) => self.on_poll_as_master(now, master, actions),
@@ -285,25 +301,21 @@ impl Router {
     /// Brings the state in line with what is wanted: the only place where
     /// Initialize and Fault are entered or left, but for a planned stop.
     fn settle(&mut self, now: Instant, actions: &mut Actions) {
-        let wanted = match (self.blocked, self.readiness) {
-            _ if self.hold_until.is_some() => Readiness::Waiting(Reason::StartupDelay),
-            (_, Readiness::Unable(reason)) => Readiness::Unable(reason),
-            (Some((_, reason)), _) => Readiness::Unable(reason),
-            (None, readiness) => readiness,
-        };
-        match (wanted, self.state) {
+        let company = self.company.unwrap_or(Readiness::Ready);
+        match (self.obstacle().and(company), self.state) {
             // A stop is never taken back; trouble only ends it sooner.
             (Readiness::Unable(_), State::Master(_)) if self.stopping => {
                 self.transition(now, State::Initialize, Reason::Stopped, actions);
             }
             _ if self.stopping => {}
             (Readiness::Ready, State::Initialize | State::Fault) => {
-                if self.settings.priority == 255 {
+                if self.settings.priority == 255 && self.company.is_none() {
                     self.become_master(now, Reason::Owner, actions);
                 } else {
                     self.heard = None;
                     self.master_interval = self.settings.advert_int;
                     self.become_backup(now, Reason::Ready, actions);
+                    self.expect_ownership();
                 }
             }
             (Readiness::Ready, State::Backup(_) | State::Master(_)) => {}
@@ -318,9 +330,19 @@ impl Router {
         }
     }
 
+    /// What by itself keeps the router from running.
+    pub fn obstacle(&self) -> Readiness {
+        match (self.blocked, self.readiness) {
+            _ if self.hold_until.is_some() => Readiness::Waiting(Reason::StartupDelay),
+            (_, Readiness::Unable(reason)) => Readiness::Unable(reason),
+            (Some((_, reason)), _) => Readiness::Unable(reason),
+            (None, readiness) => readiness,
+        }
+    }
+
     fn become_backup(&mut self, now: Instant, reason: Reason, actions: &mut Actions) {
         let backup = Backup {
-            down_at: now + self.down_interval(),
+            down_at: Some(now + self.down_interval()),
             tolerate_until: None,
             expecting: Expecting::Advert,
         };

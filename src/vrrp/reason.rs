@@ -7,7 +7,7 @@ use core::net::IpAddr;
 use crate::Duration;
 use crate::address::Shown;
 use crate::config::Config;
-use crate::event::{CheckId, Errno, InterfaceId};
+use crate::event::{CheckId, Errno, InterfaceId, RouterId};
 
 /// The cause of a transition, or what keeps a router from running.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +46,10 @@ pub enum Reason {
     HigherAddress(IpAddr, u8),
     /// This process slept longer than the others wait.
     Stalled(Duration),
+    /// This router of the same group is not able to run, or waits.
+    HeldByGroup(RouterId),
+    /// This router of the same group is no longer master.
+    GroupYields(RouterId),
     /// A planned stop.
     Stopped,
     /// A planned stop; nobody was heard to take over in time.
@@ -83,6 +87,10 @@ impl fmt::Display for Sentence<'_> {
                 .checks
                 .get(usize::from(id.0))
                 .map_or("?", |c| c.name)
+        };
+        let router = |id: RouterId| {
+            let mut routers = self.config.routers.iter();
+            routers.nth(usize::from(id.0)).map_or("?", |r| r.name)
         };
         let interface = |id: InterfaceId| self.interfaces.interface_name(id);
         match self.reason {
@@ -137,6 +145,8 @@ impl fmt::Display for Sentence<'_> {
                     slept.total_millis()
                 )
             }
+            Reason::HeldByGroup(id) => write!(f, "router {} of its group cannot run", router(id)),
+            Reason::GroupYields(id) => write!(f, "router {} of its group yielded", router(id)),
             Reason::Stopped => f.write_str("stopped"),
             Reason::NoSuccessor => f.write_str("stopped, although nobody was heard to take over"),
         }

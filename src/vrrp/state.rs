@@ -22,8 +22,9 @@ pub enum State {
 /// What a listening router waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Backup {
-    /// When it takes over unless an advert comes first.
-    pub(super) down_at: Instant,
+    /// When it takes over unless an advert comes first; `None`: the time has
+    /// come, and the router waits for the others of its group.
+    pub(super) down_at: Option<Instant>,
     /// Until when a master of lower priority is tolerated (`preempt_delay`).
     pub(super) tolerate_until: Option<Instant>,
     /// What will have been the cause when `down_at` passes.
@@ -39,6 +40,8 @@ pub(super) enum Expecting {
     Vacancy(IpAddr),
     /// To take over from a master of this lower priority.
     Preemption(IpAddr, u8),
+    /// Nothing: it owns the addresses.
+    Nothing,
 }
 
 /// What a master has to do, and when.

@@ -56,6 +56,7 @@ fn template() -> config::Router<'static> {
         lease_s: 2,
         release: Release::Overlap,
         tracks: heapless::Vec::new(),
+        group: None,
         notify: None,
         notify_timeout: Duration::from_secs(300),
     }

@@ -1,0 +1,75 @@
+//! The rules about routers of one group. They move together, so what one of
+//! them tracks counts for all; each gets the lines of the others.
+
+use super::diagnostic::Argument;
+use super::model::Track;
+use super::reader::Reader;
+use super::statement::find;
+
+impl<'a> Reader<'_, 'a> {
+    /// The end of the file, when every router is known and good.
+    pub(super) fn check_groups(&mut self) {
+        for index in 0..self.config.routers.len() {
+            let router = &self.config.routers[index];
+            let (name, Some(group)) = (router.name, router.group) else {
+                continue;
+            };
+            let mut alone = true;
+            for other in (0..self.config.routers.len()).filter(|other| *other != index) {
+                if self.config.routers[other].group == Some(group) {
+                    alone = false;
+                    self.share_tracks(index, other);
+                }
+            }
+            if alone {
+                self.findings.warning(
+                    find(self.source.text, "vrrp", name, "group", 0),
+                    &[
+                        "no other router is in this group",
+                        "write the line in each [vrrp] section that moves with it",
+                    ],
+                    &[],
+                );
+            }
+        }
+    }
+
+    /// What `other` tracks counts for the router as well.
+    fn share_tracks(&mut self, index: usize, other: usize) {
+        for nth in 0..self.config.routers[other].tracks.len() {
+            let theirs = self.config.routers[other].tracks[nth];
+            let (name, text) = (self.config.routers[index].name, self.source.text);
+            let tracks = &self.config.routers[index].tracks;
+            let same = |track: &Track| track.check == theirs.check;
+            match tracks.iter().position(same) {
+                Some(nth) if tracks[nth] != theirs && other < index => {
+                    let line = find(text, "vrrp", name, "track", nth);
+                    if line == find(text, "vrrp", name, "", 0) {
+                        // It was not written here, and told where it was.
+                        continue;
+                    }
+                    let theirs = self.config.routers[other].name;
+                    let header = find(text, "vrrp", theirs, "", 0);
+                    self.findings.error(
+                        line,
+                        &[
+                            "{0} of the same group counts this otherwise",
+                            "what one of a group tracks counts for all: write the same in both",
+                        ],
+                        &[Argument::Text(header)],
+                    );
+                }
+                Some(_) => {}
+                None => {
+                    let room = self.limits.tracks;
+                    let tracks = &mut self.config.routers[index].tracks;
+                    if tracks.len() >= room || tracks.push(theirs).is_err() {
+                        let at = find(text, "vrrp", name, "group", 0);
+                        self.no_room(at, "track lines in one group", room, "tracks");
+                        return;
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! Groups: routers that move together, such as the inside and the outside
+//! address of one gateway. keepalived's `vrrp_sync_group`:
+//!
+//! - one that cannot run keeps all from running;
+//! - one that ceases to be master takes all along;
+//! - all become master in one moment, when the election of each says so.
+//!
+//! After each event a group is brought together again; between events its
+//! members are all master or none is, but for a planned stop, where each hands
+//! over by itself as its successor is heard.
+
+use log::Level;
+
+use super::{Node, Phase, fits, note};
+use crate::Instant;
+use crate::event::{Actions, HookState, RouterId};
+use crate::vrrp::{Readiness, Reason, Role, Router};
+
+/// A group and what its members are together.
+#[derive(Debug)]
+pub struct Group<'a> {
+    /// Its name, as the `group` lines say it.
+    pub name: &'a str,
+    /// `None`: not known yet, or it waits.
+    state: Option<HookState>,
+    /// It changed since it was last told, from this.
+    news: Option<Option<HookState>>,
+}
+
+impl Group<'_> {
+    /// What a hook would be told now; nothing while the group waits.
+    pub fn state(&self) -> Option<HookState> {
+        self.state
+    }
+}
+
+impl<'a> Node<'a> {
+    /// The groups, in the order in which the file names them.
+    pub fn groups(&self) -> &[Group<'a>] {
+        &self.groups
+    }
+
+    /// The routers of a group.
+    pub fn members(&self, group: usize) -> impl Iterator<Item = RouterId> {
+        let groups = (0u8..).map(RouterId).zip(&self.router_groups);
+        groups
+            .filter(move |(_, of)| **of == Some(group as u8))
+            .map(|(id, _)| id)
+    }
+
+    /// The number of a group of this name, new if it was not named before.
+    pub(super) fn name_group(&mut self, name: &'a str) -> u8 {
+        let known = self.groups.iter().position(|group| group.name == name);
+        let number = known.unwrap_or(self.groups.len());
+        if known.is_none() {
+            let group = Group {
+                name,
+                state: None,
+                news: None,
+            };
+            fits(self.groups.push(group).is_ok());
+        }
+        number as u8
+    }
+
+    /// Brings each group together again, after an event.
+    pub(super) fn move_groups(&mut self, now: Instant, actions: &mut Actions) {
+        for group in 0..self.groups.len() {
+            if self.phase == Phase::Running {
+                self.share_obstacles(now, group, actions);
+                self.move_together(now, group, actions);
+            }
+            self.look_at_group(group);
+        }
+    }
+
+    /// What keeps one member from running keeps the others as well.
+    fn share_obstacles(&mut self, now: Instant, group: usize, actions: &mut Actions) {
+        for index in 0..self.routers.len() {
+            if self.router_groups[index] != Some(group as u8) {
+                continue;
+            }
+            let others = self.members(group).filter(|id| usize::from(id.0) != index);
+            let company = others.fold(Readiness::Ready, |company, id| {
+                company.and(match self.routers[usize::from(id.0)].obstacle() {
+                    Readiness::Ready => Readiness::Ready,
+                    Readiness::Waiting(_) => Readiness::Waiting(Reason::HeldByGroup(id)),
+                    Readiness::Unable(_) => Readiness::Unable(Reason::HeldByGroup(id)),
+                })
+            });
+            self.routers[index].on_company(now, company, actions);
+        }
+    }
+
+    /// All are master, or none is.
+    fn move_together(&mut self, now: Instant, group: usize, actions: &mut Actions) {
+        let is_master = |router: &Router| router.role() == Role::Master;
+        let apart = |id: &RouterId| !is_master(&self.routers[usize::from(id.0)]);
+        let reluctant = |id: &RouterId| apart(id) && !self.routers[usize::from(id.0)].willing();
+        let leader = self.members(group).find(reluctant);
+        for index in 0..self.routers.len() {
+            if self.router_groups[index] != Some(group as u8) {
+                continue;
+            }
+            match leader {
+                None => self.routers[index].take_over(now, actions),
+                Some(member) => self.routers[index].follow(now, member, actions),
+            }
+        }
+    }
+
+    /// What the members are together.
+    fn look_at_group(&mut self, group: usize) {
+        let members = || {
+            self.members(group)
+                .map(|id| &self.routers[usize::from(id.0)])
+        };
+        let any = |role: Role| members().any(|router| router.role() == role);
+        let state = if members().all(Router::stopped) {
+            Some(HookState::Stop)
+        } else if self.phase != Phase::Running {
+            // A stop is under way; it is told when it is complete.
+            return;
+        } else if any(Role::Fault) {
+            Some(HookState::Fault)
+        } else if any(Role::Initialize) {
+            None
+        } else if any(Role::Backup) {
+            Some(HookState::Backup)
+        } else {
+            Some(HookState::Master)
+        };
+        let group = &mut self.groups[group];
+        if state != group.state {
+            group.news = Some(core::mem::replace(&mut group.state, state));
+        }
+    }
+
+    /// Carries each change of a group into the log.
+    pub(super) fn tell_groups(&mut self) {
+        for group in &mut self.groups {
+            if group.news.take().is_none() {
+                continue;
+            }
+            match group.state {
+                Some(state) => note(
+                    Level::Info,
+                    group.name,
+                    format_args!("the group is {state}"),
+                ),
+                None => note(Level::Info, group.name, format_args!("the group waits")),
+            }
+        }
+    }
+}
