@@ -20,6 +20,9 @@ mod config;
 #[allow(dead_code)]
 #[path = "src/protocol.rs"]
 mod protocol;
+#[allow(dead_code)]
+#[path = "src/say.rs"]
+mod say;
 
 /// Room for what any board can have; the parser is told the board's own limits.
 mod board {

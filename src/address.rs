@@ -5,6 +5,8 @@
 use core::fmt::{self, Write};
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use crate::say::write_number;
+
 /// Reads an IPv4 or IPv6 address; `None` when it is neither.
 pub fn parse(text: &str) -> Option<IpAddr> {
     let text = text.as_bytes();
@@ -107,7 +109,7 @@ fn write_v4(f: &mut dyn Write, ip: Ipv4Addr) -> fmt::Result {
         if index > 0 {
             f.write_char('.')?;
         }
-        write_number(f, octet.into(), 10)?;
+        write_number(f, octet.into(), 10, 1)?;
     }
     Ok(())
 }
@@ -133,18 +135,9 @@ fn write_v6(f: &mut dyn Write, groups: [u16; 8]) -> fmt::Result {
         if index > 0 && index != gap + longest {
             f.write_char(':')?;
         }
-        write_number(f, group, 16)?;
+        write_number(f, group.into(), 16, 1)?;
     }
     Ok(())
-}
-
-/// Without leading zeros.
-fn write_number(f: &mut dyn Write, number: u16, radix: u16) -> fmt::Result {
-    if number >= radix {
-        write_number(f, number / radix, radix)?;
-    }
-    let digit = char::from_digit((number % radix).into(), radix.into());
-    f.write_char(digit.unwrap_or('?'))
 }
 
 #[cfg(test)]

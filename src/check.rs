@@ -9,6 +9,7 @@ use heapless::String;
 
 use crate::config;
 use crate::event::{Action, Actions, CheckId, CheckResult, Kill, Outcome};
+use crate::say::Number;
 use crate::{Duration, Instant};
 
 /// Between TERM and KILL for a run that is over its time.
@@ -158,11 +159,8 @@ impl Check {
                 actions.push(Action::KillCheck(self.id, Kill::Term));
                 self.detail.clear();
                 // The text fits: a number of 20 digits at most.
-                let _ = write!(
-                    self.detail,
-                    "timed out after {} ms",
-                    self.timeout.total_millis()
-                );
+                let ms = Number(self.timeout.total_millis());
+                let _ = write!(self.detail, "timed out after {ms} ms");
                 self.count(now, false)
             }
             Run::Terminating {

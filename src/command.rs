@@ -4,6 +4,7 @@
 use core::fmt;
 
 use crate::config::nearest;
+use crate::say::Plain;
 
 /// What the user asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -188,20 +189,20 @@ impl fmt::Display for Error<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             Error::UnknownCommand(word) => {
-                write!(f, "unknown command `{word}`")?;
+                write!(f, "unknown command `{}`", Plain(word))?;
                 let names = COMMANDS.iter().map(|(name, ..)| *name);
                 suggest(f, nearest(word, &mut names.chain(LATER.iter().copied())))
             }
-            Error::NotYet(word) => write!(f, "`{word}` is not in this version"),
+            Error::NotYet(word) => write!(f, "`{}` is not in this version", Plain(word)),
             Error::UnknownOption(command, word) => {
-                write!(f, "`{command}` has no option `{word}`")?;
+                write!(f, "`{}` has no option `{}`", Plain(command), Plain(word))?;
                 let options = known(command).map_or(&[][..], |(_, options, _)| options);
                 suggest(f, nearest(word, &mut options.iter().copied()))
             }
-            Error::NoValue(option) => write!(f, "`{option}` needs a FILE behind it"),
-            Error::Twice(option) => write!(f, "`{option}` is given twice"),
+            Error::NoValue(option) => write!(f, "`{}` needs a FILE behind it", Plain(option)),
+            Error::Twice(option) => write!(f, "`{}` is given twice", Plain(option)),
             Error::Unexpected(command, word) => {
-                write!(f, "`{command}` takes no `{word}`")?;
+                write!(f, "`{}` takes no `{}`", Plain(command), Plain(word))?;
                 suggest(f, None)
             }
         }
@@ -211,7 +212,7 @@ impl fmt::Display for Error<'_> {
 /// Ends an error with what was probably meant, or with where to look.
 fn suggest(f: &mut fmt::Formatter<'_>, meant: Option<&str>) -> fmt::Result {
     match meant {
-        Some(meant) => write!(f, "; did you mean `{meant}`?"),
+        Some(meant) => write!(f, "; did you mean `{}`?", Plain(meant)),
         None => f.write_str("; see `smena help`"),
     }
 }

@@ -20,7 +20,7 @@
 //! a clock or knows an operating system.
 //!
 //! Imports point downwards only:
-//! `address, board, protocol, say <- config, wire <- event <- vrrp, check, hook <- node <- report`.
+//! `say <- address, board, protocol <- config, wire <- event <- vrrp, check, hook <- node <- report`.
 #![no_std]
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]

@@ -3,7 +3,7 @@
 //!
 //! Core shows a `&str` and each integer type with a function of its own, built
 //! for every width, fill and sign: five kilobytes, none of which is used here.
-//! [`Word`] and [`Number`] stand in for them wherever a text is made.
+//! [`Plain`] and [`Number`] stand in for them wherever a text is made.
 
 use core::fmt::{self, Write};
 
@@ -11,9 +11,9 @@ pub use log::Level;
 
 /// A text as it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Word<'a>(pub &'a str);
+pub struct Plain<'a>(pub &'a str);
 
-impl fmt::Display for Word<'_> {
+impl fmt::Display for Plain<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.0)
     }
@@ -26,6 +26,16 @@ pub struct Number(pub u64);
 impl fmt::Display for Number {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write_number(f, self.0, 10, 1)
+    }
+}
+
+/// A number in octal, such as the mode of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Octal(pub u32);
+
+impl fmt::Display for Octal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_number(f, self.0.into(), 8, 1)
     }
 }
 
@@ -56,7 +66,7 @@ mod tests {
 
     #[test]
     fn words_and_numbers_are_shown_as_core_shows_them() {
-        assert_eq!(format!("{}", Word("a {} \u{20ac}")), "a {} \u{20ac}");
+        assert_eq!(format!("{}", Plain("a {} \u{20ac}")), "a {} \u{20ac}");
         for number in [0, 7, 9, 10, 99, 100, 1_234_567_890, u64::MAX] {
             assert_eq!(format!("{}", Number(number)), format!("{number}"));
         }

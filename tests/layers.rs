@@ -10,8 +10,9 @@ mod protocol;
 
 /// The rooms of the core in layers. Each may name what is below it; siblings
 /// never name each other, and nothing names what is above it.
-const LAYERS: [&[&str]; 6] = [
-    &["address", "board", "protocol", "mutation", "say"],
+const LAYERS: [&[&str]; 7] = [
+    &["mutation", "say"],
+    &["address", "board", "protocol"],
     &["config", "wire"],
     &["event", "command"],
     &["vrrp", "check", "hook"],

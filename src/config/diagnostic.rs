@@ -12,6 +12,7 @@ use heapless::Vec;
 use super::excerpt;
 use super::statement::Flaw;
 use crate::Duration;
+use crate::say::{Number, Plain, write_number};
 
 /// The most diagnostics of one file that are shown; further ones are counted.
 pub const DIAGNOSTICS_MAX: usize = 32;
@@ -174,10 +175,12 @@ impl fmt::Display for Diagnostic<'_> {
         let (Some(source), Some((number, column))) = (&self.source, self.place()) else {
             return Ok(());
         };
-        writeln!(f, "  --> {}:{number}:{column}", source.file)?;
+        let (file, digits) = (Plain(source.file), number.checked_ilog10().unwrap_or(0));
+        let (number, column) = (Number(number.into()), Number(column.into()));
+        writeln!(f, "  --> {file}:{number}:{column}")?;
         let (line, at) = source.line_around(self.problem.at);
         let excerpt = excerpt::Excerpt::new(line, at, self.problem.at.len());
-        let margin = 2 + number.checked_ilog10().unwrap_or(0) as usize;
+        let margin = 2 + digits as usize;
         writeln!(f, " {number} | {excerpt}")?;
         repeat(f, ' ', margin)?;
         f.write_str(" | ")?;
@@ -199,7 +202,10 @@ impl Argument<'_> {
     fn show(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             Argument::Text(text) => excerpt::write_text(f, text.as_bytes()),
-            Argument::Number(number) => write!(f, "{number}"),
+            Argument::Number(number) => {
+                f.write_str(if number < 0 { "-" } else { "" })?;
+                write_number(f, number.unsigned_abs(), 10, 1)
+            }
             Argument::Time(time) => write_time(f, time),
             Argument::OneOf(words) => {
                 for (index, word) in words.iter().enumerate() {
@@ -208,7 +214,7 @@ impl Argument<'_> {
                         1 => " or ",
                         _ => ", ",
                     };
-                    write!(f, "{joint}`{word}`")?;
+                    write!(f, "{}`{}`", Plain(joint), Plain(word))?;
                 }
                 Ok(())
             }
@@ -226,14 +232,14 @@ fn write_time(f: &mut fmt::Formatter<'_>, time: Duration) -> fmt::Result {
         1_000_000.. => (1_000_000, "s"),
         _ => (1_000, "ms"),
     };
-    write!(f, "{}", micros / unit)?;
+    write_number(f, micros / unit, 10, 1)?;
     let (mut fraction, mut unit) = (micros % unit, unit);
     if fraction > 0 {
         f.write_char('.')?;
     }
     while fraction > 0 {
         unit /= 10;
-        write!(f, "{}", fraction / unit)?;
+        write_number(f, fraction / unit, 10, 1)?;
         fraction %= unit;
     }
     f.write_str(name)

@@ -125,6 +125,6 @@ impl Answers {
         }
         let bytes = bytes.get(..length).unwrap_or_default();
         let text = core::str::from_utf8(bytes).unwrap_or_default();
-        Some((outcome, Text::of(format_args!("{text}"))))
+        Some((outcome, Text::copy_of(text)))
     }
 }

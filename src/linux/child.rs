@@ -7,6 +7,7 @@ use core::fmt;
 use smena::config::{CheckKind, Words};
 use smena::event::{HookCall, Outcome, RouterId};
 use smena::node::Node;
+use smena::say::Plain;
 
 use super::answer::Answers;
 use super::failure::{Failure, Reason};
@@ -74,7 +75,7 @@ impl Child<'_> {
         };
         let file = Text::<1024>::of(format_args!("{file}"));
         if let Err(refused) = hook::judge(file.as_str()) {
-            return self.refuse(format_args!("{}: {refused}", file.as_str()));
+            return self.refuse(format_args!("{}: {refused}", Plain(file.as_str())));
         }
         let mut memory = [0; spawn::STRINGS_MAX];
         let mut program = Program::new(&mut memory);

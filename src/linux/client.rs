@@ -5,6 +5,7 @@ use rustix::fd::OwnedFd;
 use rustix::io::{Errno, read};
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{SocketAddrUnix, connect};
+use smena::say::Plain;
 
 use super::failure::Reason;
 use super::listener::{self, Path};
@@ -22,15 +23,17 @@ pub fn ask(path: &str, question: &str) -> i32 {
         Ok(exit) => exit,
         Err(Trouble::Socket(errno)) => {
             complain(format_args!(
-                "error: cannot ask at {path}: {}: {}",
+                "error: cannot ask at {}: {}: {}",
+                Plain(path),
                 Reason(errno),
-                mend(errno)
+                Plain(mend(errno))
             ));
             NOT_RUNNING
         }
         Err(Trouble::Cut) => {
             complain(format_args!(
-                "error: the answer from {path} is incomplete: ask again"
+                "error: the answer from {} is incomplete: ask again",
+                Plain(path)
             ));
             NOT_RUNNING
         }
@@ -76,7 +79,7 @@ fn try_ask(path: &str, question: &str) -> Result<i32, Trouble> {
 }
 
 fn open(path: &str) -> Result<OwnedFd, Errno> {
-    let mut path = Path::of(format_args!("{path}"));
+    let mut path = Path::copy_of(path);
     let address = SocketAddrUnix::new(path.as_c_str().ok_or(Errno::NAMETOOLONG)?)?;
     let socket = listener::stream()?;
     rustix::io::ioctl_fionbio(&socket, false)?;

@@ -1,9 +1,10 @@
 //! The clocks: monotonic time for every rule, boot time to notice a suspend,
 //! wall time for log lines only.
 
-use core::fmt;
+use core::fmt::{self, Write as _};
 
 use rustix::time::{ClockId, Timespec};
+use smena::say::write_number;
 use smena::{Duration, Instant};
 
 use super::syscall::clock_gettime;
@@ -87,14 +88,20 @@ impl fmt::Display for WallTime {
             self.0.tv_sec.rem_euclid(86_400),
         );
         let (year, month, day) = civil(days);
-        write!(
-            f,
-            "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}.{:03}Z",
-            second / 3_600,
-            second / 60 % 60,
-            second % 60,
-            self.0.tv_nsec / 1_000_000
-        )
+        let parts = [
+            (year, 4, '-'),
+            (month, 2, '-'),
+            (day, 2, 'T'),
+            (second / 3_600, 2, ':'),
+            (second / 60 % 60, 2, ':'),
+            (second % 60, 2, '.'),
+            (self.0.tv_nsec / 1_000_000, 3, 'Z'),
+        ];
+        for (number, digits, mark) in parts {
+            write_number(f, number.unsigned_abs(), 10, digits)?;
+            f.write_char(mark)?;
+        }
+        Ok(())
     }
 }
 

@@ -17,7 +17,7 @@ use rustix::process::{
 };
 use smena::node::Node;
 use smena::report::{self, View};
-use smena::say::Level;
+use smena::say::{Level, Number, Plain};
 use smena::{Duration, Instant};
 
 use super::failure::{Failure, log_refusal};
@@ -74,8 +74,9 @@ impl<'a> Control<'a> {
     pub fn open(path: &'a str, epoll: BorrowedFd<'a>) -> Result<Control<'a>, Failure> {
         let listener = Listener::open(path)?;
         let token = EventData::new_u64(TOKENS);
-        epoll::add(epoll, &listener, token, EventFlags::IN)
-            .map_err(|errno| Failure::new("epoll_ctl", format_args!("{path}"), errno, ""))?;
+        epoll::add(epoll, &listener, token, EventFlags::IN).map_err(|errno| {
+            Failure::new("epoll_ctl", format_args!("{}", Plain(path)), errno, "")
+        })?;
         Ok(Control {
             epoll,
             listener,
@@ -175,7 +176,7 @@ impl<'a> Control<'a> {
         if let Err(errno) = epoll::modify(self.epoll, &self.listener, token, flags) {
             log_refusal(
                 Level::Error,
-                format_args!("epoll_ctl for {}", self.path),
+                format_args!("epoll_ctl for {}", Plain(self.path)),
                 errno,
             );
         }
@@ -229,7 +230,7 @@ impl<'a> Control<'a> {
             Err(errno) => {
                 log_refusal(
                     Level::Error,
-                    format_args!("cannot answer on {}", self.path),
+                    format_args!("cannot answer on {}", Plain(self.path)),
                     errno,
                 );
                 self.close(at);
@@ -298,17 +299,17 @@ fn answer_twice(
 ) -> fmt::Result {
     let mut length = Length(0);
     answer(&mut length)?;
-    let exit = report::exit_code(node);
-    fmt::write(output, format_args!("smena {exit} {}\n", length.0))?;
+    let (exit, length) = (Number(report::exit_code(node).into()), Number(length.0));
+    fmt::write(output, format_args!("smena {exit} {length}\n"))?;
     answer(output)
 }
 
 /// Counts what is written.
-struct Length(usize);
+struct Length(u64);
 
 impl fmt::Write for Length {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.0 += text.len();
+        self.0 += text.len() as u64;
         Ok(())
     }
 }

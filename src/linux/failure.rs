@@ -13,7 +13,7 @@ use core::cell::UnsafeCell;
 use core::fmt;
 
 use rustix::io::Errno;
-use smena::say::{Level, say};
+use smena::say::{Level, Number, say};
 
 use super::text::Text;
 
@@ -97,8 +97,8 @@ impl fmt::Display for Reason {
         match REASONS.iter().find(|(errno, _)| *errno == self.0) {
             Some((_, text)) => f.write_str(text),
             None => {
-                f.write_str("error ")?;
-                self.0.raw_os_error().fmt(f)
+                let number = Number(self.0.raw_os_error().unsigned_abs().into());
+                write!(f, "error {number}")
             }
         }
     }

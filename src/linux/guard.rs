@@ -29,7 +29,7 @@ use rustix::thread::set_name;
 use smena::event::RouterId;
 use smena::node::Node;
 use smena::protocol::Family;
-use smena::say::{Level, say};
+use smena::say::{Level, Number, say};
 use smena::{Duration, Instant, wire};
 
 use super::failure::{Failure, log_refusal};
@@ -221,6 +221,7 @@ impl Tools<'_, '_> {
             }
         }
         if routers > 0 {
+            let routers = Number(routers);
             say(
                 Level::Error,
                 format_args!(

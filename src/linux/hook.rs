@@ -14,6 +14,7 @@ use smena::address::Shown;
 use smena::config::Words;
 use smena::event::{HookCall, HookState, RouterId};
 use smena::node::Node;
+use smena::say::{Number, Octal, Plain};
 
 use super::failure::Reason;
 use super::spawn::Program;
@@ -34,8 +35,8 @@ pub fn tell(
     call: &HookCall,
 ) {
     let router = &node.routers()[usize::from(id.0)];
-    let name = node.config().routers[usize::from(id.0)].name;
-    let (state, priority) = (call.state, call.priority);
+    let name = Plain(node.config().routers[usize::from(id.0)].name);
+    let (state, priority) = (call.state, Number(call.priority.into()));
     program.words(words);
     program.argument(format_args!("INSTANCE"));
     program.argument(format_args!("{name}"));
@@ -54,7 +55,10 @@ pub fn tell(
         Some(master) => program.variable("SMENA_MASTER", format_args!("{master}")),
         None => program.variable("SMENA_MASTER", format_args!("")),
     }
-    program.variable("SMENA_SEQUENCE", format_args!("{}", call.sequence));
+    program.variable(
+        "SMENA_SEQUENCE",
+        format_args!("{}", Number(call.sequence.into())),
+    );
 }
 
 /// Whether a hook is to end when the keeper dies. One that takes a role up is:
@@ -91,15 +95,16 @@ enum Why {
 
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (place, number) = (self.place.as_str(), self.number);
+        let (place, number) = (Plain(self.place.as_str()), Number(self.number.into()));
+        let mode = Octal(self.number);
         match self.why {
-            Why::Writable if number & STICKY != 0 => write!(
+            Why::Writable if self.number & STICKY != 0 => write!(
                 f,
-                "everybody can write {place} (mode {number:o}): move the hook elsewhere"
+                "everybody can write {place} (mode {mode}): move the hook elsewhere"
             ),
             Why::Writable => write!(
                 f,
-                "others than owner and root can write {place} (mode {number:o}): \
+                "others than owner and root can write {place} (mode {mode}): \
                  chmod go-w {place}"
             ),
             Why::Owner => write!(
@@ -110,7 +115,8 @@ impl fmt::Display for Refused {
             Why::NotExecutable => write!(f, "{place} is not executable: chmod +x {place}"),
             Why::NotAFile => write!(f, "{place} is no regular file: name one"),
             Why::System(call) => {
-                let reason = Reason(Errno::from_raw_os_error(number as i32));
+                let reason = Reason(Errno::from_raw_os_error(self.number as i32));
+                let call = Plain(call);
                 write!(f, "{call} below {place}: {reason}: check the path")
             }
         }
@@ -276,7 +282,9 @@ fn in_user_namespace() -> bool {
 
 /// The kernel's name of what a descriptor is open on.
 fn name_of(at: Option<&OwnedFd>) -> Place {
-    let number = at.map_or(-1, |at| at.as_raw_fd());
+    // Nothing is open on the last number there could be.
+    let number = at.map_or(u32::MAX, |at| at.as_raw_fd().unsigned_abs());
+    let number = Number(number.into());
     let mut link = Text::<32>::of(format_args!("/proc/self/fd/{number}"));
     let mut buffer = [0; 160];
     let length = match link.as_c_str() {
@@ -344,7 +352,7 @@ impl Rest {
                 continue;
             }
             let name = core::str::from_utf8(name).ok()?;
-            return Some((Text::of(format_args!("{name}")), is_last));
+            return Some((Text::copy_of(name), is_last));
         }
     }
 }

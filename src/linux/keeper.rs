@@ -27,7 +27,7 @@ use smena::config::Config;
 use smena::event::{Action, Actions, Event};
 use smena::node::Node;
 use smena::report::View;
-use smena::say::{Level, say};
+use smena::say::{Level, Number, Plain, say};
 use smena::{Duration, Instant, board};
 
 use super::cell::Cell;
@@ -163,7 +163,7 @@ impl Keeper<'_, '_, '_> {
         };
         let now = clock::now();
         if let Some(asleep) = self.suspend.look() {
-            let ms = asleep.total_millis();
+            let ms = Number(asleep.total_millis());
             say(
                 Level::Warn,
                 format_args!("the machine was suspended for {ms} ms"),
@@ -258,7 +258,8 @@ impl Keeper<'_, '_, '_> {
                     self.deliver(now, Event::Stop);
                 }
                 Request::Reload => {
-                    let what = "reload is not in this version; restart to apply a changed file";
+                    let what =
+                        Plain("reload is not in this version; restart to apply a changed file");
                     say(Level::Warn, format_args!("SIGHUP: {what}"));
                 }
                 Request::Collect => self.collect(now),

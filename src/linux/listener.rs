@@ -14,6 +14,7 @@ use rustix::net::{
 use rustix::process::umask;
 use rustix::thread::nanosleep;
 use rustix::time::Timespec;
+use smena::say::{Number, Plain};
 
 use super::failure::Failure;
 use super::text::Text;
@@ -45,10 +46,19 @@ impl Listener {
             keeper: None,
         };
         attempt.open(path).map_err(|errno| match attempt.keeper {
-            None => Failure::new(attempt.call, format_args!("{path}"), errno, mend(errno)),
+            None => Failure::new(
+                attempt.call,
+                format_args!("{}", Plain(path)),
+                errno,
+                mend(errno),
+            ),
             Some(pid) => Failure::new(
                 attempt.call,
-                format_args!("{path} (already running, pid {pid})"),
+                format_args!(
+                    "{} (already running, pid {})",
+                    Plain(path),
+                    Number(pid.into())
+                ),
                 errno,
                 "stop it first",
             ),
@@ -77,12 +87,12 @@ struct Attempt {
     /// The call that was made last.
     call: &'static str,
     /// The process that listens already.
-    keeper: Option<i32>,
+    keeper: Option<u32>,
 }
 
 impl Attempt {
     fn open(&mut self, text: &str) -> Result<Listener, Errno> {
-        let mut path = Path::of(format_args!("{text}"));
+        let mut path = Path::copy_of(text);
         let name = path.as_c_str().ok_or(Errno::NAMETOOLONG)?;
         let address = SocketAddrUnix::new(name)?;
         let socket = stream()?;
@@ -117,7 +127,7 @@ impl Attempt {
             // With a full queue somebody listens, too.
             Ok(()) | Err(Errno::AGAIN) => {
                 let pid = socket_peercred(&probe).map(|peer| peer.pid.as_raw_nonzero().get());
-                self.keeper = Some(pid.unwrap_or_default());
+                self.keeper = Some(pid.unwrap_or_default().unsigned_abs());
                 Err(Errno::ADDRINUSE)
             }
             Err(errno) => Err(errno),
@@ -157,7 +167,7 @@ fn lock_folder(path: &str) -> Option<OwnedFd> {
         tv_nsec: 1_000_000,
     };
     let end = path.bytes().rposition(|byte| byte == b'/')? + 1;
-    let mut folder = Path::of(format_args!("{}", path.get(..end)?));
+    let mut folder = Path::copy_of(path.get(..end)?);
     let flags = OFlags::DIRECTORY | OFlags::CLOEXEC;
     let folder = open(folder.as_c_str()?, flags, Mode::empty()).ok()?;
     for _ in 0..TRIES {

@@ -8,6 +8,7 @@ use rustix::fs::{FileType, Mode, OFlags, fstat, open};
 use rustix::io::{Errno, read};
 use smena::board;
 use smena::config::Source;
+use smena::say::Plain;
 
 use super::failure::Reason;
 use super::text::Text;
@@ -34,12 +35,14 @@ impl fmt::Display for Error<'_> {
         match *self {
             Error::Nothing => write!(
                 f,
-                "error: there is no configuration\n  --> {DEFAULT}\n   \
-                 | write this file, or name another with `-c FILE`; none is built into this binary"
+                "error: there is no configuration\n  --> {}\n   \
+                 | write this file, or name another with `-c FILE`; none is built into this binary",
+                Plain(DEFAULT)
             ),
             Error::Unreadable(file, errno) => {
                 writeln!(f, "error: cannot read the configuration: {}", Reason(errno))?;
-                write!(f, "  --> {file}\n   | {}", mend(errno))
+                let (file, mend) = (Plain(file), Plain(mend(errno)));
+                write!(f, "  --> {file}\n   | {mend}")
             }
         }
     }
@@ -79,7 +82,7 @@ pub fn load<'a>(file: Option<&'a str>, memory: &'a mut Memory) -> Result<Source<
 /// Reads a file up to the end of the memory; also says whether every user of
 /// the system can.
 fn read_file(name: &str, memory: &mut Memory) -> Result<(usize, bool), Errno> {
-    let mut name = Text::<NAME_MAX>::of(format_args!("{name}"));
+    let mut name = Text::<NAME_MAX>::copy_of(name);
     let name = name.as_c_str().ok_or(Errno::NAMETOOLONG)?;
     let file = open(name, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
     let stat = fstat(&file)?;

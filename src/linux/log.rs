@@ -24,6 +24,7 @@ use rustix::net::{AddressFamily, SendFlags, SocketAddrUnix, SocketFlags, SocketT
 use rustix::net::{send, sendto, socket_with};
 use rustix::stdio::dup2_stdout;
 use smena::config::LogTarget;
+use smena::say::{Number, Plain};
 
 use super::clock::WallTime;
 use super::failure::Failure;
@@ -181,7 +182,11 @@ fn is_journal(journal: Option<&[u8]>) -> bool {
     let (Some(journal), Ok(stat)) = (journal, fstat(output::stderr())) else {
         return false;
     };
-    let stream = Text::<48>::of(format_args!("{}:{}", stat.st_dev, stat.st_ino));
+    let stream = Text::<48>::of(format_args!(
+        "{}:{}",
+        Number(stat.st_dev),
+        Number(stat.st_ino)
+    ));
     stream.as_str().as_bytes() == journal
 }
 
@@ -202,8 +207,8 @@ impl Log for Logger {
 impl Logger {
     /// Writes one line, and first what was lost before it.
     fn line(&self, level: Level, message: fmt::Arguments<'_>) {
-        let lost = self.lost.load(Ordering::Relaxed);
-        if lost > 0 && self.put(Level::Warn, format_args!("{lost} log lines lost")) {
+        let lost = Number(self.lost.load(Ordering::Relaxed).into());
+        if lost.0 > 0 && self.put(Level::Warn, format_args!("{lost} log lines lost")) {
             self.lost.store(0, Ordering::Relaxed);
         }
         if !self.put(level, message) {
@@ -233,7 +238,7 @@ impl Logger {
 
     /// Writes what stands before the message.
     fn head(&self, to: &mut dyn fmt::Write, level: Level) {
-        const DAEMON: u8 = 3 << 3;
+        const DAEMON: u64 = 3 << 3;
         let (number, word) = match level {
             Level::Error => (3, "error "),
             Level::Warn => (4, "warn  "),
@@ -243,14 +248,15 @@ impl Logger {
         };
         let head = self.head.load(Ordering::Relaxed);
         let _ = if head == Head::Time as u8 {
-            write!(to, "{} {word}", WallTime::now())
+            write!(to, "{} {}", WallTime::now(), Plain(word))
         } else if head == Head::Journal as u8 {
-            write!(to, "<{number}>")
+            write!(to, "<{}>", Number(number))
         } else if head == Head::Kmsg as u8 {
-            write!(to, "<{}>smena: ", DAEMON | number)
+            write!(to, "<{}>smena: ", Number(DAEMON | number))
         } else {
-            let pid = rustix::process::getpid().as_raw_nonzero();
-            write!(to, "<{}>smena[{pid}]: ", DAEMON | number)
+            let pid = rustix::process::getpid().as_raw_nonzero().get();
+            let pid = Number(pid.unsigned_abs().into());
+            write!(to, "<{}>smena[{pid}]: ", Number(DAEMON | number))
         };
     }
 

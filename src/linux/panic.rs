@@ -16,6 +16,8 @@ use core::fmt;
 use core::panic::PanicInfo;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
+use smena::say::write_number;
+
 use super::{log, syscall};
 
 /// The stack pointer at the process's entry: nothing of ours lies above it.
@@ -68,7 +70,8 @@ impl fmt::Display for Callers {
             // and the stack pointer at the entry.
             let word = unsafe { *(at as *const usize) };
             if code.contains(&word) {
-                write!(f, " {word:#x}")?;
+                f.write_str(" 0x")?;
+                write_number(f, word as u64, 16, 1)?;
                 printed += 1;
             }
             at += size_of::<usize>();

@@ -19,7 +19,7 @@ use rustix::process::{
 use smena::config::Config;
 use smena::event::{CheckId, CheckResult, Event, Exit, HookCall, Kill, Outcome, RouterId};
 use smena::node::Node;
-use smena::say::{Level, say};
+use smena::say::{Level, Number, Plain, say};
 use smena::{Instant, board};
 
 use super::answer::{Answers, TEXT_MAX};
@@ -423,8 +423,8 @@ impl<'a> Children<'a> {
                 ended.detail = detail;
             }
             (Owner::Hook(id), Some((_, why))) => {
-                let name = self.config.routers[usize::from(id.0)].name;
-                let why = why.as_str();
+                let name = Plain(self.config.routers[usize::from(id.0)].name);
+                let why = Plain(why.as_str());
                 say(
                     Level::Error,
                     format_args!("hook {name}: not started: {why}"),
@@ -436,9 +436,11 @@ impl<'a> Children<'a> {
                     if code == 0 {
                         ended.outcome = Outcome::Success;
                     }
-                    ended.detail = Text::of(format_args!("exit {code}"));
+                    ended.detail = Text::of(format_args!("exit {}", Number(code.into())));
                 }
-                Exit::Signal(signal) => ended.detail = Text::of(format_args!("signal {signal}")),
+                Exit::Signal(signal) => {
+                    ended.detail = Text::of(format_args!("signal {}", Number(signal.into())));
+                }
                 Exit::NotStarted | Exit::NoRoom => ended.outcome = Outcome::Unknown,
             },
         }
@@ -467,10 +469,12 @@ fn write_line(config: &Config<'_>, owner: Owner, said: &Said<'_>) {
         Owner::Check(id) => ("check", config.checks[usize::from(id.0)].name),
         Owner::Hook(id) => ("hook", config.routers[usize::from(id.0)].name),
     };
-    let (line, more) = match said {
-        Said::Line(line) => (Escaped(line), ""),
-        Said::LineBeginning(line) => (Escaped(line), "..."),
+    let (kind, name) = (Plain(kind), Plain(name));
+    let (line, more) = match *said {
+        Said::Line(line) => (Escaped(line), Plain("")),
+        Said::LineBeginning(line) => (Escaped(line), Plain("...")),
         Said::Dropped(count) => {
+            let count = Number(count.into());
             let line = format_args!("{kind} {name}: {count} lines of output dropped");
             return say(Level::Warn, line);
         }
@@ -482,6 +486,6 @@ fn write_line(config: &Config<'_>, owner: Owner, said: &Said<'_>) {
 #[cold]
 #[inline(never)]
 fn not_started(what: &str, name: &str, errno: Errno) {
-    let what = format_args!("{what} {name}: cannot start a process");
+    let what = format_args!("{} {}: cannot start a process", Plain(what), Plain(name));
     log_refusal(Level::Error, what, errno);
 }

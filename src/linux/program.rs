@@ -8,7 +8,7 @@ use core::fmt::Write as _;
 use rustix::system::uname;
 use smena::command::{Command, HELP};
 use smena::config::{self, Config, Limits, LogTarget, Source};
-use smena::say::{Level, say};
+use smena::say::{Level, Number, Plain, say};
 
 use super::cell::Cell;
 use super::output::{Output, complain};
@@ -53,8 +53,12 @@ pub fn main(invocation: Invocation) -> i32 {
         Ok(Command::Check { file, peer }) => check(file, peer),
         Ok(Command::Status { file, json }) => status(file, json),
         Ok(Command::Demo) => show(),
-        Ok(Command::Version) => print(format_args!("smena {}\n", env!("CARGO_PKG_VERSION"))),
-        Ok(Command::Help) => print(format_args!("{HELP}")),
+        Ok(Command::Version) => print(format_args!(concat!(
+            "smena ",
+            env!("CARGO_PKG_VERSION"),
+            "\n"
+        ))),
+        Ok(Command::Help) => print(format_args!("{}", Plain(HELP))),
         Err(error) => {
             complain(format_args!("error: {error}"));
             WRONG
@@ -147,7 +151,7 @@ fn keep(config: &'static Config<'static>, invocation: &Invocation) -> i32 {
         if let Err(failure) = sysctl::set(setting) {
             say(
                 Level::Error,
-                format_args!("sysctl {}: {failure}", setting.name),
+                format_args!("sysctl {}: {failure}", Plain(setting.name)),
             );
         }
     }
@@ -172,7 +176,8 @@ fn script_user(config: &Config<'_>) -> Option<User> {
         Ok(user) => Some(user),
         Err(Unknown::Name) => {
             complain(format_args!(
-                "error: `script_user`: /etc/passwd has no user `{name}`: add one, or give a number"
+                "error: `script_user`: /etc/passwd has no user `{}`: add one, or give a number",
+                Plain(name)
             ));
             None
         }
@@ -221,9 +226,10 @@ fn check(file: Option<&'static str>, peer: Option<&'static str>) -> i32 {
     let mut output = Output::stdout();
     let mut exit = FINE;
     for (source, outcome) in files.iter().flatten() {
+        let (file, warnings) = (Plain(source.file), Number(outcome.warnings.into()));
         let _ = match outcome.warnings {
-            0 => writeln!(output, "{}: ok", source.file),
-            n => writeln!(output, "{}: ok, {n} warnings", source.file),
+            0 => writeln!(output, "{file}: ok"),
+            _ => writeln!(output, "{file}: ok, {warnings} warnings"),
         };
         if outcome.warnings > 0 {
             exit = WARNINGS;

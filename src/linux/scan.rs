@@ -9,6 +9,7 @@ use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, Mode, OFlags, RawDir, open, openat, stat, statat};
 use rustix::io::{Errno, read};
 use smena::event::Outcome;
+use smena::say::{Number, Plain};
 
 use super::failure::Failure;
 use super::text::Text;
@@ -26,7 +27,10 @@ pub fn look(name: fmt::Arguments<'_>, answer: &mut dyn FnMut(Outcome, fmt::Argum
     match count(&mut name) {
         Ok(0) => answer(Outcome::Failure, format_args!("no process")),
         Ok(1) => answer(Outcome::Success, format_args!("1 process")),
-        Ok(n) => answer(Outcome::Success, format_args!("{n} processes")),
+        Ok(n) => answer(
+            Outcome::Success,
+            format_args!("{} processes", Number(n.into())),
+        ),
         Err(failure) => answer(Outcome::Unknown, format_args!("{failure}")),
     }
 }
@@ -78,9 +82,15 @@ fn number(name: &[u8]) -> Option<i32> {
     core::str::from_utf8(name).ok()?.parse().ok()
 }
 
+/// The path of a file of a process, from `/proc` on.
+fn path_of(pid: i32, file: &str) -> Text<PATH_MAX> {
+    let pid = Number(pid.unsigned_abs().into());
+    Text::of(format_args!("{pid}/{}", Plain(file)))
+}
+
 /// Opens a file of a process; one that has just ended has none.
 fn open_of(proc: BorrowedFd<'_>, pid: i32, file: &str) -> Option<OwnedFd> {
-    let mut path = Text::<PATH_MAX>::of(format_args!("{pid}/{file}"));
+    let mut path = path_of(pid, file);
     let flags = OFlags::RDONLY | OFlags::CLOEXEC;
     openat(proc, path.as_c_str()?, flags, Mode::empty()).ok()
 }
@@ -88,7 +98,7 @@ fn open_of(proc: BorrowedFd<'_>, pid: i32, file: &str) -> Option<OwnedFd> {
 /// Whether a process executes this program file and is no zombie.
 fn executes(proc: BorrowedFd<'_>, pid: i32, file: (u64, u64)) -> bool {
     // A zombie has no such link any more.
-    let mut path = Text::<PATH_MAX>::of(format_args!("{pid}/exe"));
+    let mut path = path_of(pid, "exe");
     let Some(path) = path.as_c_str() else {
         return false;
     };

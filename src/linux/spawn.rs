@@ -12,6 +12,7 @@ use rustix::process::{
     Pid, Signal, chdir, getppid, set_parent_process_death_signal, setpgid, umask,
 };
 use smena::config::Words;
+use smena::say::Plain;
 
 use super::failure::Failure;
 use super::log;
@@ -105,7 +106,7 @@ impl<'a> Program<'a> {
             name: None,
             full: false,
         };
-        program.variable("PATH", format_args!("{PATH}"));
+        program.variable("PATH", format_args!("{}", Plain(PATH)));
         program
     }
 
@@ -128,7 +129,7 @@ impl<'a> Program<'a> {
 
     /// Sets a variable of the environment.
     pub fn variable(&mut self, name: &str, value: fmt::Arguments<'_>) {
-        match self.string(format_args!("{name}={value}")) {
+        match self.string(format_args!("{}={value}", Plain(name))) {
             Some(string) if self.environment.push(string) => {}
             _ => self.full = true,
         }
@@ -163,7 +164,8 @@ impl<'a> Program<'a> {
             errno = syscall::execve(name, &self.arguments, &self.environment);
         } else {
             for folder in PATH.split(':') {
-                let mut path = Text::<1100>::of(format_args!("{folder}/{readable}"));
+                let mut path =
+                    Text::<1100>::of(format_args!("{}/{}", Plain(folder), Plain(readable)));
                 let Some(path) = path.as_c_str() else {
                     continue;
                 };
@@ -173,7 +175,12 @@ impl<'a> Program<'a> {
                 }
             }
         }
-        Failure::new("execve", format_args!("{readable}"), errno, mend(errno))
+        Failure::new(
+            "execve",
+            format_args!("{}", Plain(readable)),
+            errno,
+            mend(errno),
+        )
     }
 }
 

@@ -9,6 +9,7 @@ use rustix::fs::{Mode, OFlags, open};
 use rustix::io::{Errno, read, write};
 
 use smena::config::Sysctl;
+use smena::say::Plain;
 
 use super::failure::Failure;
 use super::text::Text;
@@ -34,7 +35,7 @@ pub fn set(sysctl: &Sysctl<'_>) -> Result<(), Failure> {
             Errno::ACCESS | Errno::PERM => "run as root",
             _ => "check the name; its module may not be loaded",
         };
-        Failure::new(call, format_args!("{}", path.as_str()), errno, mend)
+        Failure::new(call, format_args!("{}", Plain(path.as_str())), errno, mend)
     })
 }
 
@@ -42,7 +43,8 @@ pub fn set(sysctl: &Sysctl<'_>) -> Result<(), Failure> {
 /// advertisements must say.
 pub fn forwards_ipv6(interface: &str) -> bool {
     let mut path = Path::of(format_args!(
-        "/proc/sys/net/ipv6/conf/{interface}/forwarding"
+        "/proc/sys/net/ipv6/conf/{}/forwarding",
+        Plain(interface)
     ));
     let mut first = [b'0'];
     if let Some(path) = path.as_c_str()

@@ -3,6 +3,8 @@
 use core::ffi::CStr;
 use core::fmt;
 
+use smena::say::{Plain, write_number};
+
 /// A text of at most `N` bytes.
 pub struct Text<const N: usize> {
     bytes: [u8; N],
@@ -25,6 +27,11 @@ impl<const N: usize> Text<N> {
         let mut text = Text::new();
         (text.length, text.cut) = fill(&mut text.bytes, arguments);
         text
+    }
+
+    /// A copy of another text.
+    pub fn copy_of(text: &str) -> Text<N> {
+        Text::of(format_args!("{}", Plain(text)))
     }
 
     /// What was written and fitted.
@@ -161,10 +168,6 @@ pub fn escape(to: &mut dyn fmt::Write, text: &str) -> fmt::Result {
 
 /// Writes one byte as `\xNN`.
 fn hexadecimal(to: &mut dyn fmt::Write, byte: u8) -> fmt::Result {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
     to.write_str("\\x")?;
-    for digit in [byte >> 4, byte & 15] {
-        to.write_char(char::from(DIGITS[usize::from(digit)]))?;
-    }
-    Ok(())
+    write_number(to, byte.into(), 16, 2)
 }

@@ -33,7 +33,7 @@ use crate::event::{Action, Actions, CheckId, Event, InterfaceId, Link, LocalAddr
 use crate::hook::Hook;
 #[cfg(debug_assertions)]
 use crate::mutation::Broken;
-use crate::say::{Level, say};
+use crate::say::{Level, Number, Plain, say};
 use crate::vrrp::{Names, Reason, Role, Router};
 use crate::wire::Reject;
 use crate::{Duration, Instant};
@@ -358,8 +358,9 @@ impl<'a> Node<'a> {
 
     fn on_health(&mut self, now: Instant, id: CheckId, actions: &mut Actions) {
         let check = &self.checks[usize::from(id.0)];
-        let name = self.config.checks[usize::from(id.0)].name;
-        let (health, detail) = (check.health().name(), check.detail().unwrap_or("-"));
+        let name = Plain(self.config.checks[usize::from(id.0)].name);
+        let health = Plain(check.health().name());
+        let detail = Plain(check.detail().unwrap_or("-"));
         say(
             Level::Info,
             format_args!("check {name}: {health}: {detail}"),
@@ -401,12 +402,8 @@ impl<'a> Node<'a> {
             let router = &mut self.routers[index];
             if priority != router.priority() {
                 let name = self.config.routers[index].name;
-                let before = router.priority();
-                note(
-                    Level::Info,
-                    name,
-                    format_args!("priority {before}..{priority}"),
-                );
+                let (from, to) = (Number(router.priority().into()), Number(priority.into()));
+                note(Level::Info, name, format_args!("priority {from}..{to}"));
             }
             router.on_surroundings(now, readiness, priority, source, actions);
         }
@@ -427,7 +424,7 @@ impl<'a> Node<'a> {
                 _ => Level::Info,
             };
             let sentence = reason.display(self.config, self);
-            let (from, to) = (from.name(), to.name());
+            let (from, to) = (Plain(from.name()), Plain(to.name()));
             note(level, name, format_args!("{from}..{to}: {sentence}"));
             if self.phase != Phase::Abandoning
                 && let Some(state) = hook_state
@@ -499,7 +496,7 @@ impl Names for Node<'_> {
 // There is time, so it is small where it is called.
 #[inline(never)]
 fn note(level: Level, name: &str, text: fmt::Arguments<'_>) {
-    say(level, format_args!("{name}: {text}"));
+    say(level, format_args!("{}: {text}", Plain(name)));
 }
 
 /// The reader refuses a configuration with more of anything than the board has

@@ -8,7 +8,7 @@ use crate::address::Shown;
 use crate::config;
 use crate::event::{Actions, InterfaceId, RouterId};
 use crate::protocol::Family;
-use crate::say::Level;
+use crate::say::{Level, Number, Plain};
 use crate::vrrp::Heard;
 use crate::wire::{self, Auth, Expectation, Reject, Verdict};
 use crate::{Duration, Instant};
@@ -108,15 +108,18 @@ impl Node<'_> {
             _ => Level::Warn,
         };
         let name = self.interfaces[usize::from(interface.0)].name;
-        let reason = reject.name();
+        let (reason, before) = (Plain(reject.name()), Number(before.into()));
         match (source.map(Shown), id) {
-            (Some(source), Some(id)) => note(
-                level,
-                name,
-                format_args!(
-                    "discarded an advert of {source} for id {id}: {reason} ({before} more before)"
-                ),
-            ),
+            (Some(source), Some(id)) => {
+                let id = Number(id.into());
+                note(
+                    level,
+                    name,
+                    format_args!(
+                        "discarded an advert of {source} for id {id}: {reason} ({before} more before)"
+                    ),
+                );
+            }
             _ => note(
                 level,
                 name,

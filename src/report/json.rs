@@ -10,6 +10,7 @@ use crate::config;
 use crate::event::RouterId;
 use crate::hook::Hook;
 use crate::node::Node;
+use crate::say::{Number, Plain, write_number};
 use crate::wire::Reject;
 
 /// Writes the object and a line feed.
@@ -20,33 +21,33 @@ pub fn json(node: &Node<'_>, view: &View<'_>, out: &mut dyn Write) -> fmt::Resul
         result: Ok(()),
     };
     let config = node.config();
-    json.open("", b'{');
-    json.text("node", &name(node, view));
-    json.text("version", &view.version);
+    json.open("", "{");
+    json.text("node", &Plain(name(node, view)));
+    json.text("version", &Plain(view.version));
     json.number("uptime_ms", view.uptime.total_millis());
-    json.open("loop_lag_us", b'{');
+    json.open("loop_lag_us", "{");
     json.number("last", view.lag_last.total_micros());
     json.number("max", view.lag_max.total_micros());
-    json.close(b'}');
+    json.close("}");
     json.raw("standby", "false");
 
-    json.open("vrrp", b'[');
+    json.open("vrrp", "[");
     for id in (0u8..).take(config.routers.len()).map(RouterId) {
         router(&mut json, node, view, id);
     }
-    json.close(b']');
-    json.open("checks", b'[');
+    json.close("]");
+    json.open("checks", "[");
     for (config, check) in config.checks.iter().zip(node.checks()) {
         self::check(&mut json, view, config, check);
     }
-    json.close(b']');
+    json.close("]");
     json.raw("services", "[]");
-    json.open("hooks", b'[');
+    json.open("hooks", "[");
     for (config, hook) in config.routers.iter().zip(node.hooks()) {
         self::hook(&mut json, config.name, hook);
     }
-    json.close(b']');
-    json.close(b'}');
+    json.close("]");
+    json.close("}");
     json.put(format_args!("\n"));
     json.result
 }
@@ -54,13 +55,13 @@ pub fn json(node: &Node<'_>, view: &View<'_>, out: &mut dyn Write) -> fmt::Resul
 fn router(json: &mut Json<'_>, node: &Node<'_>, view: &View<'_>, id: RouterId) {
     let config = &node.config().routers[usize::from(id.0)];
     let router = &node.routers()[usize::from(id.0)];
-    json.open("", b'{');
-    json.text("name", &config.name);
-    json.text("interface", &config.interface);
+    json.open("", "{");
+    json.text("name", &Plain(config.name));
+    json.text("interface", &Plain(config.interface));
     json.number("virtual_router_id", config.virtual_router_id.into());
     json.number("version", config.version.number().into());
     json.text("family", &config.family);
-    json.text("state", &router.role().name());
+    json.text("state", &Plain(router.role().name()));
     json.truth("releasing", router.releasing());
     json.number("base_priority", config.priority.into());
     json.number("priority", router.priority().into());
@@ -70,40 +71,41 @@ fn router(json: &mut Json<'_>, node: &Node<'_>, view: &View<'_>, id: RouterId) {
         Some(master) => json.text("master", &master),
         None => json.raw("master", NULL),
     }
-    json.open("addresses", b'[');
+    json.open("addresses", "[");
     for address in &config.addresses {
-        let (shown, length) = (Shown(address.address), address.prefix_len);
+        let shown = Shown(address.address);
+        let length = Number(address.prefix_len.into());
         json.text("", &format_args!("{shown}/{length}"));
     }
-    json.close(b']');
+    json.close("]");
     json.number("lease_ms", 1000 * u64::from(config.lease_s));
     json.number("adverts_sent", router.adverts_sent());
     json.number("adverts_received", router.adverts_received());
-    json.open("discarded", b'{');
+    json.open("discarded", "{");
     for (reject, &count) in Reject::ALL.iter().zip(node.discarded(id)) {
         json.number(reject.name(), count.into());
     }
-    json.close(b'}');
+    json.close("}");
     json.raw("diagnoses", "[]");
     json.number("transitions", router.transitions().into());
-    json.close(b'}');
+    json.close("}");
 }
 
 fn check(json: &mut Json<'_>, view: &View<'_>, config: &config::Check<'_>, check: &Check) {
-    json.open("", b'{');
-    json.text("name", &config.name);
-    json.text("kind", &config.kind.name());
-    json.text("state", &check.health().name());
+    json.open("", "{");
+    json.text("name", &Plain(config.name));
+    json.text("kind", &Plain(config.kind.name()));
+    json.text("state", &Plain(check.health().name()));
     json.number("since_ms", age_ms(view, check.since()));
     match check.detail() {
-        Some(detail) => json.text("last", &detail),
+        Some(detail) => json.text("last", &Plain(detail)),
         None => json.raw("last", NULL),
     }
     json.optional(
         "duration_us",
         check.duration().map(|took| took.total_micros()),
     );
-    json.close(b'}');
+    json.close("}");
 }
 
 fn hook(json: &mut Json<'_>, router: &str, hook: &Hook) {
@@ -111,8 +113,8 @@ fn hook(json: &mut Json<'_>, router: &str, hook: &Hook) {
         return;
     }
     let latest = LatestCall::of(hook);
-    json.open("", b'{');
-    json.text("vrrp", &router);
+    json.open("", "{");
+    json.text("vrrp", &Plain(router));
     match latest.state {
         Some(state) => json.text("state", &state),
         None => json.raw("state", NULL),
@@ -122,7 +124,7 @@ fn hook(json: &mut Json<'_>, router: &str, hook: &Hook) {
     json.optional("duration_ms", latest.duration_ms);
     json.number("queued", hook.queued().into());
     json.number("runs", hook.runs().into());
-    json.close(b'}');
+    json.close("}");
 }
 
 const NULL: &str = "null";
@@ -139,14 +141,14 @@ struct Json<'w> {
 
 impl Json<'_> {
     #[inline(never)]
-    fn open(&mut self, key: &str, bracket: u8) {
-        self.value(key, format_args!("{}", char::from(bracket)));
+    fn open(&mut self, key: &str, bracket: &str) {
+        self.raw(key, bracket);
         self.comma = false;
     }
 
     #[inline(never)]
-    fn close(&mut self, bracket: u8) {
-        self.put(format_args!("{}", char::from(bracket)));
+    fn close(&mut self, bracket: &str) {
+        self.put(format_args!("{}", Plain(bracket)));
         self.comma = true;
     }
 
@@ -161,7 +163,7 @@ impl Json<'_> {
 
     #[inline(never)]
     fn number(&mut self, key: &str, value: u64) {
-        self.value(key, format_args!("{value}"));
+        self.value(key, format_args!("{}", Number(value)));
     }
 
     #[inline(never)]
@@ -179,17 +181,18 @@ impl Json<'_> {
     /// A value that is written as it stands.
     #[inline(never)]
     fn raw(&mut self, key: &str, value: &str) {
-        self.value(key, format_args!("{value}"));
+        self.value(key, format_args!("{}", Plain(value)));
     }
 
     #[inline(never)]
     fn value(&mut self, key: &str, value: fmt::Arguments<'_>) {
-        let comma = if self.comma { "," } else { "" };
+        let comma = Plain(if self.comma { "," } else { "" });
         let (quote, colon) = if key.is_empty() {
-            ("", "")
+            (Plain(""), Plain(""))
         } else {
-            ("\"", "\":")
+            (Plain("\""), Plain("\":"))
         };
+        let key = Plain(key);
         self.comma = true;
         self.put(format_args!("{comma}{quote}{key}{colon}{value}"));
     }
@@ -217,7 +220,10 @@ impl Write for Escaped<'_> {
             match byte {
                 b'"' => self.0.write_str("\\\"")?,
                 b'\\' => self.0.write_str("\\\\")?,
-                _ => write!(self.0, "\\u{byte:04x}")?,
+                _ => {
+                    self.0.write_str("\\u")?;
+                    write_number(self.0, byte.into(), 16, 4)?;
+                }
             }
         }
         self.0.write_str(text.get(plain..).unwrap_or_default())

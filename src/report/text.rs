@@ -10,6 +10,7 @@ use crate::config;
 use crate::event::RouterId;
 use crate::hook::Hook;
 use crate::node::Node;
+use crate::say::{Number, Plain};
 use crate::vrrp::Role;
 use crate::wire::Reject;
 
@@ -22,11 +23,11 @@ pub fn text(node: &Node<'_>, view: &View<'_>, out: &mut dyn Write) -> fmt::Resul
     };
     lines.put(format_args!(
         "{}: smena {}, up {}; loop late by {} us, at most {} us\n",
-        name(node, view),
-        view.version,
+        Plain(name(node, view)),
+        Plain(view.version),
         Age(view.uptime.total_millis()),
-        view.lag_last.total_micros(),
-        view.lag_max.total_micros(),
+        Number(view.lag_last.total_micros()),
+        Number(view.lag_max.total_micros()),
     ));
     for id in (0u8..).take(config.routers.len()).map(RouterId) {
         router(node, view, id, &mut lines);
@@ -37,14 +38,14 @@ pub fn text(node: &Node<'_>, view: &View<'_>, out: &mut dyn Write) -> fmt::Resul
     for (config, check) in config.checks.iter().zip(node.checks()) {
         lines.put(format_args!(
             "  {}: {} for {}, {}: {}",
-            config.name,
-            check.health().name(),
+            Plain(config.name),
+            Plain(check.health().name()),
             Age(age_ms(view, check.since())),
-            config.kind.name(),
+            Plain(config.kind.name()),
             Printable(check.detail().unwrap_or("no result yet")),
         ));
         if let Some(took) = check.duration() {
-            lines.put(format_args!(" ({} us)", took.total_micros()));
+            lines.put(format_args!(" ({} us)", Number(took.total_micros())));
         }
         lines.put(format_args!("\n"));
     }
@@ -72,21 +73,21 @@ fn router(node: &Node<'_>, view: &View<'_>, id: RouterId, out: &mut Lines<'_>) {
     let router = &node.routers()[index];
     out.put(format_args!(
         "\n{}: {}{} for {}: {}\n  virtual router {} on {}, version {}, {}\n  priority  {} = {}",
-        config.name,
-        router.role().name(),
-        if router.releasing() {
+        Plain(config.name),
+        Plain(router.role().name()),
+        Plain(if router.releasing() {
             ", handing over"
         } else {
             ""
-        },
+        }),
         Age(age_ms(view, router.since())),
         router.reason().display(node.config(), node),
-        config.virtual_router_id,
-        config.interface,
-        config.version.number(),
+        Number(config.virtual_router_id.into()),
+        Plain(config.interface),
+        Number(config.version.number().into()),
         config.family,
-        router.priority(),
-        config.priority
+        Number(router.priority().into()),
+        Number(config.priority.into())
     ));
     weights(node, config, out);
     out.put(format_args!("\n  master    "));
@@ -97,18 +98,21 @@ fn router(node: &Node<'_>, view: &View<'_>, id: RouterId, out: &mut Lines<'_>) {
     }
     out.put(format_args!("\n  addresses"));
     for address in &config.addresses {
-        let (shown, length) = (Shown(address.address), address.prefix_len);
+        let shown = Shown(address.address);
+        let length = Number(address.prefix_len.into());
         out.put(format_args!(" {shown}/{length}"));
     }
     match config.lease_s {
         0 => out.put(format_args!(" (no lease)\n")),
-        seconds => out.put(format_args!(" (lease {seconds} s)\n")),
+        seconds => out.put(format_args!(" (lease {} s)\n", Number(seconds.into()))),
     }
-    let (sent, received) = (router.adverts_sent(), router.adverts_received());
+    let sent = Number(router.adverts_sent());
+    let received = Number(router.adverts_received());
     out.put(format_args!("  adverts   {sent} sent, {received} received"));
     for (reject, &count) in Reject::ALL.iter().zip(node.discarded(id)) {
         if count > 0 {
-            out.put(format_args!(", {count} discarded for {}", reject.name()));
+            let (count, reject) = (Number(count.into()), Plain(reject.name()));
+            out.put(format_args!(", {count} discarded for {reject}"));
         }
     }
     out.put(format_args!("\n"));
@@ -123,17 +127,18 @@ fn weights(node: &Node<'_>, config: &config::Router<'_>, out: &mut Lines<'_>) {
     let checked = |track: &config::Track| {
         let check = usize::from(track.check);
         (
-            node.config().checks[check].name,
-            node.checks()[check].health().name(),
+            Plain(node.config().checks[check].name),
+            Plain(node.checks()[check].health().name()),
         )
     };
     let mut sum = i32::from(config.priority);
     for track in config.tracks.iter().filter(|track| track.weight != 0) {
         let weight = node.weight_of(track);
         sum += weight;
-        let sign = if track.weight < 0 { '-' } else { '+' };
+        let sign = Plain(if track.weight < 0 { "-" } else { "+" });
+        let weight = Number(weight.unsigned_abs().into());
         let (name, health) = checked(track);
-        out.put(format_args!(" {sign} {} ({name} {health})", weight.abs()));
+        out.put(format_args!(" {sign} {weight} ({name} {health})"));
     }
     if !(1..=254).contains(&sum) {
         out.put(format_args!(", kept within 1..254"));
@@ -146,7 +151,8 @@ fn weights(node: &Node<'_>, config: &config::Router<'_>, out: &mut Lines<'_>) {
             Health::Up
         };
         let (name, health) = checked(track);
-        out.put(format_args!("; needs {name} {} ({health})", needs.name()));
+        let needs = Plain(needs.name());
+        out.put(format_args!("; needs {name} {needs} ({health})"));
     }
 }
 
@@ -161,11 +167,12 @@ fn hook(hook: &Hook, out: &mut Lines<'_>) {
         (Some(state), true) => out.put(format_args!("{state} is running")),
         (Some(state), false) => {
             match latest.exit {
-                Some(code) => out.put(format_args!("{state} exit {code}")),
+                Some(code) => out.put(format_args!("{state} exit {}", Number(code.into()))),
                 None => out.put(format_args!("{state} could not be started")),
             }
-            let took = latest.duration_ms.unwrap_or(0);
-            out.put(format_args!(" after {took} ms (run {})", hook.runs()));
+            let took = Number(latest.duration_ms.unwrap_or(0));
+            let runs = Number(hook.runs().into());
+            out.put(format_args!(" after {took} ms (run {runs})"));
         }
     }
     if hook.queued() > 0 {
@@ -201,16 +208,16 @@ impl Display for Age {
             if self.0 < unit {
                 continue;
             }
-            write!(f, "{} {name}", self.0 / unit)?;
+            write!(f, "{} {}", Number(self.0 / unit), Plain(name))?;
             if let Some(&(smaller, name)) = UNITS.get(n + 1) {
                 let rest = self.0 % unit / smaller;
                 if rest > 0 {
-                    write!(f, " {rest} {name}")?;
+                    write!(f, " {} {}", Number(rest), Plain(name))?;
                 }
             }
             return Ok(());
         }
-        write!(f, "{} ms", self.0)
+        write!(f, "{} ms", Number(self.0))
     }
 }
 

@@ -8,6 +8,7 @@ use crate::Duration;
 use crate::address::Shown;
 use crate::config::Config;
 use crate::event::{CheckId, Errno, InterfaceId, RouterId};
+use crate::say::{Number, Plain};
 
 /// The cause of a transition, or what keeps a router from running.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,16 +84,14 @@ pub struct Sentence<'a> {
 impl fmt::Display for Sentence<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let check = |id: CheckId| {
-            self.config
-                .checks
-                .get(usize::from(id.0))
-                .map_or("?", |c| c.name)
+            let check = self.config.checks.get(usize::from(id.0));
+            Plain(check.map_or("?", |check| check.name))
         };
         let router = |id: RouterId| {
-            let mut routers = self.config.routers.iter();
-            routers.nth(usize::from(id.0)).map_or("?", |r| r.name)
+            let router = self.config.routers.get(usize::from(id.0));
+            Plain(router.map_or("?", |router| router.name))
         };
-        let interface = |id: InterfaceId| self.interfaces.interface_name(id);
+        let interface = |id: InterfaceId| Plain(self.interfaces.interface_name(id));
         match self.reason {
             Reason::NotStarted => f.write_str("not started yet"),
             Reason::StartupDelay => f.write_str("startup_delay has not passed"),
@@ -104,6 +103,7 @@ impl fmt::Display for Sentence<'_> {
                 write!(f, "interface {} has no address to send from", interface(id))
             }
             Reason::AddressesRefused(Errno(number)) => {
+                let number = Number(number.into());
                 write!(f, "the system refused the addresses (error {number})")
             }
             Reason::AddressesRemoved => {
@@ -112,38 +112,32 @@ impl fmt::Display for Sentence<'_> {
             Reason::Ready => f.write_str("listening for a master"),
             Reason::Owner => f.write_str("owner of the addresses"),
             Reason::NoAdvert(silence, Some(from)) => {
-                let (ms, from) = (silence.total_millis(), Shown(from));
+                let (ms, from) = (Number(silence.total_millis()), Shown(from));
                 write!(f, "no advert for {ms} ms from {from}")
             }
             Reason::NoAdvert(silence, None) => {
-                write!(
-                    f,
-                    "no advert for {} ms from anybody",
-                    silence.total_millis()
-                )
+                let ms = Number(silence.total_millis());
+                write!(f, "no advert for {ms} ms from anybody")
             }
             Reason::MasterLeft(from) => write!(f, "{} gave up (priority 0)", Shown(from)),
             Reason::Preemption(from, priority) => {
-                let from = Shown(from);
+                let (from, priority) = (Shown(from), Number(priority.into()));
                 write!(f, "{from} was master with the lower priority {priority}")
             }
             Reason::HigherPriority(from, priority) => {
-                let from = Shown(from);
+                let (from, priority) = (Shown(from), Number(priority.into()));
                 write!(f, "{from} has the higher priority {priority}")
             }
             Reason::HigherAddress(from, priority) => {
-                let from = Shown(from);
+                let (from, priority) = (Shown(from), Number(priority.into()));
                 write!(
                     f,
                     "{from} has the same priority {priority} and the higher address"
                 )
             }
             Reason::Stalled(slept) => {
-                write!(
-                    f,
-                    "stalled for {} ms, longer than the others wait",
-                    slept.total_millis()
-                )
+                let ms = Number(slept.total_millis());
+                write!(f, "stalled for {ms} ms, longer than the others wait")
             }
             Reason::HeldByGroup(id) => write!(f, "router {} of its group cannot run", router(id)),
             Reason::GroupYields(id) => write!(f, "router {} of its group yielded", router(id)),

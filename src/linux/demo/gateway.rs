@@ -12,6 +12,7 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Signal, WaitId, WaitIdOptions, getpid, pidfd_send_signal, waitid};
 use rustix::thread::set_name;
 use smena::Instant;
+use smena::say::Plain;
 
 use crate::linux::lines::{Lines, Said};
 use crate::linux::netlink::{Received, Socket, meaning, message};
@@ -203,7 +204,11 @@ impl Gateway {
         let Some(keeper) = &self.keeper else {
             return;
         };
-        let (name, state, hook) = (self.name, &mut self.state, &mut self.hook_says_master);
+        let (name, state, hook) = (
+            Plain(self.name),
+            &mut self.state,
+            &mut self.hook_says_master,
+        );
         let mut take = |said: Said<'_>| {
             let (Said::Line(line) | Said::LineBeginning(line)) = said else {
                 return;
@@ -211,14 +216,15 @@ impl Gateway {
             let line = core::str::from_utf8(line).unwrap_or_default();
             if let Some((_, said)) = cut(line, HOOK_MARK) {
                 *hook = said.starts_with("MASTER");
-                screen.tell(format_args!("{name}: its hook ran: {said}"));
+                screen.tell(format_args!("{name}: its hook ran: {}", Plain(said)));
             } else if let Some((from, to, reason)) = change(line) {
                 *state = state_of(to);
+                let (from, to, reason) = (Plain(from), Plain(to), Plain(reason));
                 screen.tell(format_args!("{name}: {from}->{to}: {reason}"));
             } else if let Some((_, complaint)) =
                 cut(line, "Z error ").or_else(|| cut(line, "Z warn  "))
             {
-                screen.tell(format_args!("{name}: {complaint}"));
+                screen.tell(format_args!("{name}: {}", Plain(complaint)));
             }
         };
         let mut buffer = [0; 1024];
@@ -259,7 +265,7 @@ fn be_keeper(setting: &Setting<'_>, file: &str) -> ! {
         let mut strings = [0; STRINGS_MAX];
         let mut program = Program::new(&mut strings);
         for word in ["/smena", "run", "-c", file] {
-            program.argument(format_args!("{word}"));
+            program.argument(format_args!("{}", Plain(word)));
         }
         program.execute();
     }
@@ -288,6 +294,7 @@ fn wait(pidfd: &OwnedFd, options: WaitIdOptions) -> Option<Option<i32>> {
 
 /// The hook of the demo's routers: says what it was told, on its standard output.
 pub fn hook(words: &mut dyn Iterator<Item = &str>) -> Text<128> {
-    let [_, _, state, priority] = [(); 4].map(|()| words.next().unwrap_or("?"));
-    Text::of(format_args!("{HOOK_MARK}{state}, priority {priority}"))
+    let [_, _, state, priority] = [(); 4].map(|()| Plain(words.next().unwrap_or("?")));
+    let mark = Plain(HOOK_MARK);
+    Text::of(format_args!("{mark}{state}, priority {priority}"))
 }

@@ -24,6 +24,8 @@ use core::net::Ipv4Addr;
 
 use rustix::process::getpid;
 
+use smena::say::{Number, Plain};
+
 use super::output::Output;
 use super::text::Text;
 use show::{End, Show};
@@ -43,7 +45,7 @@ const B: usize = 1;
 pub fn hook(words: &mut dyn Iterator<Item = &str>) -> i32 {
     use core::fmt::Write as _;
     let mut output = Output::stdout();
-    let _ = writeln!(output, "{}", gateway::hook(words).as_str());
+    let _ = writeln!(output, "{}", Plain(gateway::hook(words).as_str()));
     i32::from(!output.flush())
 }
 
@@ -57,7 +59,7 @@ pub fn run() -> i32 {
         Err(End::Stopped) => (130, "\nStopped. Nothing is left behind.\n"),
         Err(End::Unexpected) => (1, UNEXPECTED),
     };
-    show.close().print(format_args!("{words}"));
+    show.close().print(format_args!("{}", Plain(words)));
     code
 }
 
@@ -84,23 +86,23 @@ reason; if it happens again, please report it with the lines above.
 const FILES: [File; 2] = [
     File {
         priority: 101,
-        own: 'a',
+        own: "a",
     },
     File {
         priority: 100,
-        own: 'b',
+        own: "b",
     },
 ];
 
 /// The configuration of a box.
 struct File {
     priority: u8,
-    own: char,
+    own: &'static str,
 }
 
 impl core::fmt::Display for File {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        let File { priority, own } = self;
+        let (priority, own) = (Number(self.priority.into()), Plain(self.own));
         write!(
             f,
             "[node]\n\
@@ -119,13 +121,14 @@ impl core::fmt::Display for File {
              [check web]\n\
              process = {}\n\
              interval = 300ms\n",
-            service(*own).as_str()
+            Plain(service(self.own).as_str())
         )
     }
 }
 
 /// The name of the process that a box's check looks for. Two demos at a time see
 /// each other's processes, so the name has this one's number.
-fn service(own: char) -> Text<16> {
-    Text::of(format_args!("web-{own}-{}", getpid()))
+fn service(own: &str) -> Text<16> {
+    let number = getpid().as_raw_nonzero().get().unsigned_abs();
+    Text::of(format_args!("web-{}-{}", Plain(own), Number(number.into())))
 }

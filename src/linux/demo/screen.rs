@@ -3,6 +3,7 @@
 use core::fmt::{self, Write as _};
 
 use smena::Instant;
+use smena::say::{Number, write_number};
 
 use crate::linux::clock;
 use crate::linux::output::Output;
@@ -12,6 +13,19 @@ use crate::linux::text::Text;
 const COLUMNS: usize = 79;
 /// What the time takes of a line.
 const MARGIN: &str = "          ";
+
+/// A number at the right of a column of this width.
+pub struct Column(pub u64, pub u32);
+
+impl fmt::Display for Column {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digits = 1 + self.0.checked_ilog10().unwrap_or(0);
+        for _ in digits..self.1 {
+            f.write_str(" ")?;
+        }
+        Number(self.0).fmt(f)
+    }
+}
 
 /// Standard output with a clock that runs from the demo's start.
 pub struct Screen {
@@ -39,8 +53,10 @@ impl Screen {
     /// A sentence with the time before it.
     pub fn tell(&mut self, text: fmt::Arguments<'_>) {
         let hundredths = (clock::now() - self.started_at).total_micros() / 10_000;
-        let (seconds, hundredths) = (hundredths / 100, hundredths % 100);
-        let _ = write!(self.output, "{seconds:3}.{hundredths:02} s  ");
+        let seconds = Column(hundredths / 100, 3);
+        let _ = write!(self.output, "{seconds}.");
+        let _ = write_number(&mut self.output, hundredths % 100, 10, 2);
+        let _ = self.output.write_str(" s  ");
         self.wrap(text);
     }
 

@@ -3,6 +3,7 @@
 //! ends the story.
 
 use rustix::process::Signal;
+use smena::say::{Number, Plain};
 use smena::{Duration, Instant};
 
 use crate::linux::clock;
@@ -12,7 +13,7 @@ use crate::linux::text::Text;
 
 use super::client::Client;
 use super::gateway::{Gateway, State};
-use super::screen::Screen;
+use super::screen::{Column, Screen};
 use super::stage::{Stage, Stopped};
 use super::world::{Network, must, need};
 use super::{A, ADDRESS, B, CLIENT, FILES, FIRST_WORDS, OWN, wires, world};
@@ -144,8 +145,8 @@ impl Show {
         let home = Network::present();
         let mut switch = need(Socket::open(), "socket AF_NETLINK");
         let mut gateways = [
-            Gateway::create("gw-a", super::service('a'), PATHS[A]),
-            Gateway::create("gw-b", super::service('b'), PATHS[B]),
+            Gateway::create("gw-a", super::service("a"), PATHS[A]),
+            Gateway::create("gw-b", super::service("b"), PATHS[B]),
         ];
         home.enter();
         let bridge = wires::make_bridge(&mut switch, "bridge");
@@ -180,8 +181,8 @@ impl Show {
         let screen = &mut self.stage.screen;
         screen.print(format_args!("\nThe client went without an answer for\n"));
         for (Scene { row, .. }, gap) in STORY.iter().zip(gaps) {
-            let ms = gap.total_millis();
-            screen.print(format_args!("{ms:9} ms  {row}\n"));
+            let (ms, row) = (Column(gap.total_millis(), 9), Plain(row));
+            screen.print(format_args!("{ms} ms  {row}\n"));
         }
         Ok(())
     }
@@ -196,11 +197,11 @@ impl Show {
 
     fn introduce(&mut self) {
         let screen = &mut self.stage.screen;
-        screen.print(format_args!("{FIRST_WORDS}"));
+        screen.print(format_args!("{}", Plain(FIRST_WORDS)));
         let text = Text::<512>::of(format_args!("{}", FILES[A]));
         for line in text.as_str().lines() {
             let margin = if line.is_empty() { "" } else { "    " };
-            screen.print(format_args!("{margin}{line}\n"));
+            screen.print(format_args!("{}{}\n", Plain(margin), Plain(line)));
         }
     }
 
@@ -245,7 +246,7 @@ impl Show {
         }
         let gap = self.tell_gap();
         if gap > scene.gap_max {
-            let most = scene.gap_max.total_millis();
+            let most = Number(scene.gap_max.total_millis());
             let screen = &mut self.stage.screen;
             screen.tell(format_args!(
                 "That is too long: {most} ms are allowed here."
@@ -274,7 +275,7 @@ impl Show {
         self.stage.client.reset();
         let screen = &mut self.stage.screen;
         screen.print(format_args!("\n"));
-        screen.tell(format_args!("* {what}"));
+        screen.tell(format_args!("* {}", Plain(what)));
     }
 
     /// Waits until this box is the one master, has the address, and its hook
@@ -315,7 +316,7 @@ impl Show {
         let freed = |stage: &Stage, _| !stage.gateways[A].has_address;
         let otherwise = "gw-a still has the address: its lease did not end.";
         self.expect(LEASE_MAX, &freed, otherwise)?;
-        let ms = (clock::now() - killed_at).total_millis();
+        let ms = Number((clock::now() - killed_at).total_millis());
         self.stage.screen.tell(format_args!(
             "gw-a: {ms} ms after the kill its kernel took the address back by itself, \
              because nobody renewed the lease of 1 s. Until then it still answered."
@@ -339,12 +340,12 @@ impl Show {
     /// Tells how long the client went without an answer since the scene began.
     fn tell_gap(&mut self) -> Duration {
         let (gap, lost) = self.stage.client.gap();
-        let ms = gap.total_millis();
+        let (ms, pings) = (Number(gap.total_millis()), Number(lost.into()));
         match lost {
             0 => self.say("The client lost not one ping."),
             1 => self.say("The client lost one ping."),
             _ => self.stage.screen.tell(format_args!(
-                "The client went without an answer for {ms} ms ({lost} pings lost)."
+                "The client went without an answer for {ms} ms ({pings} pings lost)."
             )),
         }
         gap
@@ -356,6 +357,6 @@ impl Show {
     }
 
     fn say(&mut self, what: &str) {
-        self.stage.screen.tell(format_args!("{what}"));
+        self.stage.screen.tell(format_args!("{}", Plain(what)));
     }
 }

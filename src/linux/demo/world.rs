@@ -20,6 +20,8 @@ use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_bind_recursi
 use rustix::process::{chdir, chroot, getegid, geteuid};
 use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space, unshare_unsafe};
 
+use smena::say::{Number, Plain};
+
 use crate::linux::failure::{Failure, Reason};
 use crate::linux::output::{complain, write_all};
 use crate::linux::syscall;
@@ -90,7 +92,7 @@ impl Network {
 pub fn need<T>(result: Result<T, Errno>, what: &str) -> T {
     match result {
         Ok(value) => value,
-        Err(errno) => refused(format_args!("{what}"), errno),
+        Err(errno) => refused(format_args!("{}", Plain(what)), errno),
     }
 }
 
@@ -109,6 +111,7 @@ pub fn leave_machine() {
         return;
     }
     let (user, group) = (geteuid().as_raw(), getegid().as_raw());
+    let (user, group) = (Number(user.into()), Number(group.into()));
     let left = unshare(own | UnshareFlags::NEWUSER);
     need(left, "unshare private namespaces");
     // Without the first line the kernel refuses the last one.
@@ -143,7 +146,7 @@ pub fn put(path: &str, text: fmt::Arguments<'_>) {
     let written = open(path, flags, Mode::RUSR | Mode::WUSR)
         .and_then(|file| write_all(&file, text.as_str().as_bytes()));
     if let Err(errno) = written {
-        refused(format_args!("write {path}"), errno);
+        refused(format_args!("write {}", Plain(path)), errno);
     }
 }
 
@@ -186,6 +189,7 @@ fn refused(what: fmt::Arguments<'_>, errno: Errno) -> ! {
         .iter()
         .find(forbids)
         .map_or(MEND, |(.., mend)| mend);
+    let mend = Plain(mend);
     give_up(format_args!("{what}: {}: {mend}", Reason(errno)))
 }
 

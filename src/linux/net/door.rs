@@ -9,7 +9,7 @@ use rustix::io::Errno;
 use smena::event::{Link, Mac};
 use smena::node::Interface;
 use smena::protocol::Family;
-use smena::say::Level;
+use smena::say::{Level, Number, Plain};
 
 use crate::linux::failure::log_refusal;
 use crate::linux::multicast;
@@ -124,7 +124,7 @@ impl<'a> Door<'a> {
         self.send_errors = self.send_errors.saturating_add(1);
         // The first, the second, the fourth...: few lines, none forgotten.
         if self.send_errors.is_power_of_two() {
-            let (name, count) = (self.name, self.send_errors);
+            let (name, count) = (Plain(self.name), Number(self.send_errors.into()));
             let what = format_args!("{name}: cannot send, {count} packets lost");
             log_refusal(Level::Warn, what, errno);
         }
@@ -142,7 +142,7 @@ impl<'a> Door<'a> {
         }
         if let Err(errno) = self.open(index, epoll) {
             if !self.deaf {
-                let what = format_args!("{}: cannot listen on a packet socket", self.name);
+                let what = format_args!("{}: cannot listen on a packet socket", Plain(self.name));
                 log_refusal(Level::Error, what, errno);
             }
             self.close();
@@ -174,7 +174,7 @@ impl<'a> Door<'a> {
                 match multicast::join(index, family) {
                     Ok(member) => side.member = Some(member),
                     Err(errno) if fresh => {
-                        let name = self.name;
+                        let name = Plain(self.name);
                         let what = format_args!(
                             "{name}: cannot join the {family} group (is {family} enabled?)"
                         );

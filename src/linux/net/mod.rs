@@ -29,7 +29,7 @@ use smena::board;
 use smena::event::{self, Action, Event, InterfaceId, Mac, RouterId};
 use smena::node::Node;
 use smena::protocol::Family;
-use smena::say::Level;
+use smena::say::{Level, Plain};
 use smena::wire;
 
 use super::failure::{Failure, log_refusal};
@@ -117,7 +117,7 @@ impl<'a> Net<'a> {
                 Errno::AFNOSUPPORT => "the kernel, or this sandbox, must have this family",
                 _ => "raise the limits of memory and open files",
             };
-            Failure::new(call, format_args!("{object}"), errno, mend)
+            Failure::new(call, format_args!("{}", Plain(object)), errno, mend)
         })
     }
 
@@ -344,7 +344,7 @@ impl<'a> Net<'a> {
             return;
         }
         if let Err(errno) = self.watch.requests().promote_secondaries(index) {
-            let name = door.name();
+            let name = Plain(door.name());
             let what = format_args!("{name}: cannot set promote_secondaries");
             log_refusal(Level::Warn, what, errno);
         }

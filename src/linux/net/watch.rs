@@ -20,7 +20,7 @@ use rustix::io::Errno;
 use smena::board;
 use smena::event::{Event, InterfaceId, Link};
 use smena::protocol::Family;
-use smena::say::{Level, say};
+use smena::say::{Level, Plain, say};
 
 use super::known::Known;
 use super::links::{Watched, on_address, on_link};
@@ -233,8 +233,11 @@ impl<'a> Watch<'a> {
                 Received::Nothing => {}
                 Received::Empty => self.waiting = 0,
                 Received::Overrun => {
-                    let what = "the kernel's notifications overran; looking at every interface";
-                    say(Level::Warn, format_args!("{what}"));
+                    let what = Plain("looking at every interface");
+                    say(
+                        Level::Warn,
+                        format_args!("the kernel's notifications overran; {what}"),
+                    );
                     for link in &mut self.links {
                         link.look = true;
                     }
@@ -254,7 +257,7 @@ impl<'a> Watch<'a> {
             Err(errno) => {
                 // The kernel is short of memory; what we know stays right
                 // until it says otherwise.
-                let what = format_args!("cannot look at {}", watched.name);
+                let what = format_args!("cannot look at {}", Plain(watched.name));
                 log_refusal(Level::Error, what, errno);
                 watched.look = false;
                 return None;
@@ -390,7 +393,7 @@ impl<'a> Watch<'a> {
             scan.tries += 1;
             return self.start_dump();
         }
-        let name = self.links[usize::from(scan.interface.0)].name;
+        let name = Plain(self.links[usize::from(scan.interface.0)].name);
         let what = format_args!("cannot list the addresses of {name}");
         log_refusal(Level::Error, what, errno);
         // Nothing is swept after half an answer, but whoever waits for the end
