@@ -18,6 +18,7 @@ mod lab {
     mod openuds;
     mod pair;
     mod peers;
+    mod realtime;
     mod rejects;
     mod shell;
     mod status;

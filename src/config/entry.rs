@@ -32,6 +32,16 @@ pub(super) fn log_target<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read {
     Ok(())
 }
 
+/// `realtime`: a switch, or a priority.
+pub(super) fn realtime<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read {
+    let first = value.as_bytes().first();
+    r.config.node.realtime = Some(match first.is_some_and(u8::is_ascii_digit) {
+        true => value::number(&mut r.findings, value, "realtime", 1, 99)? as u8,
+        false => u8::from(value::switch(&mut r.findings, value)?) * super::Node::REALTIME,
+    });
+    Ok(())
+}
+
 /// `interface` of a router.
 pub(super) fn interface<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read {
     r.router.interface = value::interface(&mut r.findings, value)?;

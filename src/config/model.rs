@@ -40,11 +40,21 @@ pub struct Node<'a> {
     pub log_target: Option<LogTarget>,
     /// `script_user`; root when absent.
     pub script_user: Option<&'a str>,
+    /// `realtime`; see [`Node::realtime`].
+    pub(super) realtime: Option<u8>,
 }
 
 impl Node<'_> {
     /// Where the control socket is when the file does not say.
     pub const CONTROL: &'static str = "/run/smena.sock";
+    /// The priority of `realtime = yes`: before every ordinary program, behind
+    /// what the kernel itself runs in real time.
+    pub(super) const REALTIME: u8 = 10;
+
+    /// The priority of real-time scheduling, 1 to 99; 0 is none of it.
+    pub fn realtime(&self) -> u8 {
+        self.realtime.unwrap_or(Self::REALTIME)
+    }
 }
 
 impl Config<'_> {
@@ -56,6 +66,7 @@ impl Config<'_> {
             log: None,
             log_target: None,
             script_user: None,
+            realtime: None,
         },
         routers: Vec::new(),
         checks: Vec::new(),

@@ -210,6 +210,12 @@ const NODE: &[Key] = &[
         "who runs checks and hooks: a name of /etc/passwd, or a number",
         Value::Name(|r, name| r.config.node.script_user = Some(name)),
     ),
+    key(
+        "realtime",
+        Text("yes"),
+        "run before ordinary programs: yes, no, or a priority from 1 to 99",
+        Value::Own(entry::realtime),
+    ),
 ];
 
 const VRRP: &[Key] = &[

@@ -37,6 +37,7 @@ use super::held::Held;
 use super::net::group_mac;
 use super::netlink::Socket;
 use super::packet::{self, Port};
+use super::realtime::Realtime;
 use super::start::Invocation;
 use super::syscall::{self, Fork, SignalSet};
 use super::{log as logger, output, spawn, stack};
@@ -176,6 +177,7 @@ impl<'a> Guard<'a> {
         };
         let pidfd = pidfd_open(keeper, PidfdFlags::empty());
         stack::give_back();
+        Realtime::enter(tools.node.config().node.realtime());
         if let Ok(pidfd) = &pidfd
             && getppid() == Some(keeper)
         {

@@ -37,6 +37,7 @@ use super::failure::{Failure, Reason};
 use super::guard::{self, Guard};
 use super::net::{self, Net};
 use super::process::{self, Children, Collected, Places};
+use super::realtime::Realtime;
 use super::signal::{Request, Signals};
 use super::stack;
 use super::start::Invocation;
@@ -86,6 +87,7 @@ pub fn run(
         children,
         control: &mut control,
         guard,
+        realtime: Realtime::enter(0),
         signals,
         timer,
         host,
@@ -100,6 +102,8 @@ pub fn run(
     };
     keeper.start();
     stack::give_back();
+    // After it, because locked memory is not given back.
+    keeper.realtime = Realtime::enter(config.node.realtime());
     while !keeper.finished {
         keeper.turn(epoll);
     }
@@ -121,6 +125,7 @@ struct Keeper<'k, 'n, 'a> {
     children: Children<'a>,
     control: &'k mut Control<'a>,
     guard: Guard<'a>,
+    realtime: Realtime,
     signals: Signals,
     timer: Timer,
     host: &'k str,
@@ -201,6 +206,7 @@ impl Keeper<'_, '_, '_> {
         self.children.poll(now);
         self.control.poll(now);
         self.guard.poll(now, self.node);
+        self.realtime.poll(now);
         // What the others led to may have been refused, which is told here.
         self.take_network(now);
     }
@@ -212,6 +218,7 @@ impl Keeper<'_, '_, '_> {
             self.children.poll_at(),
             self.control.poll_at(),
             self.guard.poll_at(),
+            self.realtime.poll_at(),
         ];
         for other in others {
             at = at.min(other.unwrap_or(at));
@@ -263,6 +270,7 @@ impl Keeper<'_, '_, '_> {
                     say(Level::Warn, format_args!("SIGHUP: {what}"));
                 }
                 Request::Collect => self.collect(now),
+                Request::Rest => self.realtime.step_down(now),
             }
         }
     }

@@ -30,6 +30,7 @@ mod packet;
 mod panic;
 mod process;
 mod program;
+mod realtime;
 mod scan;
 mod signal;
 mod socket;

@@ -12,6 +12,7 @@ const SIGINT: u32 = 2;
 const SIGPIPE: u32 = 13;
 const SIGTERM: u32 = 15;
 const SIGCHLD: u32 = 17;
+const SIGXCPU: u32 = 24;
 /// A debug build panics when it gets this one, for the test of what follows.
 const SIGUSR2: u32 = 12;
 
@@ -24,6 +25,8 @@ pub enum Request {
     Reload,
     /// SIGCHLD: some child ended, perhaps one that was adopted.
     Collect,
+    /// SIGXCPU: busy in real time for too long.
+    Rest,
 }
 
 /// The signals that are read instead of delivered.
@@ -38,7 +41,7 @@ impl Signals {
         // Whoever started us may have had some ignored; children of a process
         // that ignores SIGCHLD leave no exit code.
         syscall::reset_signal_actions();
-        let mut read = bit(SIGHUP) | bit(SIGINT) | bit(SIGTERM) | bit(SIGCHLD);
+        let mut read = bit(SIGHUP) | bit(SIGINT) | bit(SIGTERM) | bit(SIGCHLD) | bit(SIGXCPU);
         if cfg!(debug_assertions) {
             read |= bit(SIGUSR2);
         }
@@ -62,6 +65,7 @@ impl Signals {
                 SIGTERM | SIGINT => return Some(Request::Stop),
                 SIGHUP => return Some(Request::Reload),
                 SIGCHLD => return Some(Request::Collect),
+                SIGXCPU => return Some(Request::Rest),
                 SIGUSR2 if cfg!(debug_assertions) => panic!("asked to by SIGUSR2"),
                 _ => {}
             }

@@ -15,10 +15,10 @@ use smena::config::Words;
 use smena::say::Plain;
 
 use super::failure::Failure;
-use super::log;
 use super::syscall::{self, CStrings, SignalSet};
 use super::text::{Text, Writer};
 use super::user::User;
+use super::{log, realtime};
 
 /// Where programs without a slash are looked for.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -53,6 +53,7 @@ pub fn leave(setting: &Setting<'_>) -> Result<(), Errno> {
     close_descriptors();
     umask(Mode::WGRP | Mode::WOTH);
     chdir(c"/")?;
+    realtime::leave();
     die_with_parent(setting)
 }
 

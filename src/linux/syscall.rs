@@ -8,7 +8,7 @@
 //! structure as its only thread left it.
 #![allow(unsafe_code)]
 
-use core::ffi::CStr;
+use core::ffi::{CStr, c_int};
 use core::ptr;
 
 use rustix::fd::{FromRawFd, OwnedFd};
@@ -121,6 +121,15 @@ impl<'a, const N: usize> CStrings<'a, N> {
         self.length += 1;
         true
     }
+}
+
+/// sched_setscheduler(2)—How this process gets its turns.
+pub fn set_scheduler(policy: c_int, priority: c_int) -> Result<(), Errno> {
+    let (policy, parameter) = (policy as usize, &raw const priority as usize);
+    // SAFETY: a `struct sched_param` is one integer, which lives through the
+    // call; 0 is the caller.
+    result(unsafe { syscall6(number::SCHED_SETSCHEDULER, 0, policy, parameter, 0, 0, 0) })?;
+    Ok(())
 }
 
 /// execve(2)—Becomes another program; returns only when that failed.

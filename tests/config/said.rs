@@ -436,6 +436,36 @@ error: one word more than expected
 }
 
 #[test]
+fn real_time_is_a_switch_or_a_priority() {
+    says(
+        ROUTER,
+        "\
+[node]
+realtime = 100
+",
+        "\
+error: `realtime` is out of range
+  --> smena.ini:6:12
+ 6 | realtime = 100
+   |            ^^^ write a number from 1 to 99
+",
+    );
+    says(
+        ROUTER,
+        "\
+[node]
+realtime = maybe
+",
+        "\
+error: `maybe` is no switch
+  --> smena.ini:6:12
+ 6 | realtime = maybe
+   |            ^^^^^ write `yes` or `no`
+",
+    );
+}
+
+#[test]
 fn names_of_interfaces_paths_and_settings() {
     says(
         "",

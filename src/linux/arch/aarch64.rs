@@ -84,6 +84,7 @@ pub mod number {
     /// recvfrom(2).
     pub const RECVFROM: usize = 207;
     /// sched_setscheduler(2).
+    pub const SCHED_SETSCHEDULER: usize = 119;
     /// waitid(2).
     pub const WAITID: usize = 95;
     /// close_range(2).

@@ -76,6 +76,7 @@ pub mod number {
     /// recvfrom(2).
     pub const RECVFROM: usize = 45;
     /// sched_setscheduler(2).
+    pub const SCHED_SETSCHEDULER: usize = 144;
     /// waitid(2).
     pub const WAITID: usize = 247;
     /// close_range(2).

@@ -107,6 +107,7 @@ impl core::fmt::Display for File {
             f,
             "[node]\n\
              control = /gw-{own}.sock\n\
+             realtime = no\n\
              \n\
              [vrrp VI_01]\n\
              interface = eth0\n\

@@ -72,6 +72,7 @@ pub const SIGUSR2: i32 = 12;
 pub const SIGTERM: i32 = 15;
 pub const SIGCONT: i32 = 18;
 pub const SIGSTOP: i32 = 19;
+pub const SIGXCPU: i32 = 24;
 
 fn checked(value: c_int) -> io::Result<c_int> {
     if value < 0 {
@@ -145,6 +146,13 @@ pub fn run_first() -> io::Result<()> {
     let priority: c_int = 10;
     // SAFETY: a struct sched_param is one integer; 0 is the calling thread.
     checked(unsafe { sched_setscheduler(0, SCHED_FIFO, &priority) }).map(drop)
+}
+
+/// Whether this machine lets us do so.
+pub fn is_permitted_real_time() -> bool {
+    std::thread::spawn(|| run_first().is_ok())
+        .join()
+        .expect("it does nothing else")
 }
 
 /// Sends a signal to one process.
