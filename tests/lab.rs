@@ -15,11 +15,16 @@ mod lab {
     mod hooks;
     mod instruments;
     mod interfaces;
+    mod misfits;
     mod openuds;
+    mod options;
     mod pair;
     mod peers;
     mod realtime;
     mod rejects;
+    mod rolling;
     mod shell;
     mod status;
+    mod storms;
+    mod ucarp;
 }
