@@ -2,6 +2,8 @@
 
 use smena::config::{Config, Diagnostic, Limits, Outcome, Source, compare, parse};
 
+#[path = "config/carried.rs"]
+mod carried;
 #[path = "config/groups.rs"]
 mod groups;
 #[path = "config/manual.rs"]

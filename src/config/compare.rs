@@ -169,7 +169,7 @@ impl Comparison<'_, '_> {
             .iter()
             .position(|address| !has(peer, address));
         if let Some(nth) = missing {
-            let at = find(self.here.text, "vrrp", router.name, "address", nth);
+            let at = router.line_of(self.here.text, nth);
             self.tell(
                 Severity::Error,
                 at,

@@ -2,7 +2,7 @@
 //! value and puts it into the section that is being read.
 
 use super::diagnostic::{Argument, Findings, Told};
-use super::model::{Address, CheckKind, LogTarget, Track};
+use super::model::{Address, CheckKind, LogTarget, Track, Tracked};
 use super::reader::{LEASE_AUTO, Reader, WEIGHT_ABSENT};
 use super::statement::LINE_MAX;
 use super::words::{Iter, Word, Words};
@@ -50,6 +50,15 @@ pub(super) fn interface<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read {
 
 /// `address`: ADDRESS[/LENGTH] [dev INTERFACE] [label LABEL]
 pub(super) fn address<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read {
+    carried(r, value, false)
+}
+
+/// `excluded_address`, the same.
+pub(super) fn excluded_address<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read {
+    carried(r, value, true)
+}
+
+fn carried<'a>(r: &mut Reader<'_, 'a>, value: &'a str, excluded: bool) -> Read {
     let mut words = Words(value).iter();
     let first = words.next().map_or(value, |word| word.as_written());
     let text = value::text(&mut r.findings, first)?;
@@ -59,6 +68,7 @@ pub(super) fn address<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read {
         prefix_len,
         dev: None,
         label: None,
+        excluded,
     };
     while let Some(word) = words.next() {
         let name = word.as_written();
@@ -98,16 +108,14 @@ pub(super) fn address<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read {
         ));
     }
     let family = Family::of(&ip);
-    if r.router
-        .addresses
-        .first()
-        .is_some_and(|other| Family::of(&other.address) != family)
-    {
+    let listed = r.router.advertised().next();
+    let listed = listed.map(|other| Family::of(&other.address));
+    if !excluded && listed.is_some_and(|other| other != family) {
         return Err(r.findings.error(
             first,
             &[
                 "{0} has IPv4 and IPv6 addresses",
-                "a router has one family: move this one to a [vrrp] section of its own",
+                "make it an `excluded_address`, or move it to a [vrrp] section of its own",
             ],
             &[r.section()],
         ));
@@ -117,7 +125,7 @@ pub(super) fn address<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read {
         Family::Ipv4 => 255,
         Family::Ipv6 => (1500 - 40 - 8) / 16,
     };
-    if r.router.addresses.len() == most {
+    if !excluded && r.router.advertised().count() == most {
         return Err(r.findings.error(
             first,
             &[
@@ -191,32 +199,29 @@ pub(super) fn lease<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read {
     Ok(())
 }
 
-/// `track`: NAME [weight N] [reverse]
+/// `track`: NAME or interface NAME, then [weight N] [reverse]
 pub(super) fn track<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read {
     let mut words = Words(value).iter();
-    let name = words.next().map_or(value, |word| word.as_written());
-    if matches!(name, "interface" | "service") {
-        return Err(super::reader::not_yet(
-            &mut r.findings,
-            name,
-            "this version of smena cannot track `{0}` yet",
-        ));
-    }
-    let name = value::text(&mut r.findings, name)?;
-    let index = r.check_names.iter().position(|check| *check == name);
-    let Some(index) = index else {
-        let (hint, meant) = match suggest::nearest(name, &mut r.check_names.iter().copied()) {
-            Some(meant) => ("did you mean `{1}`?", meant),
-            None => ("add a section `[check {0}]`", ""),
-        };
-        return Err(r.findings.error(
-            name,
-            &["unknown check `{0}` in {2}", hint],
-            &[Argument::Text(name), Argument::Text(meant), r.section()],
-        ));
+    let first = words.next();
+    let name = first.map_or(value, |word| word.as_written());
+    let (name, what) = match (name, first) {
+        ("service", _) => {
+            return Err(super::reader::not_yet(
+                &mut r.findings,
+                name,
+                "this version of smena cannot track `{0}` yet",
+            ));
+        }
+        ("interface", Some(word)) => {
+            let written = argument(&mut r.findings, word, &mut words)?;
+            let interface = value::interface(&mut r.findings, written)?;
+            r.note_interface(written, interface)?;
+            (written, Tracked::Interface(interface))
+        }
+        _ => (name, Tracked::Check(check(r, name)?)),
     };
     let mut track = Track {
-        check: index as u8,
+        what,
         weight: WEIGHT_ABSENT,
         reverse: false,
     };
@@ -234,11 +239,7 @@ pub(super) fn track<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read {
             }
         }
     }
-    if r.router
-        .tracks
-        .iter()
-        .any(|other| other.check == track.check)
-    {
+    if r.router.tracks.iter().any(|other| other.what == track.what) {
         return Err(r.findings.error(
             name,
             &["{0} tracks `{1}` twice", "remove one"],
@@ -250,6 +251,24 @@ pub(super) fn track<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read {
         return Err(r.no_room(value, "track lines in one [vrrp]", room, "tracks"));
     }
     Ok(())
+}
+
+/// The index of a check that a track line names.
+fn check<'a>(r: &mut Reader<'_, 'a>, name: &'a str) -> Result<u8, Told> {
+    let name = value::text(&mut r.findings, name)?;
+    let index = r.check_names.iter().position(|check| *check == name);
+    if let Some(index) = index {
+        return Ok(index as u8);
+    }
+    let (hint, meant) = match suggest::nearest(name, &mut r.check_names.iter().copied()) {
+        Some(meant) => ("did you mean `{1}`?", meant),
+        None => ("add a section `[check {0}]`", ""),
+    };
+    Err(r.findings.error(
+        name,
+        &["unknown check `{0}` in {2}", hint],
+        &[Argument::Text(name), Argument::Text(meant), r.section()],
+    ))
 }
 
 /// `notify`: a command; its path is checked again before each run.

@@ -2,6 +2,7 @@
 //! the file.
 
 use super::diagnostic::Argument;
+use super::model::Tracked;
 use super::reader::{Reader, WEIGHT_ABSENT};
 use super::statement::find;
 
@@ -37,7 +38,10 @@ impl Reader<'_, '_> {
         for router in &mut self.config.routers {
             for track in &mut router.tracks {
                 if track.weight == WEIGHT_ABSENT {
-                    let check = self.config.checks.get(usize::from(track.check));
+                    let check = match track.what {
+                        Tracked::Check(index) => self.config.checks.get(usize::from(index)),
+                        Tracked::Interface(_) => None,
+                    };
                     track.weight = check.map_or(0, |check| check.weight);
                 }
             }
@@ -89,7 +93,7 @@ impl Reader<'_, '_> {
                 });
                 if let Some(nth) = shared {
                     self.findings.error(
-                        find(text, "vrrp", router.name, "address", nth),
+                        router.line_of(text, nth),
                         &[
                             "{0} has this address already",
                             "remove one: only one router can decide where it is",
@@ -105,7 +109,7 @@ impl Reader<'_, '_> {
     fn check_use(&mut self) {
         for (index, check) in self.config.checks.iter().enumerate() {
             let mut tracks = self.config.routers.iter().flat_map(|router| &router.tracks);
-            if !tracks.any(|track| usize::from(track.check) == index) {
+            if !tracks.any(|track| track.what == Tracked::Check(index as u8)) {
                 let header = find(self.source.text, "check", check.name, "", 0);
                 self.findings.warning(
                     header,

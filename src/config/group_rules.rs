@@ -40,7 +40,7 @@ impl<'a> Reader<'_, 'a> {
             let theirs = self.config.routers[other].tracks[nth];
             let (name, text) = (self.config.routers[index].name, self.source.text);
             let tracks = &self.config.routers[index].tracks;
-            let same = |track: &Track| track.check == theirs.check;
+            let same = |track: &Track<'_>| track.what == theirs.what;
             match tracks.iter().position(same) {
                 Some(nth) if tracks[nth] != theirs && other < index => {
                     let line = find(text, "vrrp", name, "track", nth);

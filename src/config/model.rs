@@ -105,14 +105,15 @@ pub struct Router<'a> {
     pub virtual_router_id: u8,
     /// `version`.
     pub version: Version,
-    /// The family of the addresses; all of them share it.
+    /// The family of adverts, which all advertised addresses share.
     pub family: Family,
     /// `priority`, 1..=255; 255 is the address owner.
     pub priority: u8,
     /// `advert_int`: whole seconds 1..=255 in version 2, 10 ms..=40.95 s in
     /// steps of 10 ms in version 3.
     pub advert_int: Duration,
-    /// `address`, at least one, in the order of the file.
+    /// `address` and `excluded_address`, in the order of the file. With none the
+    /// router only elects, and its adverts have the count 0.
     pub addresses: Vec<Address<'a>, { board::ADDRESSES_MAX }>,
     /// `preempt`: take over from a master of lower priority.
     pub preempt: bool,
@@ -134,7 +135,7 @@ pub struct Router<'a> {
     /// `release`: what a planned hand-over waits for.
     pub release: Release,
     /// `track`, in the order of the file.
-    pub tracks: Vec<Track, { board::TRACKS_MAX }>,
+    pub tracks: Vec<Track<'a>, { board::TRACKS_MAX }>,
     /// `group`: routers of one move together.
     pub group: Option<&'a str>,
     /// `notify`: the command that is run on a change of state.
@@ -144,13 +145,18 @@ pub struct Router<'a> {
 }
 
 impl<'a> Router<'a> {
+    /// The addresses that adverts list.
+    pub fn advertised(&self) -> impl Iterator<Item = &Address<'a>> {
+        self.addresses.iter().filter(|address| !address.excluded)
+    }
+
     /// The interface that carries an address of this router.
     pub fn carrier(&self, address: &Address<'a>) -> &'a str {
         address.dev.unwrap_or(self.interface)
     }
 }
 
-/// One `address` line.
+/// One `address` or `excluded_address` line.
 #[derive(Clone, Copy, Debug)]
 pub struct Address<'a> {
     /// The address itself.
@@ -161,6 +167,9 @@ pub struct Address<'a> {
     pub dev: Option<&'a str>,
     /// `label`: IPv4 only, as `ip addr` shows it (15 bytes at most).
     pub label: Option<&'a str>,
+    /// `excluded_address`: carried with the others, of either family, and not
+    /// listed in adverts.
+    pub excluded: bool,
 }
 
 /// What a planned hand-over waits for.
@@ -174,14 +183,23 @@ pub enum Release {
 
 /// One `track` line, its name resolved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Track {
-    /// Index into [`Config::checks`].
-    pub check: u8,
-    /// -253..=253. Positive: added while the check succeeds. Negative: added
-    /// while it fails. 0: a failing check is FAULT.
+pub struct Track<'a> {
+    /// What counts.
+    pub what: Tracked<'a>,
+    /// -253..=253. Positive: added while it is up. Negative: added while it is
+    /// down. 0: down is FAULT.
     pub weight: i16,
-    /// `reverse`: the check's result counts the other way round.
+    /// `reverse`: up counts as down and the other way round.
     pub reverse: bool,
+}
+
+/// What a `track` line names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tracked<'a> {
+    /// Index into [`Config::checks`].
+    Check(u8),
+    /// The link of an interface.
+    Interface(&'a str),
 }
 
 /// A `[check NAME]` section.

@@ -13,10 +13,7 @@ const SECOND: Duration = Duration::from_secs(1);
 impl<'a> Reader<'_, 'a> {
     /// The end of a `[vrrp]` section.
     pub(super) fn end_router(&mut self) {
-        // All addresses are of one family, which is the router's.
-        if let Some(first) = self.router.addresses.first() {
-            self.router.family = Family::of(&first.address);
-        }
+        self.check_family();
         self.check_version();
         self.check_preemption();
         self.check_lease();
@@ -24,6 +21,37 @@ impl<'a> Reader<'_, 'a> {
         let room = self.limits.routers;
         if self.config.routers.len() >= room || self.config.routers.push(router).is_err() {
             self.no_room(self.header, "[vrrp] sections", room, "routers");
+        }
+    }
+
+    /// All addresses that adverts list are of one family, which is the router's.
+    fn check_family(&mut self) {
+        let excluded = self.router.addresses.first();
+        let listed = self.router.advertised().next();
+        let Some(first) = listed.or(excluded) else {
+            // Another mistake may be all that is wrong with the lines.
+            let said = self.said("address") || self.said("excluded_address");
+            if !said && !self.said("notify") {
+                self.findings.error(
+                    self.header,
+                    &[
+                        "{0} has neither `address` nor `notify`",
+                        "add a line such as `address = 192.0.2.1/24`",
+                    ],
+                    &[self.section()],
+                );
+            }
+            return;
+        };
+        let (family, advertised) = (Family::of(&first.address), listed.is_some());
+        if !self.given("family") {
+            self.router.family = family;
+        } else if advertised && self.router.family != family {
+            self.findings.error(
+                self.value_of("family"),
+                &["the addresses have another family", "remove the line"],
+                &[],
+            );
         }
     }
 

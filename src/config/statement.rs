@@ -236,6 +236,20 @@ pub(super) fn find<'a>(text: &'a [u8], kind: &str, name: &str, key: &str, nth: u
     section.unwrap_or_default()
 }
 
+impl super::Router<'_> {
+    /// Where one of its addresses stands, advertised or not.
+    pub(super) fn line_of<'t>(&self, text: &'t [u8], index: usize) -> &'t str {
+        let excluded = self.addresses[index].excluded;
+        let key = match excluded {
+            true => "excluded_address",
+            false => "address",
+        };
+        let before = self.addresses.iter().take(index);
+        let nth = before.filter(|address| address.excluded == excluded);
+        find(text, "vrrp", self.name, key, nth.count())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::vec::Vec;

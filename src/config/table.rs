@@ -8,7 +8,7 @@ use super::model::Release;
 use super::reader::Reader;
 use super::words::Words;
 use crate::Duration;
-use crate::protocol::Version;
+use crate::protocol::{Family, Version};
 
 /// A kind of section.
 #[derive(Debug)]
@@ -123,7 +123,6 @@ pub static SECTIONS: [Section; 4] = [
         named: true,
         keys: VRRP,
         later: &[
-            "excluded_address",
             "auth_hmac",
             "auth_mode",
             "unicast_src_ip",
@@ -257,11 +256,25 @@ const VRRP: &[Key] = &[
             r.router.advert_int = time
         }),
     ),
+    key(
+        "family",
+        Rule("that of the addresses, or ipv4"),
+        "ipv4 or ipv6, for a router without addresses",
+        Value::Choice(&["ipv4", "ipv6"], |r, index| {
+            r.router.family = [Family::Ipv4, Family::Ipv6][index & 1];
+        }),
+    ),
     plural(key(
         "address",
-        Required("192.0.2.1/24"),
+        Absent,
         "an address that the master has: ADDRESS[/LENGTH] [dev INTERFACE] [label LABEL]",
         Value::Own(entry::address),
+    )),
+    plural(key(
+        "excluded_address",
+        Absent,
+        "an address that the master has as well, of either family, and that adverts don't list",
+        Value::Own(entry::excluded_address),
     )),
     key(
         "preempt",
@@ -326,7 +339,7 @@ const VRRP: &[Key] = &[
     plural(key(
         "track",
         Absent,
-        "a check that counts: NAME [weight N] [reverse]",
+        "what counts: NAME of a check or interface NAME, then [weight N] [reverse]",
         Value::Own(entry::track),
     )),
     key(

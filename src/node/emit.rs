@@ -55,7 +55,7 @@ impl Node<'_> {
         };
         self.ip_id = self.ip_id.wrapping_add(1);
         // RFC 9568 section 5.2.9: the link-local address of IPv6 comes first.
-        let all = || config.addresses.iter().map(|address| address.address);
+        let all = || config.advertised().map(|address| address.address);
         let mut addresses = all()
             .filter(first)
             .chain(all().filter(|address| !first(address)));

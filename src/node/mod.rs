@@ -6,6 +6,8 @@
 //! never reads a clock, sends a packet or starts a process: it says so in
 //! [`Actions`](crate::event::Actions).
 
+#[cfg(test)]
+mod carried_trace;
 mod emit;
 mod group;
 #[cfg(test)]
@@ -28,7 +30,7 @@ pub use receive::Discarded;
 use crate::address::Shown;
 use crate::board;
 use crate::check::Check;
-use crate::config::Config;
+use crate::config::{Config, Tracked};
 use crate::event::{Action, Actions, CheckId, Event, InterfaceId, Link, LocalAddress, RouterId};
 use crate::hook::Hook;
 #[cfg(debug_assertions)]
@@ -114,6 +116,11 @@ impl<'a> Node<'a> {
             let interface = node.name_interface(router.interface);
             for address in &router.addresses {
                 node.name_interface(address.dev.unwrap_or(router.interface));
+            }
+            for track in &router.tracks {
+                if let Tracked::Interface(name) = track.what {
+                    node.name_interface(name);
+                }
             }
             let listening = &mut node.interfaces[usize::from(interface.0)];
             match router.family {
@@ -259,9 +266,7 @@ impl<'a> Node<'a> {
         let config = &self.config.routers[usize::from(router.0)];
         match config.addresses[address].dev {
             None => self.interface_of(router),
-            Some(dev) => self
-                .find_interface(dev)
-                .expect("each dev was named at the start"),
+            Some(dev) => self.named(dev),
         }
     }
 

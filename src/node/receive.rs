@@ -153,7 +153,7 @@ fn expectation(router: &config::Router<'_>) -> Expectation {
         version: router.version,
         auth: auth(router),
         interval: router.advert_int,
-        no_addresses: router.addresses.is_empty(),
+        no_addresses: router.advertised().next().is_none(),
     }
 }
 

@@ -5,7 +5,7 @@ use core::net::IpAddr;
 
 use super::Node;
 use crate::check::Health;
-use crate::config::Track;
+use crate::config::{Track, Tracked};
 use crate::event::{CheckId, InterfaceId, RouterId};
 use crate::vrrp::{Readiness, Reason};
 
@@ -29,18 +29,28 @@ impl Node<'_> {
         }
         let mut pending = None;
         for track in config.tracks.iter().filter(|track| track.weight == 0) {
-            match self.checks[usize::from(track.check)].health() {
-                Health::Unknown => {
-                    pending = pending.or(Some(Reason::CheckPending(CheckId(track.check))));
+            let health = self.health_of(track);
+            if succeeds(track, health) && health != Health::Unknown {
+                continue;
+            }
+            match (track.what, health) {
+                (Tracked::Check(check), Health::Unknown) => {
+                    pending = pending.or(Some(Reason::CheckPending(CheckId(check))));
                 }
-                health if succeeds(track, health) => {}
-                _ => return Readiness::Unable(Reason::CheckFailed(CheckId(track.check))),
+                (Tracked::Check(check), _) => {
+                    return Readiness::Unable(Reason::CheckFailed(CheckId(check)));
+                }
+                (Tracked::Interface(name), _) => {
+                    let id = self.named(name);
+                    let reason = self.trouble(id).unwrap_or(Reason::InterfaceUp(id));
+                    return Readiness::Unable(reason);
+                }
             }
         }
         pending.map_or(Readiness::Ready, Readiness::Waiting)
     }
 
-    /// The effective priority: the configured one and the weights of the checks.
+    /// The effective priority: the configured one and the weights of what is tracked.
     /// An owner's is never touched.
     pub(super) fn effective_priority(&self, router: RouterId) -> u8 {
         let config = &self.config.routers[usize::from(router.0)];
@@ -55,8 +65,25 @@ impl Node<'_> {
     }
 
     /// What a track adds to the priority now.
-    pub fn weight_of(&self, track: &Track) -> i32 {
-        weight(track, self.checks[usize::from(track.check)].health())
+    pub fn weight_of(&self, track: &Track<'_>) -> i32 {
+        weight(track, self.health_of(track))
+    }
+
+    /// What a track line names is up, or down, or not known yet.
+    pub fn health_of(&self, track: &Track<'_>) -> Health {
+        match track.what {
+            Tracked::Check(check) => self.checks[usize::from(check)].health(),
+            Tracked::Interface(name) => match self.trouble(self.named(name)) {
+                None => Health::Up,
+                Some(_) => Health::Down,
+            },
+        }
+    }
+
+    /// An interface of the configuration.
+    pub(super) fn named(&self, name: &str) -> InterfaceId {
+        self.find_interface(name)
+            .expect("each interface was named at the start")
     }
 
     /// Where a router's adverts come from.
@@ -83,7 +110,7 @@ impl Node<'_> {
 
 /// A check without a result counts as succeeding: a weight must not move the
 /// priority before anything is known.
-fn succeeds(track: &Track, health: Health) -> bool {
+fn succeeds(track: &Track<'_>, health: Health) -> bool {
     match health {
         Health::Unknown => true,
         Health::Up => !track.reverse,
@@ -93,7 +120,7 @@ fn succeeds(track: &Track, health: Health) -> bool {
 
 /// keepalived's meaning: a positive weight is added while the check succeeds, a
 /// negative one while it fails.
-fn weight(track: &Track, health: Health) -> i32 {
+fn weight(track: &Track<'_>, health: Health) -> i32 {
     if succeeds(track, health) == (track.weight > 0) {
         i32::from(track.weight)
     } else {

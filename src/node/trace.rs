@@ -24,7 +24,8 @@ const SET: Action = Action::SetAddresses(R);
 const REMOVE: Action = Action::RemoveAddresses(R);
 const ANNOUNCE: Action = Action::Announce(R);
 pub(super) const RESCAN: Action = Action::RescanAddresses(ETH0);
-const RESIGNED: [Action; 3] = [REMOVE, Action::SendAdvert(R, 0), Action::SendAdvert(R, 0)];
+pub(super) const RESIGNED: [Action; 3] =
+    [REMOVE, Action::SendAdvert(R, 0), Action::SendAdvert(R, 0)];
 
 const PAIR: &str = "
 [vrrp VI_1]
@@ -37,7 +38,7 @@ garp_master_delay = 0s
 lease = off
 ";
 
-fn took_over(priority: u8) -> [Action; 3] {
+pub(super) fn took_over(priority: u8) -> [Action; 3] {
     [SET, Action::SendAdvert(R, priority), ANNOUNCE]
 }
 

@@ -6,7 +6,7 @@ use core::fmt::{self, Display, Formatter, Write};
 use super::{LatestCall, View, age_ms, name};
 use crate::address::Shown;
 use crate::check::Health;
-use crate::config;
+use crate::config::{self, Tracked};
 use crate::event::RouterId;
 use crate::hook::Hook;
 use crate::node::Node;
@@ -120,16 +120,16 @@ fn router(node: &Node<'_>, view: &View<'_>, id: RouterId, out: &mut Lines<'_>) {
 }
 
 /// The sum behind the priority: each weight with the check that it comes from.
-fn weights(node: &Node<'_>, config: &config::Router<'_>, out: &mut Lines<'_>) {
+fn weights<'n>(node: &'n Node<'_>, config: &'n config::Router<'_>, out: &mut Lines<'_>) {
     if config.priority == 255 {
         return out.put(format_args!(" (owner, no weights)"));
     }
-    let checked = |track: &config::Track| {
-        let check = usize::from(track.check);
-        (
-            Plain(node.config().checks[check].name),
-            Plain(node.checks()[check].health().name()),
-        )
+    let checked = |track: &config::Track<'n>| {
+        let name = match track.what {
+            Tracked::Check(check) => node.config().checks[usize::from(check)].name,
+            Tracked::Interface(name) => name,
+        };
+        (Plain(name), Plain(node.health_of(track).name()))
     };
     let mut sum = i32::from(config.priority);
     for track in config.tracks.iter().filter(|track| track.weight != 0) {

@@ -25,6 +25,8 @@ pub enum Reason {
     InterfaceMissing(InterfaceId),
     /// The interface is down or has no carrier.
     InterfaceDown(InterfaceId),
+    /// The interface is up, and should not be.
+    InterfaceUp(InterfaceId),
     /// The interface has no address that adverts could come from.
     NoSourceAddress(InterfaceId),
     /// The system refused to set the addresses.
@@ -99,6 +101,7 @@ impl fmt::Display for Sentence<'_> {
             Reason::CheckFailed(id) => write!(f, "check {} fails", check(id)),
             Reason::InterfaceMissing(id) => write!(f, "there is no interface {}", interface(id)),
             Reason::InterfaceDown(id) => write!(f, "interface {} is down", interface(id)),
+            Reason::InterfaceUp(id) => write!(f, "interface {} is up", interface(id)),
             Reason::NoSourceAddress(id) => {
                 write!(f, "interface {} has no address to send from", interface(id))
             }

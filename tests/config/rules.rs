@@ -47,7 +47,7 @@ address = 224.0.0.18
 error: [vrrp VI_01] has IPv4 and IPv6 addresses
   --> smena.ini:5:11
  5 | address = fe80::2
-   |           ^^^^^^^ a router has one family: move this one to a [vrrp] section of its own
+   |           ^^^^^^^ make it an `excluded_address`, or move it to a [vrrp] section of its own
 error: `prefix length` is out of range
   --> smena.ini:6:20
  6 | address = 10.0.0.2/33

@@ -74,7 +74,7 @@ fn what_a_later_version_has_is_no_spelling_mistake() {
         ROUTER,
         "\
 unicast_peer = 10.0.0.2
-track = interface eth1
+track = service web
 [service web]
 listen = *:80
 [node]
@@ -85,10 +85,10 @@ error: this version of smena has no `unicast_peer` yet
   --> smena.ini:5:1
  5 | unicast_peer = 10.0.0.2
    | ^^^^^^^^^^^^ remove it, or use a version that has it
-error: this version of smena cannot track `interface` yet
+error: this version of smena cannot track `service` yet
   --> smena.ini:6:9
- 6 | track = interface eth1
-   |         ^^^^^^^^^ remove it, or use a version that has it
+ 6 | track = service web
+   |         ^^^^^^^ remove it, or use a version that has it
 error: this version of smena has no [service] yet
   --> smena.ini:7:2
  7 | [service web]
@@ -167,7 +167,7 @@ error: [vrrp VI_01] has no `interface`
   --> smena.ini:1:1
  1 | [vrrp VI_01]
    | ^^^^^^^^^^^^ add a line such as `interface = eth0`
-error: [vrrp VI_01] has no `address`
+error: [vrrp VI_01] has neither `address` nor `notify`
   --> smena.ini:1:1
  1 | [vrrp VI_01]
    | ^^^^^^^^^^^^ add a line such as `address = 192.0.2.1/24`

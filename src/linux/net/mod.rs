@@ -281,7 +281,7 @@ impl<'a> Net<'a> {
     fn announce(&mut self, node: &Node<'_>, router: RouterId) {
         let config = &node.config().routers[usize::from(router.0)];
         for address in 0..config.addresses.len() {
-            let forwarding = config.family == Family::Ipv6 && {
+            let forwarding = config.addresses[address].address.is_ipv6() && {
                 let carrier = node.carrier_of(router, address);
                 sysctl::forwards_ipv6(self.doors[usize::from(carrier.0)].name())
             };

@@ -9,7 +9,7 @@ use smena::vrrp::Role;
 
 use super::{LATE, Rule, View, Violation, broken, drift};
 use crate::sim::clock::{MS, SECOND};
-use crate::sim::plan::Plan;
+use crate::sim::plan::{INTERFACES, Plan};
 
 /// What each check of each node must have found.
 pub struct Checks {
@@ -162,7 +162,7 @@ impl Checks {
             else {
                 continue;
             };
-            let expected = self.priority(node, config);
+            let expected = self.priority(view, node, config);
             if state.priority() != expected {
                 let is = state.priority();
                 return broken(
@@ -172,7 +172,7 @@ impl Checks {
             }
             let unweighted = config.tracks.iter().filter(|track| track.weight == 0);
             let mut bad = unweighted.filter(|track| {
-                let health = self.known[node][usize::from(track.check)].health;
+                let health = self.health(view, node, track);
                 health
                     != if track.reverse {
                         Health::Down
@@ -191,13 +191,27 @@ impl Checks {
         Ok(())
     }
 
+    /// What a track line names is up or down, as far as the node can know.
+    fn health(&self, view: &View<'_, '_>, node: usize, track: &config::Track<'_>) -> Health {
+        let up = match track.what {
+            config::Tracked::Check(check) => return self.known[node][usize::from(check)].health,
+            config::Tracked::Interface(name) => {
+                let slot = INTERFACES.iter().position(|known| *known == name);
+                view.hosts[node]
+                    .kernel
+                    .is_up(slot.expect("a known interface"))
+            }
+        };
+        if up { Health::Up } else { Health::Down }
+    }
+
     /// The effective priority: base and weights, within 1 to 254.
-    fn priority(&self, node: usize, config: &config::Router<'_>) -> u8 {
+    fn priority(&self, view: &View<'_, '_>, node: usize, config: &config::Router<'_>) -> u8 {
         if config.priority == 255 {
             return 255;
         }
-        let weight = |track: &config::Track| {
-            let succeeds = match self.known[node][usize::from(track.check)].health {
+        let weight = |track: &config::Track<'_>| {
+            let succeeds = match self.health(view, node, track) {
                 // A weight waits for the first result.
                 Health::Unknown => true,
                 Health::Up => !track.reverse,

@@ -62,7 +62,7 @@ fn cause(reason: Reason) -> Option<usize> {
         // Both hold a router where it begins, and change nothing.
         Reason::NotStarted | Reason::StartupDelay => return None,
         // No plan has groups.
-        Reason::HeldByGroup(_) | Reason::GroupYields(_) => return None,
+        Reason::HeldByGroup(_) | Reason::GroupYields(_) | Reason::InterfaceUp(_) => return None,
         Reason::CheckPending(_) => 0,
         Reason::CheckFailed(_) => 1,
         Reason::InterfaceMissing(_) => 2,
