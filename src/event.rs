@@ -28,6 +28,15 @@ pub struct CheckId(pub u8);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InterfaceId(pub u8);
 
+/// Whose programs are called: each of these has at most one call at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HookId {
+    /// The `notify` command of a router.
+    Notify(RouterId),
+    /// The `resource` commands of a router.
+    Resource(RouterId),
+}
+
 /// A MAC address.
 pub type Mac = [u8; 6];
 
@@ -55,7 +64,7 @@ pub enum Event<'a> {
     /// A check came to its end.
     CheckEnded(CheckId, CheckResult<'a>),
     /// A hook came to its end, or could not be started.
-    HookEnded(RouterId, Exit),
+    HookEnded(HookId, Exit),
     /// The system refused to set, renew or remove a router's addresses.
     AddressesRefused(RouterId, Errno),
     /// The machine was suspended this long, which the monotonic clock does not show.
@@ -151,11 +160,10 @@ pub enum Action {
     StartCheck(CheckId),
     /// Send a signal to the process group of a running check.
     KillCheck(CheckId, Kill),
-    /// Start a router's hook with this call; its end comes back as
-    /// [`Event::HookEnded`].
-    StartHook(RouterId, HookCall),
+    /// Start a hook with this call; its end comes back as [`Event::HookEnded`].
+    StartHook(HookId, HookCall),
     /// Send a signal to the process group of a running hook.
-    KillHook(RouterId, Kill),
+    KillHook(HookId, Kill),
     /// Everything is handed over and at rest: end the process.
     Finish,
 }
@@ -178,8 +186,33 @@ pub struct HookCall {
     pub previous: Option<HookState>,
     /// The effective priority.
     pub priority: u8,
-    /// Counts this router's calls from 1; a gap says that states were overtaken.
+    /// Counts this hook's calls from 1; a gap says that states were overtaken.
     pub sequence: u32,
+    /// Which resource of the router is called, and with which word; `None`: the
+    /// `notify` command.
+    pub resource: Option<(u8, Verb)>,
+}
+
+/// What a resource is told to do, as the scripts of init systems know it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verb {
+    /// `start`
+    Start,
+    /// `stop`
+    Stop,
+    /// `status`
+    Status,
+}
+
+impl Verb {
+    /// The word.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Verb::Start => "start",
+            Verb::Stop => "stop",
+            Verb::Status => "status",
+        }
+    }
 }
 
 /// The states that hooks and status know.

@@ -1,85 +1,76 @@
-//! The hook of one router: at most one call at a time, in order, the last state
-//! always delivered, each call ended at its time limit.
+//! The `notify` hook of one router: at most one call at a time, in order, the
+//! last state always delivered, each call ended at its time limit.
+//!
+//! ```text
+//!   a change --(notify_settle)--> it waits --(nothing runs)--> it is called
+//!                                    |  a newer change takes its place;
+//!                                    |  with `notify_overtake = term` it also
+//!                                    `  ends the call that still runs
+//! ```
 //!
 //! It never looks at the router and never waits: a call that hangs delays the
 //! next call and nothing else.
 
-use crate::event::{Action, Actions, Exit, HookCall, HookState, Kill, RouterId};
+use crate::call::{Caller, End, Ended};
+use crate::event::{Actions, Exit, HookCall, HookId, HookState};
 use crate::mutation::{Broken, Mutation};
 use crate::{Duration, Instant};
 
-/// Between TERM and KILL for a call that is over its time.
-const KILL_AFTER: Duration = Duration::from_secs(2);
-/// Between two tries of a call that the system had no room for.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
-/// How often in a row it is tried again, so that a stop comes to its end.
-const RETRIES_MAX: u8 = 30;
-
-/// A call that is running, or has ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Call {
-    call: HookCall,
-    started_at: Instant,
+/// What the configuration says about a hook.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// How long a call may run.
+    pub timeout: Duration,
+    /// How long a state must have lasted before it is told; STOP is told at once.
+    pub settle: Duration,
+    /// How long after a call the present state is told again; 0: never.
+    pub reconcile: Duration,
+    /// A newer state ends the call that still runs.
+    pub overtake: bool,
+    /// MASTER is told again when another master has given way.
+    pub again: bool,
 }
 
-/// Where the present call is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Run {
-    /// None.
-    Idle,
-    /// Started; over its time from then on.
-    Running { call: Call, term_at: Instant },
-    /// Over its time, TERM sent.
-    Terminating { call: Call, kill_at: Instant },
-    /// KILL sent; only the end is awaited.
-    Killed { call: Call },
-    /// There was no room for a process; the call that waits is tried then.
-    Retrying { start_at: Instant },
-}
-
-/// How the last call ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ended {
-    /// What it was told.
-    pub call: HookCall,
-    /// How it ended.
-    pub exit: Exit,
-    /// How long it took.
-    pub duration: Duration,
+/// A state that is to be told.
+#[derive(Clone, Copy, Debug)]
+struct Pending {
+    state: HookState,
+    priority: u8,
+    /// It has not lasted long enough; it has then.
+    settled_at: Option<Instant>,
+    /// It is told even if it was told before.
+    again: bool,
 }
 
 /// The queue of calls of one router's hook.
 #[derive(Debug)]
 pub struct Hook {
-    id: RouterId,
     /// `None`: the router has no hook, and nothing ever happens here.
-    timeout: Option<Duration>,
+    settings: Option<Settings>,
     broken: Broken,
-    run: Run,
-    /// The state that is to be told when the present call has ended.
-    pending: Option<(HookState, u8)>,
+    caller: Caller,
+    pending: Option<Pending>,
     /// The state of the latest call.
     told: Option<HookState>,
+    /// When the present state is told again, unless something is told before.
+    reconcile_at: Option<Instant>,
+    /// When it is told again because another master was heard.
+    again_at: Option<Instant>,
     sequence: u32,
-    runs: u32,
-    retries: u8,
-    ended: Option<Ended>,
 }
 
 impl Hook {
-    /// An idle queue; `timeout` is the limit of a call, `None` without a hook.
-    pub fn new(id: RouterId, timeout: Option<Duration>) -> Hook {
+    /// An idle queue; no settings, no hook.
+    pub fn new(id: HookId, settings: Option<Settings>) -> Hook {
         Hook {
-            id,
-            timeout,
+            settings,
             broken: Broken::NOTHING,
-            run: Run::Idle,
+            caller: Caller::new(id, settings.map_or(Duration::ZERO, |s| s.timeout)),
             pending: None,
             told: None,
+            reconcile_at: None,
+            again_at: None,
             sequence: 0,
-            runs: 0,
-            retries: 0,
-            ended: None,
         }
     }
 
@@ -90,17 +81,12 @@ impl Hook {
 
     /// The router has a hook.
     pub fn configured(&self) -> bool {
-        self.timeout.is_some()
+        self.settings.is_some()
     }
 
     /// The call that is running.
     pub fn running(&self) -> Option<HookCall> {
-        match self.run {
-            Run::Idle | Run::Retrying { .. } => None,
-            Run::Running { call, .. } | Run::Terminating { call, .. } | Run::Killed { call } => {
-                Some(call.call)
-            }
-        }
+        self.caller.running()
     }
 
     /// Calls that wait: 0 or 1, since only the last state is kept.
@@ -110,27 +96,38 @@ impl Hook {
 
     /// Calls that were started.
     pub fn runs(&self) -> u32 {
-        self.runs
+        self.caller.runs()
     }
 
     /// How the last call ended.
     pub fn ended(&self) -> Option<Ended> {
-        self.ended
+        self.caller.ended()
     }
 
     /// Nothing runs and nothing waits.
     pub fn at_rest(&self) -> bool {
-        self.run == Run::Idle && self.pending.is_none()
+        self.caller.is_idle() && self.pending.is_none()
     }
 
     /// When [`Hook::on_poll`] wants to be called, if ever.
     pub fn poll_at(&self) -> Option<Instant> {
-        match self.run {
-            Run::Running { term_at, .. } => Some(term_at),
-            Run::Terminating { kill_at, .. } => Some(kill_at),
-            Run::Retrying { start_at } => Some(start_at),
-            Run::Idle | Run::Killed { .. } => None,
+        let next = match self.pending {
+            Some(pending) => pending.settled_at,
+            None => self.repeat_at(),
+        };
+        [self.caller.poll_at(), next].into_iter().flatten().min()
+    }
+
+    /// When the present state is told again; never while one waits, which may
+    /// turn out to be the same, nor after STOP.
+    fn repeat_at(&self) -> Option<Instant> {
+        if self.pending.is_some() || self.told == Some(HookState::Stop) {
+            return None;
         }
+        [self.reconcile_at, self.again_at]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// The router's state changed to this.
@@ -141,117 +138,119 @@ impl Hook {
         priority: u8,
         actions: &mut Actions,
     ) {
-        if self.timeout.is_none() {
+        let Some(settings) = self.settings else {
             return;
-        }
+        };
         self.sequence = self.sequence.wrapping_add(1);
-        if self.run != Run::Idle && self.broken.is(Mutation::DropLastHook) {
+        if !self.caller.is_idle() && self.broken.is(Mutation::DropLastHook) {
             return;
         }
-        self.pending = Some((state, priority));
+        self.again_at = None;
+        // What has to end does not wait until it has lasted.
+        let settles = settings.settle > Duration::ZERO && state != HookState::Stop;
+        self.pending = Some(Pending {
+            state,
+            priority,
+            settled_at: settles.then_some(now + settings.settle),
+            again: false,
+        });
         self.next(now, actions);
     }
 
-    /// A deadline may have passed.
-    pub fn on_poll(&mut self, now: Instant, actions: &mut Actions) {
-        match self.run {
-            Run::Running { call, term_at } if now >= term_at => {
-                self.run = Run::Terminating {
-                    call,
-                    kill_at: now + KILL_AFTER,
-                };
-                actions.push(Action::KillHook(self.id, Kill::Term));
-            }
-            Run::Terminating { call, kill_at } if now >= kill_at => {
-                self.run = Run::Killed { call };
-                actions.push(Action::KillHook(self.id, Kill::Kill));
-            }
-            Run::Retrying { start_at } if now >= start_at => {
-                self.run = Run::Idle;
+    /// The router is Master and heard another one that has to give way, which it
+    /// has when it was silent for `quiet`. What the other's hook did may have
+    /// come after what ours did.
+    pub fn on_rival(&mut self, now: Instant, quiet: Duration) {
+        if self.settings.is_some_and(|settings| settings.again) {
+            self.again_at = Some(now + quiet);
+        }
+    }
+
+    /// A deadline may have passed; `priority` is the present one.
+    pub fn on_poll(&mut self, now: Instant, priority: u8, actions: &mut Actions) {
+        self.caller.on_poll(now, actions);
+        if let Some(pending) = &mut self.pending {
+            pending.settled_at = pending.settled_at.filter(|at| now < *at);
+        }
+        self.next(now, actions);
+        if self.repeat_at().is_some_and(|at| now >= at) {
+            self.reconcile_at = None;
+            self.again_at = None;
+            if let Some(state) = self.told {
+                self.sequence = self.sequence.wrapping_add(1);
+                self.pending = Some(Pending {
+                    state,
+                    priority,
+                    settled_at: None,
+                    again: true,
+                });
                 self.next(now, actions);
             }
-            Run::Idle
-            | Run::Running { .. }
-            | Run::Terminating { .. }
-            | Run::Killed { .. }
-            | Run::Retrying { .. } => {}
         }
     }
 
     /// The call came to its end, or could not be started.
     pub fn on_ended(&mut self, now: Instant, exit: Exit, actions: &mut Actions) {
-        let call = match self.run {
-            Run::Running { call, .. } | Run::Terminating { call, .. } | Run::Killed { call } => {
-                call
+        match self.caller.on_ended(now, exit) {
+            End::Nothing => return,
+            // It waits again, unless a newer state has taken its place.
+            End::NoRoom(call) => {
+                self.told = call.previous;
+                self.pending.get_or_insert(Pending {
+                    state: call.state,
+                    priority: call.priority,
+                    settled_at: None,
+                    again: true,
+                });
             }
-            // The end of a call that was given up at the stop.
-            Run::Idle | Run::Retrying { .. } => return,
-        };
-        if exit == Exit::NoRoom && self.retries < RETRIES_MAX {
-            return self.retry(now, call.call);
+            End::Ended(_) => {
+                let interval = self.settings.map(|settings| settings.reconcile);
+                let interval = interval.filter(|interval| *interval > Duration::ZERO);
+                self.reconcile_at = interval.map(|interval| now + interval);
+            }
         }
-        self.retries = 0;
-        let duration = now - call.started_at;
-        self.ended = Some(Ended {
-            call: call.call,
-            exit,
-            duration,
-        });
-        self.run = Run::Idle;
         self.next(now, actions);
     }
 
     /// The node must end at once: nothing waits any more, what runs is killed.
     pub fn on_abandon(&mut self, actions: &mut Actions) {
-        if self.running().is_some() {
-            actions.push(Action::KillHook(self.id, Kill::Kill));
-        }
-        self.run = Run::Idle;
+        self.caller.on_abandon(actions);
         self.pending = None;
     }
 
-    /// The call never happened: it waits again, unless a newer state has taken
-    /// its place.
-    fn retry(&mut self, now: Instant, call: HookCall) {
-        self.retries += 1;
-        self.runs -= 1;
-        self.told = call.previous;
-        self.pending.get_or_insert((call.state, call.priority));
-        self.run = Run::Retrying {
-            start_at: now + RETRY_AFTER,
-        };
-    }
-
     /// Starts the call that waits, if nothing runs. A state that the latest
-    /// call was told already is not told again.
+    /// call was told already is not told again, unless that call was cut short.
     fn next(&mut self, now: Instant, actions: &mut Actions) {
-        let Some(timeout) = self.timeout else { return };
-        if self.run != Run::Idle {
+        let (Some(settings), Some(pending)) = (self.settings, self.pending) else {
+            return;
+        };
+        if pending.settled_at.is_some() {
             return;
         }
-        let Some((state, priority)) = self.pending.take() else {
+        if let Some(call) = self.caller.running()
+            && settings.overtake
+            && call.state != pending.state
+        {
+            self.caller.term(now, actions);
+        }
+        if !self.caller.is_idle() {
             return;
-        };
-        if self.told == Some(state) {
+        }
+        self.pending = None;
+        let cut = self.caller.ended().is_some_and(|ended| ended.cut);
+        if self.told == Some(pending.state) && !pending.again && !cut {
             return;
         }
         let call = HookCall {
-            state,
+            state: pending.state,
             previous: self.told,
-            priority,
+            priority: pending.priority,
             sequence: self.sequence,
+            resource: None,
         };
-        self.told = Some(state);
-        self.runs += 1;
-        let call = Call {
-            call,
-            started_at: now,
-        };
-        self.run = Run::Running {
-            call,
-            term_at: now + timeout,
-        };
-        actions.push(Action::StartHook(self.id, call.call));
+        self.told = Some(pending.state);
+        self.reconcile_at = None;
+        self.caller.start(now, call, actions);
     }
 }
 
@@ -259,6 +258,19 @@ impl Hook {
 mod tests {
     use super::HookState::{Backup, Fault, Master, Stop};
     use super::*;
+    use crate::event::{Action, Kill, RouterId};
+
+    const ID: HookId = HookId::Notify(RouterId(0));
+    const fn secs(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+    const PLAIN: Settings = Settings {
+        timeout: Duration::from_secs(300),
+        settle: Duration::ZERO,
+        reconcile: Duration::ZERO,
+        overtake: false,
+        again: false,
+    };
 
     struct Bench {
         hook: Hook,
@@ -270,22 +282,24 @@ mod tests {
     }
 
     fn start(state: HookState, previous: Option<HookState>, sequence: u32) -> Action {
-        Action::StartHook(
-            RouterId(0),
-            HookCall {
-                state,
-                previous,
-                priority: 100,
-                sequence,
-            },
-        )
+        let call = HookCall {
+            state,
+            previous,
+            priority: 100,
+            sequence,
+            resource: None,
+        };
+        Action::StartHook(ID, call)
     }
 
     impl Bench {
         fn new() -> Bench {
-            let hook = Hook::new(RouterId(0), Some(Duration::from_secs(300)));
+            Bench::with(PLAIN)
+        }
+
+        fn with(settings: Settings) -> Bench {
             Bench {
-                hook,
+                hook: Hook::new(ID, Some(settings)),
                 actions: Actions::new(),
             }
         }
@@ -310,7 +324,7 @@ mod tests {
 
         fn poll(&mut self, at: i64, want: &[Action]) {
             self.actions.clear();
-            self.hook.on_poll(ms(at), &mut self.actions);
+            self.hook.on_poll(ms(at), 100, &mut self.actions);
             assert_eq!(*self.actions, *want, "at {at} ms");
         }
     }
@@ -348,8 +362,8 @@ mod tests {
         bench.change(1000, Master, &[]);
         assert_eq!(bench.hook.poll_at(), Some(ms(300_000)));
         bench.poll(299_999, &[]);
-        bench.poll(300_000, &[Action::KillHook(RouterId(0), Kill::Term)]);
-        bench.poll(302_000, &[Action::KillHook(RouterId(0), Kill::Kill)]);
+        bench.poll(300_000, &[Action::KillHook(ID, Kill::Term)]);
+        bench.poll(302_000, &[Action::KillHook(ID, Kill::Kill)]);
         assert_eq!(bench.hook.poll_at(), None);
         bench.ends(302_001, &[start(Master, Some(Backup), 2)]);
     }
@@ -402,8 +416,171 @@ mod tests {
     #[test]
     fn a_router_without_a_hook_calls_nothing() {
         let mut bench = Bench::new();
-        bench.hook.timeout = None;
+        bench.hook.settings = None;
         bench.change(0, Master, &[]);
         assert!(bench.hook.at_rest());
+    }
+
+    // `notify_settle`: what did not last is never told; STOP does not wait.
+    #[test]
+    fn a_state_is_told_when_it_has_lasted() {
+        let mut bench = Bench::with(Settings {
+            settle: secs(3),
+            ..PLAIN
+        });
+        bench.change(0, Backup, &[]);
+        assert_eq!(bench.hook.poll_at(), Some(ms(3000)));
+        bench.change(2000, Master, &[]);
+        bench.poll(3000, &[]);
+        bench.poll(4999, &[]);
+        bench.poll(5000, &[start(Master, None, 2)]);
+        bench.ends(5100, &[]);
+        // A flap within the time: nothing to tell.
+        bench.change(6000, Backup, &[]);
+        bench.change(7000, Master, &[]);
+        bench.poll(10_000, &[]);
+        assert!(bench.hook.at_rest());
+        assert_eq!(bench.hook.poll_at(), None);
+        bench.change(11_000, Backup, &[]);
+        bench.change(11_001, Stop, &[start(Stop, Some(Master), 6)]);
+    }
+
+    #[test]
+    fn a_state_that_settles_behind_a_call_is_told_after_both() {
+        let mut bench = Bench::with(Settings {
+            settle: secs(3),
+            ..PLAIN
+        });
+        bench.change(0, Backup, &[]);
+        bench.poll(3000, &[start(Backup, None, 1)]);
+        bench.change(4000, Master, &[]);
+        bench.ends(5000, &[]);
+        bench.poll(7000, &[start(Master, Some(Backup), 2)]);
+        bench.change(8000, Fault, &[]);
+        bench.poll(11_000, &[]);
+        assert_eq!(bench.hook.poll_at(), Some(ms(307_000)), "no busy waiting");
+        bench.ends(12_000, &[start(Fault, Some(Master), 3)]);
+    }
+
+    // `notify_overtake = term`.
+    #[test]
+    fn a_newer_state_ends_the_call_that_still_runs() {
+        let mut bench = Bench::with(Settings {
+            overtake: true,
+            ..PLAIN
+        });
+        bench.change(0, Master, &[start(Master, None, 1)]);
+        bench.change(1000, Backup, &[Action::KillHook(ID, Kill::Term)]);
+        bench.change(1500, Fault, &[]);
+        bench.poll(2999, &[]);
+        bench.poll(3000, &[Action::KillHook(ID, Kill::Kill)]);
+        bench.ends(3001, &[start(Fault, Some(Master), 3)]);
+    }
+
+    #[test]
+    fn a_call_that_was_cut_short_told_nothing_for_certain() {
+        let mut bench = Bench::with(Settings {
+            overtake: true,
+            ..PLAIN
+        });
+        bench.change(0, Master, &[start(Master, None, 1)]);
+        bench.change(1000, Backup, &[Action::KillHook(ID, Kill::Term)]);
+        bench.change(1001, Master, &[]);
+        bench.ends(1002, &[start(Master, Some(Master), 3)]);
+        // The state that a call is just being told ends nothing.
+        bench.change(1003, Master, &[]);
+        bench.ends(1004, &[]);
+        assert!(bench.hook.at_rest());
+    }
+
+    // `reconcile` counts from the end of a call, so that it never piles up.
+    #[test]
+    fn the_present_state_is_told_again_until_the_stop() {
+        let mut bench = Bench::with(Settings {
+            reconcile: secs(60),
+            ..PLAIN
+        });
+        bench.change(0, Backup, &[start(Backup, None, 1)]);
+        assert_eq!(bench.hook.poll_at(), Some(ms(300_000)));
+        bench.ends(5000, &[]);
+        bench.poll(64_999, &[]);
+        bench.poll(65_000, &[start(Backup, Some(Backup), 2)]);
+        bench.ends(65_001, &[]);
+        bench.change(70_000, Master, &[start(Master, Some(Backup), 3)]);
+        bench.ends(70_001, &[]);
+        bench.poll(125_001, &[]);
+        bench.poll(130_001, &[start(Master, Some(Master), 4)]);
+        bench.change(130_002, Stop, &[]);
+        bench.ends(130_003, &[start(Stop, Some(Master), 5)]);
+        bench.ends(130_004, &[]);
+        bench.poll(190_004, &[]);
+        assert!(bench.hook.at_rest());
+    }
+
+    // A repeated call that found no room is repeated as well.
+    #[test]
+    fn a_repeat_without_room_is_tried_again() {
+        let mut bench = Bench::with(Settings {
+            reconcile: secs(60),
+            ..PLAIN
+        });
+        bench.change(0, Backup, &[start(Backup, None, 1)]);
+        bench.ends(0, &[]);
+        bench.poll(60_000, &[start(Backup, Some(Backup), 2)]);
+        bench.no_room(60_000);
+        bench.poll(61_000, &[start(Backup, Some(Backup), 2)]);
+    }
+
+    // `notify_again`: the cloud keeps the address where it was asked last.
+    #[test]
+    fn master_is_told_again_when_the_other_master_is_silent() {
+        let mut bench = Bench::with(Settings {
+            again: true,
+            ..PLAIN
+        });
+        bench.change(0, Master, &[start(Master, None, 1)]);
+        bench.ends(100, &[]);
+        for at in [1000, 2000, 3000] {
+            bench.hook.on_rival(ms(at), secs(3));
+        }
+        bench.poll(4000, &[]);
+        bench.poll(6000, &[start(Master, Some(Master), 2)]);
+        // Heard while it runs: once more after it.
+        bench.hook.on_rival(ms(6100), secs(3));
+        bench.poll(9100, &[]);
+        bench.ends(9200, &[start(Master, Some(Master), 3)]);
+        bench.ends(9300, &[]);
+        // A change is news enough.
+        bench.hook.on_rival(ms(9400), secs(3));
+        bench.change(9500, Backup, &[start(Backup, Some(Master), 4)]);
+        bench.ends(9600, &[]);
+        bench.poll(12_400, &[]);
+        assert_eq!(bench.hook.poll_at(), None);
+    }
+
+    #[test]
+    fn nobody_is_told_again_unless_asked_for() {
+        let mut bench = Bench::new();
+        bench.change(0, Master, &[start(Master, None, 1)]);
+        bench.ends(100, &[]);
+        bench.hook.on_rival(ms(1000), secs(3));
+        assert_eq!(bench.hook.poll_at(), None);
+    }
+
+    // Found by seed 61: the time came while a role settled that did not last.
+    #[test]
+    fn a_repeat_is_not_lost_behind_a_flap() {
+        let mut bench = Bench::with(Settings {
+            settle: secs(3),
+            reconcile: secs(60),
+            ..PLAIN
+        });
+        bench.change(0, Backup, &[]);
+        bench.poll(3000, &[start(Backup, None, 1)]);
+        bench.ends(3000, &[]);
+        bench.change(62_000, Master, &[]);
+        bench.poll(63_000, &[]);
+        bench.change(64_000, Backup, &[]);
+        bench.poll(67_000, &[start(Backup, Some(Backup), 4)]);
     }
 }

@@ -20,7 +20,7 @@
 //! a clock or knows an operating system.
 //!
 //! Imports point downwards only:
-//! `say <- address, board, protocol <- config, wire <- event <- vrrp, check, hook <- node <- report`.
+//! `say <- address, board, protocol <- config, wire <- event <- call <- vrrp, check, hook <- node <- report`.
 #![no_std]
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
@@ -30,6 +30,7 @@ extern crate std;
 
 pub mod address;
 pub mod board;
+pub mod call;
 pub mod check;
 pub mod command;
 pub mod config;

@@ -6,6 +6,8 @@ use smena::config::{Config, Diagnostic, Limits, Outcome, Source, compare, parse}
 mod carried;
 #[path = "config/groups.rs"]
 mod groups;
+#[path = "config/hooks.rs"]
+mod hooks;
 #[path = "config/manual.rs"]
 mod manual;
 #[path = "config/pairs.rs"]

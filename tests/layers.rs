@@ -10,11 +10,12 @@ mod protocol;
 
 /// The rooms of the core in layers. Each may name what is below it; siblings
 /// never name each other, and nothing names what is above it.
-const LAYERS: [&[&str]; 7] = [
+const LAYERS: [&[&str]; 8] = [
     &["mutation", "say"],
     &["address", "board", "protocol"],
     &["config", "wire"],
     &["event", "command"],
+    &["call"],
     &["vrrp", "check", "hook"],
     &["node"],
     &["report"],

@@ -142,6 +142,14 @@ pub struct Router<'a> {
     pub notify: Option<Words<'a>>,
     /// `notify_timeout`: how long it may run.
     pub notify_timeout: Duration,
+    /// `notify_settle`: how long a state must have lasted before it is told.
+    pub notify_settle: Duration,
+    /// `notify_overtake = term`: a newer state ends the call that still runs.
+    pub notify_overtake: bool,
+    /// `notify_again`: MASTER is told again after another master was heard.
+    pub notify_again: bool,
+    /// `reconcile`: the present state is told again this often; 0 = never.
+    pub reconcile: Duration,
 }
 
 impl<'a> Router<'a> {
@@ -177,6 +185,9 @@ pub struct Address<'a> {
 pub enum Release {
     /// The addresses stay until the successor is heard, or time is up.
     Overlap,
+    /// The addresses stay, and the router stays Master, until its hook and its
+    /// resources have ended.
+    AfterHook,
     /// The addresses go at once.
     Immediate,
 }

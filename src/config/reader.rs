@@ -454,6 +454,10 @@ impl Router<'_> {
             group: None,
             notify: None,
             notify_timeout: crate::Duration::ZERO,
+            notify_settle: crate::Duration::ZERO,
+            notify_overtake: false,
+            notify_again: false,
+            reconcile: crate::Duration::ZERO,
         }
     }
 }

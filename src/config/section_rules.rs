@@ -2,7 +2,7 @@
 //! its end, when all of it is known.
 
 use super::diagnostic::{Argument, Template};
-use super::model::{CheckKind, Router};
+use super::model::{CheckKind, Release, Router};
 use super::reader::{LEASE_AUTO, Reader};
 use super::{entry, words::Words};
 use crate::Duration;
@@ -17,6 +17,7 @@ impl<'a> Reader<'_, 'a> {
         self.check_version();
         self.check_preemption();
         self.check_lease();
+        self.check_hooks();
         let router = core::mem::replace(&mut self.router, Router::blank());
         let room = self.limits.routers;
         if self.config.routers.len() >= room || self.config.routers.push(router).is_err() {
@@ -123,6 +124,40 @@ impl<'a> Reader<'_, 'a> {
                 ],
                 &[],
             );
+        }
+    }
+
+    /// What a hook is told to do, there must be one for.
+    fn check_hooks(&mut self) {
+        if self.said("notify") {
+            return;
+        }
+        if self.router.release == Release::AfterHook {
+            self.findings.error(
+                self.value_of("release"),
+                &[
+                    "`release = after-hook` without a hook",
+                    "add `notify = COMMAND`, or use `overlap`",
+                ],
+                &[],
+            );
+        }
+        for key in [
+            "notify_settle",
+            "notify_overtake",
+            "notify_again",
+            "reconcile",
+        ] {
+            if self.given(key) {
+                self.findings.error(
+                    self.value_of(key),
+                    &[
+                        "`{0}` without `notify`",
+                        "add `notify = COMMAND`, or remove it",
+                    ],
+                    &[Argument::Text(key)],
+                );
+            }
         }
     }
 

@@ -130,9 +130,6 @@ pub static SECTIONS: [Section; 4] = [
             "checksum",
             "vmac",
             "resource",
-            "notify_overtake",
-            "reconcile",
-            "notify_settle",
         ],
     },
     Section {
@@ -331,9 +328,13 @@ const VRRP: &[Key] = &[
     key(
         "release",
         Text("overlap"),
-        "a planned hand-over keeps the addresses until the successor is heard, or not",
-        Value::Choice(&["overlap", "immediate"], |r, index| {
-            r.router.release = [Release::Overlap, Release::Immediate][index & 1];
+        "what a planned hand-over waits for: the successor, the hook, or nothing",
+        Value::Choice(&["overlap", "after-hook", "immediate"], |r, index| {
+            r.router.release = match index {
+                0 => Release::Overlap,
+                1 => Release::AfterHook,
+                _ => Release::Immediate,
+            };
         }),
     ),
     plural(key(
@@ -359,6 +360,32 @@ const VRRP: &[Key] = &[
         Text("5m"),
         "how long it may run",
         Value::Time(MILLISECOND, DAY, |r, time| r.router.notify_timeout = time),
+    ),
+    key(
+        "notify_settle",
+        Text("0s"),
+        "how long a state must have lasted before it is told",
+        Value::Time(Duration::ZERO, DAY, |r, time| r.router.notify_settle = time),
+    ),
+    key(
+        "notify_overtake",
+        Text("wait"),
+        "what a newer state does to the command that still runs: wait, or term",
+        Value::Choice(&["wait", "term"], |r, index| {
+            r.router.notify_overtake = index == 1;
+        }),
+    ),
+    key(
+        "notify_again",
+        Text("no"),
+        "run it for MASTER again when another master has given way",
+        Value::Switch(|r, on| r.router.notify_again = on),
+    ),
+    key(
+        "reconcile",
+        Text("0s"),
+        "run it again with the present state, this long after its end; 0 = never",
+        Value::Time(Duration::ZERO, DAY, |r, time| r.router.reconcile = time),
     ),
 ];
 

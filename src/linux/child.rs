@@ -4,8 +4,8 @@
 
 use core::fmt;
 
-use smena::config::{CheckKind, Words};
-use smena::event::{HookCall, Outcome, RouterId};
+use smena::config::CheckKind;
+use smena::event::{HookCall, HookId, Outcome};
 use smena::node::Node;
 use smena::say::Plain;
 
@@ -66,10 +66,11 @@ impl Child<'_> {
     }
 
     /// Becomes a hook's program, or returns the exit code.
-    pub fn hook(&self, words: &Words<'_>, node: &Node<'_>, id: RouterId, call: &HookCall) -> i32 {
+    pub fn hook(&self, node: &Node<'_>, id: HookId, call: &HookCall) -> i32 {
         if let Err(errno) = spawn::leave(&self.setting) {
             return self.refuse(format_args!("{}", Reason(errno)));
         }
+        let words = hook::command(node.config(), id, call);
         let Some(file) = words.iter().next() else {
             return self.refuse(format_args!("no command"));
         };
@@ -79,7 +80,7 @@ impl Child<'_> {
         }
         let mut memory = [0; spawn::STRINGS_MAX];
         let mut program = Program::new(&mut memory);
-        hook::tell(&mut program, words, node, id, call);
+        hook::tell(&mut program, &words, node, id, call);
         let failure = self.become_program(program);
         self.refuse(format_args!("{failure}"))
     }

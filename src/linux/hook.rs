@@ -11,8 +11,8 @@ use rustix::fd::{AsFd, AsRawFd, OwnedFd};
 use rustix::fs::{FileType, Mode, OFlags, Stat, fstat, open, openat, readlinkat_raw};
 use rustix::io::{Errno, read};
 use smena::address::Shown;
-use smena::config::Words;
-use smena::event::{HookCall, HookState, RouterId};
+use smena::config::{Config, Words};
+use smena::event::{HookCall, HookId, HookState};
 use smena::node::Node;
 use smena::say::{Number, Octal, Plain};
 
@@ -25,23 +25,40 @@ const PATH_MAX: usize = 4096;
 /// Symbolic links on one path, as the kernel counts them.
 const LINKS_MAX: usize = 40;
 
-/// Says what a hook's program is told: keepalived's arguments, and the same and
-/// more in the environment.
+/// The command of a hook; without words where there is none.
+pub fn command<'a>(config: &Config<'a>, id: HookId, call: &HookCall) -> Words<'a> {
+    let (HookId::Notify(router) | HookId::Resource(router)) = id;
+    let router = &config.routers[usize::from(router.0)];
+    let command = match call.resource {
+        None => router.notify,
+        Some(_) => None,
+    };
+    command.unwrap_or(Words(""))
+}
+
+/// Says what a hook's program is told: keepalived's arguments, or a resource's
+/// word, and the same and more in the environment.
 pub fn tell(
     program: &mut Program<'_>,
     words: &Words<'_>,
     node: &Node<'_>,
-    id: RouterId,
+    id: HookId,
     call: &HookCall,
 ) {
+    let (HookId::Notify(id) | HookId::Resource(id)) = id;
     let router = &node.routers()[usize::from(id.0)];
     let name = Plain(node.config().routers[usize::from(id.0)].name);
     let (state, priority) = (call.state, Number(call.priority.into()));
     program.words(words);
-    program.argument(format_args!("INSTANCE"));
-    program.argument(format_args!("{name}"));
-    program.argument(format_args!("{state}"));
-    program.argument(format_args!("{priority}"));
+    match call.resource {
+        Some((_, verb)) => program.argument(format_args!("{}", Plain(verb.name()))),
+        None => {
+            program.argument(format_args!("INSTANCE"));
+            program.argument(format_args!("{name}"));
+            program.argument(format_args!("{state}"));
+            program.argument(format_args!("{priority}"));
+        }
+    }
     program.variable("SMENA_STATE", format_args!("{state}"));
     match call.previous {
         Some(previous) => program.variable("SMENA_PREVIOUS", format_args!("{previous}")),

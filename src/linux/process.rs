@@ -17,7 +17,7 @@ use rustix::process::{
     set_child_subreaper, setpgid, waitid, waitpid,
 };
 use smena::config::Config;
-use smena::event::{CheckId, CheckResult, Event, Exit, HookCall, Kill, Outcome, RouterId};
+use smena::event::{CheckId, CheckResult, Event, Exit, HookCall, HookId, Kill, Outcome, RouterId};
 use smena::node::Node;
 use smena::say::{Level, Number, Plain, say};
 use smena::{Instant, board};
@@ -44,7 +44,7 @@ pub const TOKENS: u64 = 1 << 32;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Owner {
     Check(CheckId),
-    Hook(RouterId),
+    Hook(HookId),
 }
 
 /// The place of one check or hook.
@@ -152,7 +152,7 @@ impl<'a> Children<'a> {
             let place = Place {
                 owner: match at.checked_sub(checks) {
                     None => Owner::Check(CheckId(at as u8)),
-                    Some(router) => Owner::Hook(RouterId(router as u8)),
+                    Some(router) => Owner::Hook(HookId::Notify(RouterId(router as u8))),
                 },
                 pipe: None,
                 lines: Lines::new(),
@@ -173,7 +173,7 @@ impl<'a> Children<'a> {
         let started = self.fork(at, Some(Signal::KILL), &|child| child.check(kind));
         let errno = started.err()?;
         let name = self.config.checks[at].name;
-        not_started("check", name, errno);
+        not_started(Plain("check"), Plain(name), errno);
         Some(Event::CheckEnded(
             id,
             CheckResult {
@@ -183,21 +183,19 @@ impl<'a> Children<'a> {
         ))
     }
 
-    /// Starts a router's hook. An event comes back when that failed.
+    /// Starts a hook. An event comes back when that failed.
     pub fn start_hook(
         &mut self,
         node: &Node<'_>,
-        id: RouterId,
+        id: HookId,
         call: HookCall,
     ) -> Option<Event<'static>> {
         let at = self.place_of_hook(id);
         let at_death = hook::ends_with_keeper(&call).then_some(Signal::TERM);
-        // A router without a hook asks for none.
-        let words = self.config.routers[usize::from(id.0)].notify.as_ref()?;
-        let started = self.fork(at, at_death, &|child| child.hook(words, node, id, &call));
+        let started = self.fork(at, at_death, &|child| child.hook(node, id, &call));
         let errno = started.err()?;
-        let name = self.config.routers[usize::from(id.0)].name;
-        not_started("hook", name, errno);
+        let (kind, name) = name_of(self.config, Owner::Hook(id));
+        not_started(kind, name, errno);
         Some(Event::HookEnded(id, Exit::NoRoom))
     }
 
@@ -207,7 +205,7 @@ impl<'a> Children<'a> {
     }
 
     /// Sends a signal to the group of a hook.
-    pub fn kill_hook(&self, id: RouterId, kill: Kill) {
+    pub fn kill_hook(&self, id: HookId, kill: Kill) {
         self.kill(self.place_of_hook(id), kill);
     }
 
@@ -263,9 +261,13 @@ impl<'a> Children<'a> {
         }
     }
 
-    /// The place of a router's hook.
-    fn place_of_hook(&self, id: RouterId) -> usize {
-        self.config.checks.len() + usize::from(id.0)
+    /// The place of a hook.
+    fn place_of_hook(&self, id: HookId) -> usize {
+        let (checks, routers) = (self.config.checks.len(), self.config.routers.len());
+        match id {
+            HookId::Notify(router) => checks + usize::from(router.0),
+            HookId::Resource(router) => checks + routers + usize::from(router.0),
+        }
     }
 
     /// Forks; `run` is the child's life.
@@ -422,12 +424,12 @@ impl<'a> Children<'a> {
                 ended.outcome = outcome;
                 ended.detail = detail;
             }
-            (Owner::Hook(id), Some((_, why))) => {
-                let name = Plain(self.config.routers[usize::from(id.0)].name);
+            (Owner::Hook(_), Some((_, why))) => {
+                let (kind, name) = name_of(self.config, owner);
                 let why = Plain(why.as_str());
                 say(
                     Level::Error,
-                    format_args!("hook {name}: not started: {why}"),
+                    format_args!("{kind} {name}: not started: {why}"),
                 );
                 ended.exit = Exit::NotStarted;
             }
@@ -463,13 +465,19 @@ fn exit_of(status: &WaitIdStatus) -> Exit {
     }
 }
 
-/// Writes one line of a child to the log.
-fn write_line(config: &Config<'_>, owner: Owner, said: &Said<'_>) {
+/// What the log calls the owner of a child.
+fn name_of<'a>(config: &Config<'a>, owner: Owner) -> (Plain<'static>, Plain<'a>) {
     let (kind, name) = match owner {
         Owner::Check(id) => ("check", config.checks[usize::from(id.0)].name),
-        Owner::Hook(id) => ("hook", config.routers[usize::from(id.0)].name),
+        Owner::Hook(HookId::Notify(id)) => ("hook", config.routers[usize::from(id.0)].name),
+        Owner::Hook(HookId::Resource(id)) => ("resource", config.routers[usize::from(id.0)].name),
     };
-    let (kind, name) = (Plain(kind), Plain(name));
+    (Plain(kind), Plain(name))
+}
+
+/// Writes one line of a child to the log.
+fn write_line(config: &Config<'_>, owner: Owner, said: &Said<'_>) {
+    let (kind, name) = name_of(config, owner);
     let (line, more) = match *said {
         Said::Line(line) => (Escaped(line), Plain("")),
         Said::LineBeginning(line) => (Escaped(line), Plain("...")),
@@ -485,7 +493,7 @@ fn write_line(config: &Config<'_>, owner: Owner, said: &Said<'_>) {
 /// Says that a check or a hook could not be started.
 #[cold]
 #[inline(never)]
-fn not_started(what: &str, name: &str, errno: Errno) {
-    let what = format_args!("{} {}: cannot start a process", Plain(what), Plain(name));
+fn not_started(what: Plain<'_>, name: Plain<'_>, errno: Errno) {
+    let what = format_args!("{what} {name}: cannot start a process");
     log_refusal(Level::Error, what, errno);
 }

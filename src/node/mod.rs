@@ -31,8 +31,10 @@ use crate::address::Shown;
 use crate::board;
 use crate::check::Check;
 use crate::config::{Config, Tracked};
-use crate::event::{Action, Actions, CheckId, Event, InterfaceId, Link, LocalAddress, RouterId};
-use crate::hook::Hook;
+use crate::event::{
+    Action, Actions, CheckId, Event, HookId, HookState, InterfaceId, Link, LocalAddress, RouterId,
+};
+use crate::hook::{self, Hook};
 #[cfg(debug_assertions)]
 use crate::mutation::Broken;
 use crate::say::{Level, Number, Plain, say};
@@ -127,12 +129,19 @@ impl<'a> Node<'a> {
                 crate::protocol::Family::Ipv4 => listening.ipv4 = true,
                 crate::protocol::Family::Ipv6 => listening.ipv6 = true,
             }
-            let timeout = router.notify.is_some().then_some(router.notify_timeout);
+            let settings = router.notify.is_some().then_some(hook::Settings {
+                timeout: router.notify_timeout,
+                settle: router.notify_settle,
+                reconcile: router.reconcile,
+                overtake: router.notify_overtake,
+                again: router.notify_again,
+            });
             let group = router.group.map(|name| node.name_group(name));
             fits(node.router_groups.push(group).is_ok());
             fits(node.router_interfaces.push(interface).is_ok());
             fits(node.routers.push(Router::new(id, router, now)).is_ok());
-            fits(node.hooks.push(Hook::new(id, timeout)).is_ok());
+            let hook = Hook::new(HookId::Notify(id), settings);
+            fits(node.hooks.push(hook).is_ok());
             fits(node.discarded.push([0; Reject::ALL.len()]).is_ok());
         }
         for (id, check) in (0u8..).map(CheckId).zip(&config.checks) {
@@ -169,6 +178,8 @@ impl<'a> Node<'a> {
         for router in &mut self.routers {
             router.on_wake(now, asleep, actions);
         }
+        // A hook that ends with this event is not followed by an old state.
+        self.tell_hooks(now, actions);
         match event {
             Event::Start => self.on_start(now, actions),
             Event::Poll => self.on_poll(now, actions),
@@ -191,15 +202,17 @@ impl<'a> Node<'a> {
                     self.on_health(now, check, actions);
                 }
             }
-            Event::HookEnded(router, exit) => {
+            Event::HookEnded(HookId::Notify(router), exit) => {
                 self.hooks[usize::from(router.0)].on_ended(now, exit, actions);
             }
+            Event::HookEnded(HookId::Resource(_), _) => {}
             Event::AddressesRefused(router, errno) => {
                 self.routers[usize::from(router.0)].on_addresses_refused(now, errno, actions);
             }
             Event::Suspended(_) => {}
             Event::Stop => self.on_stop(now, actions),
         }
+        self.release_after_hooks(now, actions);
         self.move_groups(now, actions);
         self.tell_hooks(now, actions);
         self.tell_groups();
@@ -297,8 +310,11 @@ impl<'a> Node<'a> {
         for router in &mut self.routers {
             router.on_poll(now, actions);
         }
-        for hook in &mut self.hooks {
-            hook.on_poll(now, actions);
+        // What has just changed was not settled.
+        self.move_groups(now, actions);
+        self.tell_hooks(now, actions);
+        for (hook, router) in self.hooks.iter_mut().zip(&self.routers) {
+            hook.on_poll(now, router.priority(), actions);
         }
     }
 
@@ -384,8 +400,21 @@ impl<'a> Node<'a> {
                 check.on_stop(actions);
             }
         }
-        for router in &mut self.routers {
+        for (router, hook) in self.routers.iter_mut().zip(&mut self.hooks) {
             router.on_stop(now, again, actions);
+            if router.awaits_hook() {
+                hook.on_change(now, HookState::Stop, router.priority(), actions);
+            }
+        }
+    }
+
+    /// `release = after-hook`: a router that stops gives its addresses up when
+    /// its hook has come to rest.
+    fn release_after_hooks(&mut self, now: Instant, actions: &mut Actions) {
+        for (router, hook) in self.routers.iter_mut().zip(&self.hooks) {
+            if router.awaits_hook() && hook.at_rest() {
+                router.on_hook_done(now, actions);
+            }
         }
     }
 
@@ -417,6 +446,9 @@ impl<'a> Node<'a> {
     /// Carries each change of state to the router's hook and into the log.
     fn tell_hooks(&mut self, now: Instant, actions: &mut Actions) {
         for index in 0..self.routers.len() {
+            if let Some(quiet) = self.routers[index].take_rival() {
+                self.hooks[index].on_rival(now, quiet);
+            }
             let Some(from) = self.routers[index].take_news() else {
                 continue;
             };

@@ -12,7 +12,7 @@ use std::vec::Vec;
 
 use super::*;
 use crate::config::{self, Limits, Source};
-use crate::event::{CheckResult, Errno, Exit, HookCall, HookState, Outcome};
+use crate::event::{CheckResult, Errno, Exit, HookCall, Outcome};
 use crate::protocol::{Family, Version};
 use crate::vrrp::Readiness;
 use crate::wire::{self, Advert, Auth};
@@ -548,15 +548,14 @@ fn a_stalled_master_lets_go_before_it_handles_an_event() {
 // ---- Hooks and the end
 
 fn call(state: HookState, previous: Option<HookState>, sequence: u32) -> Action {
-    Action::StartHook(
-        R,
-        HookCall {
-            state,
-            previous,
-            priority: 100,
-            sequence,
-        },
-    )
+    let call = HookCall {
+        state,
+        previous,
+        priority: 100,
+        sequence,
+        resource: None,
+    };
+    Action::StartHook(HookId::Notify(R), call)
 }
 
 // 74, 75: BACKUP at the start, then each change, the last one always.
@@ -568,7 +567,7 @@ fn n75_hooks_follow_the_state() {
     let done = trace.skip(3700);
     assert_eq!(done, took_over(100));
     assert_eq!(trace.node.hooks()[0].queued(), 1);
-    let ended = Event::HookEnded(R, Exit::Code(0));
+    let ended = Event::HookEnded(HookId::Notify(R), Exit::Code(0));
     trace.at(
         3700,
         ended,
@@ -585,6 +584,80 @@ fn n75_hooks_follow_the_state() {
     trace.at(4600, ended, &[Action::Finish]);
 }
 
+// `release = after-hook`: all goes on until the hook for STOP has ended.
+#[test]
+fn a_stop_waits_for_the_hook_and_stays_master_meanwhile() {
+    let text = format!("{PAIR}notify = /etc/smena/role.sh\nrelease = after-hook\n");
+    let mut trace = Trace::prepared(&text);
+    trace.at(0, Event::Start, &[call(HookState::Backup, None, 1)]);
+    trace.skip(3700);
+    let ended = Event::HookEnded(HookId::Notify(R), Exit::Code(0));
+    let master = call(HookState::Master, Some(HookState::Backup), 2);
+    trace.at(3700, ended, &[master]);
+    // STOP waits behind the call that runs.
+    trace.at(3800, Event::Stop, &[]);
+    assert!(trace.node.routers()[0].releasing());
+    let beats = trace.skip(6700);
+    let adverts = beats
+        .iter()
+        .filter(|action| **action == Action::SendAdvert(R, 100));
+    assert_eq!(adverts.count(), 3, "{beats:?}");
+    let stop = call(HookState::Stop, Some(HookState::Master), 3);
+    trace.at(6700, ended, &[stop]);
+    trace.is(Role::Master);
+    let [remove, resign, again] = RESIGNED;
+    trace.at(6800, ended, &[remove, resign, again, Action::Finish]);
+}
+
+#[test]
+fn a_better_master_or_a_second_stop_does_not_wait_for_the_hook() {
+    let text = format!("{PAIR}notify = /etc/smena/role.sh\nrelease = after-hook\n");
+    let master = || {
+        let mut trace = Trace::prepared(&text);
+        trace.skip(0);
+        trace.at(0, Event::Start, &[call(HookState::Backup, None, 1)]);
+        trace.skip(4000);
+        trace.at(4000, Event::Stop, &[]);
+        trace
+    };
+    let mut trace = master();
+    trace.at(
+        4100,
+        Event::Packet(ETH0, Family::Ipv4, &packet(|advert| advert.priority = 200)),
+        &[Action::SendAdvert(R, 100), REMOVE],
+    );
+    trace.is(Role::Initialize);
+    let mut trace = master();
+    let [remove, resign, again] = RESIGNED;
+    let kill = Action::KillHook(HookId::Notify(R), crate::event::Kill::Kill);
+    let finish = [remove, resign, again, kill, Action::Finish];
+    trace.at(4100, Event::Stop, &finish);
+}
+
+// `notify_again`: 3 intervals after the last word of the other master.
+#[test]
+fn a_master_that_gave_way_makes_the_hook_run_again() {
+    let text = format!("{PAIR}notify = /etc/smena/role.sh\nnotify_again = yes\n");
+    let mut trace = Trace::prepared(&text);
+    trace.at(0, Event::Start, &[call(HookState::Backup, None, 1)]);
+    let ended = Event::HookEnded(HookId::Notify(R), Exit::Code(0));
+    trace.skip(3700);
+    trace.at(
+        3700,
+        ended,
+        &[call(HookState::Master, Some(HookState::Backup), 2)],
+    );
+    trace.at(3800, ended, &[]);
+    let lower = packet(|advert| advert.priority = 50);
+    let heard = Event::Packet(ETH0, Family::Ipv4, &lower);
+    trace.at(3900, heard, &[Action::SendAdvert(R, 100)]);
+    let repeat = call(HookState::Master, Some(HookState::Master), 3);
+    let before = trace.skip(6899);
+    assert!(!before.contains(&repeat), "{before:?}");
+    let then = trace.skip(6901);
+    assert!(then.contains(&repeat), "{then:?}");
+}
+
 #[test]
 fn a_second_stop_does_not_wait_for_anything() {
     let text = format!("{PAIR}notify = /etc/smena/role.sh\n");
@@ -593,7 +666,7 @@ fn a_second_stop_does_not_wait_for_anything() {
     trace.skip(4000);
     let advert0 = Action::SendAdvert(R, 0);
     trace.at(4100, Event::Stop, &[advert0, advert0]);
-    let kill = Action::KillHook(R, crate::event::Kill::Kill);
+    let kill = Action::KillHook(HookId::Notify(R), crate::event::Kill::Kill);
     trace.at(4200, Event::Stop, &[REMOVE, kill, Action::Finish]);
 }
 

@@ -8,7 +8,8 @@ use std::string::{String, ToString};
 use super::View;
 use crate::config::{self, Config, Limits, Source};
 use crate::event::{
-    Actions, CheckId, CheckResult, Event, Exit, InterfaceId, Link, LocalAddress, Outcome, RouterId,
+    Actions, CheckId, CheckResult, Event, Exit, HookId, InterfaceId, Link, LocalAddress, Outcome,
+    RouterId,
 };
 use crate::node::Node;
 use crate::protocol::Family;
@@ -83,7 +84,10 @@ pub fn backup(weight: i16, priority: u8) -> Sample {
 pub fn master() -> Sample {
     let mut sample = backup(2, 101);
     sample.check_ends(0, Outcome::Success, "-");
-    sample.on(5, Event::HookEnded(RouterId(0), Exit::Code(1)));
+    sample.on(
+        5,
+        Event::HookEnded(HookId::Notify(RouterId(0)), Exit::Code(1)),
+    );
     sample.on(2000, Event::Poll);
     sample.now_ms = 2000;
     let at = Instant::from_micros(2_000_140);
@@ -96,7 +100,10 @@ pub fn master() -> Sample {
     let (poll_at, _) = sample.node.poll_at();
     let poll_ms = poll_at.total_millis() + 1;
     sample.on(poll_ms, Event::Poll);
-    sample.on(poll_ms + 12, Event::HookEnded(RouterId(0), Exit::Code(0)));
+    sample.on(
+        poll_ms + 12,
+        Event::HookEnded(HookId::Notify(RouterId(0)), Exit::Code(0)),
+    );
     sample.on(
         poll_ms + 12,
         Event::Packet(InterfaceId(0), Family::Ipv4, &[0x45]),

@@ -226,7 +226,7 @@ mod tests {
     use std::string::{String, ToString};
 
     use super::*;
-    use crate::event::{Event, Exit, Outcome};
+    use crate::event::{Event, Exit, HookId, Outcome};
     use crate::report::sample::{self, Sample};
 
     fn written(sample: &Sample) -> String {
@@ -266,7 +266,10 @@ checks
     fn a_failed_check_without_weight_is_the_reason_of_fault() {
         let mut sample = sample::backup(0, 101);
         sample.check_ends(1, Outcome::Failure, "no process");
-        sample.on(2, Event::HookEnded(RouterId(0), Exit::NotStarted));
+        sample.on(
+            2,
+            Event::HookEnded(HookId::Notify(RouterId(0)), Exit::NotStarted),
+        );
         let text = written(&sample);
         assert_eq!(
             line(&text, "VI_01"),

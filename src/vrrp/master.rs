@@ -83,6 +83,7 @@ impl Router {
             return;
         }
         if heard.priority == 0 {
+            self.rival = true;
             master.advert_at = now + self.settings.advert_int;
             master.sent_at = now;
             self.state = State::Master(master);
@@ -109,9 +110,10 @@ impl Router {
             // announcement would stay the last one. This advert is how it learns
             // that it has to speak (rule 6); keepalived's higher_prio_send_advert.
             self.send_advert(actions);
-            self.become_backup(now, reason, actions);
+            self.yield_mastership(now, reason, actions);
             return;
         }
+        self.rival = true;
         // RFC 9568 section 6.4.3: tell the losing master at once. The regular
         // timer is left alone, and one answer a skew is enough.
         if now >= master.answer_at {

@@ -105,6 +105,8 @@ pub struct Router {
     adverts_sent: u64,
     adverts_received: u64,
     news: Option<Role>,
+    /// Another master was heard that has to give way.
+    rival: bool,
 }
 
 /// What the configuration says, as far as a router needs it at every step.
@@ -162,6 +164,7 @@ impl Router {
             adverts_sent: 0,
             adverts_received: 0,
             news: None,
+            rival: false,
         }
     }
 
@@ -267,7 +270,7 @@ impl Router {
         let silent = since(now, master.sent_at);
         if silent > patience(self.settings.version, self.settings.advert_int) {
             self.heard = None;
-            self.become_backup(now, Reason::Stalled(silent), actions);
+            self.yield_mastership(now, Reason::Stalled(silent), actions);
         }
     }
 
@@ -277,12 +280,16 @@ impl Router {
         self.stopping = true;
         match self.state {
             State::Master(ref mut master) if first && !now_or_never => {
-                if self.settings.release == Release::Overlap {
-                    let limit = release_limit(self.settings.version, self.settings.advert_int);
-                    master.release_until = Some(now + limit);
-                    self.send_resignation(actions);
-                } else {
-                    self.transition(now, State::Initialize, Reason::Stopped, actions);
+                match self.settings.release {
+                    Release::Overlap => {
+                        let limit = release_limit(self.settings.version, self.settings.advert_int);
+                        master.release_until = Some(now + limit);
+                        self.send_resignation(actions);
+                    }
+                    Release::AfterHook => master.awaits_hook = true,
+                    Release::Immediate => {
+                        self.transition(now, State::Initialize, Reason::Stopped, actions);
+                    }
                 }
             }
             State::Master(_) if now_or_never => {
@@ -295,6 +302,13 @@ impl Router {
                 self.transition(now, State::Initialize, Reason::Stopped, actions);
             }
             State::Backup(_) | State::Fault | State::Initialize => {}
+        }
+    }
+
+    /// The hook that a planned hand-over waited for has ended.
+    pub fn on_hook_done(&mut self, now: Instant, actions: &mut Actions) {
+        if self.awaits_hook() {
+            self.transition(now, State::Initialize, Reason::Stopped, actions);
         }
     }
 
@@ -349,6 +363,19 @@ impl Router {
         self.transition(now, State::Backup(backup), reason, actions);
     }
 
+    /// A master gives way: to Backup, or to the end if it was on its way there.
+    fn yield_mastership(&mut self, now: Instant, reason: Reason, actions: &mut Actions) {
+        if self.stopping {
+            // Priority 0 would only make the better one answer.
+            if let State::Master(master) = &mut self.state {
+                master.release_until = Some(now);
+            }
+            self.transition(now, State::Initialize, reason, actions);
+        } else {
+            self.become_backup(now, reason, actions);
+        }
+    }
+
     fn become_master(&mut self, now: Instant, reason: Reason, actions: &mut Actions) {
         let Settings {
             advert_int,
@@ -366,6 +393,7 @@ impl Router {
             restored_at: None,
             restore_at: None,
             release_until: None,
+            awaits_hook: false,
         };
         self.transition(now, State::Master(master), reason, actions);
     }
@@ -374,7 +402,7 @@ impl Router {
     /// stands here for each pair of states.
     fn transition(&mut self, now: Instant, to: State, reason: Reason, actions: &mut Actions) {
         let from = self.role();
-        let resigned = self.releasing();
+        let resigned = self.resigned();
         self.state = to;
         let to = self.role();
         match (from, to) {

@@ -63,6 +63,9 @@ pub struct Master {
     pub(super) restore_at: Option<Instant>,
     /// A planned hand-over waits for its successor, until then.
     pub(super) release_until: Option<Instant>,
+    /// A planned hand-over begins when the hook has ended (`release =
+    /// after-hook`); until then all goes on.
+    pub(super) awaits_hook: bool,
 }
 
 /// The four states without their data, as people name them.

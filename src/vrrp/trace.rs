@@ -59,6 +59,10 @@ fn template() -> config::Router<'static> {
         group: None,
         notify: None,
         notify_timeout: Duration::from_secs(300),
+        notify_settle: Duration::ZERO,
+        notify_overtake: false,
+        notify_again: false,
+        reconcile: Duration::ZERO,
     }
 }
 

@@ -23,12 +23,29 @@ impl Router {
         }
     }
 
-    /// A planned hand-over is under way: still Master, priority 0 sent.
+    /// A planned hand-over is under way: still Master, priority 0 sent, or held
+    /// back until the hook has ended.
     pub fn releasing(&self) -> bool {
+        self.resigned() || self.awaits_hook()
+    }
+
+    /// Still Master, but priority 0 is sent.
+    pub fn resigned(&self) -> bool {
         matches!(
             self.state,
             State::Master(Master {
                 release_until: Some(_),
+                ..
+            })
+        )
+    }
+
+    /// Master until the hook has ended, and no longer.
+    pub fn awaits_hook(&self) -> bool {
+        matches!(
+            self.state,
+            State::Master(Master {
+                awaits_hook: true,
                 ..
             })
         )
@@ -88,12 +105,21 @@ impl Router {
         self.news.take()
     }
 
+    /// Another master was heard that has to give way: how long it must be silent
+    /// to have done so.
+    pub fn take_rival(&mut self) -> Option<Duration> {
+        core::mem::take(&mut self.rival).then(|| self.settings.advert_int * 3)
+    }
+
     /// What a hook would be told now; nothing while the router waits.
     pub fn hook_state(&self) -> Option<HookState> {
         match self.state {
             State::Initialize if self.stopping => Some(HookState::Stop),
             State::Initialize => None,
             State::Backup(_) => Some(HookState::Backup),
+            State::Master(Master {
+                awaits_hook: true, ..
+            }) => Some(HookState::Stop),
             State::Master(_) => Some(HookState::Master),
             State::Fault => Some(HookState::Fault),
         }

@@ -245,7 +245,7 @@ error: `maybe` is no switch
 error: `release` cannot be `later`
   --> smena.ini:7:11
  7 | release = later
-   |           ^^^^^ write `overlap` or `immediate`
+   |           ^^^^^ write `overlap`, `after-hook` or `immediate`
 error: `log` cannot be `trace`
   --> smena.ini:9:7
  9 | log = trace

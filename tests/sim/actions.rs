@@ -8,7 +8,7 @@ use smena::wire::PACKET_MAX;
 
 use super::bytes;
 use super::clock::SECOND;
-use super::host::Frame;
+use super::host::{Frame, slot};
 use super::kernel::Notice;
 use super::world::{Happening, World};
 
@@ -73,22 +73,21 @@ impl World<'_> {
                     );
                 }
             }
-            Action::StartHook(router, call) => self.start_hook(node, router, call),
-            Action::KillHook(RouterId(router), kill) => {
+            Action::StartHook(hook, call) => self.start_hook(node, hook, call),
+            Action::KillHook(hook, kill) => {
                 let running = self.hosts[node]
                     .process
                     .as_ref()
-                    .and_then(|p| p.hooks[usize::from(router)]);
+                    .and_then(|p| p.hooks[slot(hook)]);
                 if let (Some(run), Some(after)) = (running, self.death(kill)) {
                     let incarnation = self.hosts[node].incarnation;
                     let exit = Exit::Signal(if kill == Kill::Term { 15 } else { 9 });
-                    let router = usize::from(router);
                     self.after(
                         after,
                         Happening::HookEnds {
                             node,
                             incarnation,
-                            router,
+                            hook,
                             run,
                             exit,
                         },

@@ -1,10 +1,10 @@
 //! Checks and hooks as processes: they take their time, hang, die, ignore TERM,
 //! or never start.
 
-use smena::event::{CheckId, CheckResult, Event, Exit, HookCall, Kill, Outcome, RouterId};
+use smena::event::{CheckId, CheckResult, Event, Exit, HookCall, HookId, Kill, Outcome};
 
 use super::clock::{MS, SECOND};
-use super::host::{Health, Schedule, Waiting};
+use super::host::{Health, Schedule, Waiting, slot};
 use super::world::{Happening, World};
 
 impl World<'_> {
@@ -87,8 +87,8 @@ impl World<'_> {
         self.feed(node, Event::CheckEnded(CheckId(check as u8), result));
     }
 
-    pub(super) fn start_hook(&mut self, node: usize, router: RouterId, call: HookCall) {
-        self.judge(|rules, view| rules.hook_starts(view, node, router, call));
+    pub(super) fn start_hook(&mut self, node: usize, hook: HookId, call: HookCall) {
+        self.judge(|rules, view| rules.hook_starts(view, node, hook, call));
         let trouble = self.trouble();
         let way = if self.random.chance(trouble) {
             self.random.below(4)
@@ -110,15 +110,14 @@ impl World<'_> {
         };
         process.runs += 1;
         let run = process.runs;
-        process.hooks[usize::from(router.0)] = Some(run);
+        process.hooks[slot(hook)] = Some(run);
         if let Some(after) = after {
-            let router = usize::from(router.0);
             self.after(
                 after,
                 Happening::HookEnds {
                     node,
                     incarnation,
-                    router,
+                    hook,
                     run,
                     exit,
                 },
@@ -130,28 +129,27 @@ impl World<'_> {
         &mut self,
         node: usize,
         incarnation: u32,
-        router: usize,
+        hook: HookId,
         run: u32,
         exit: Exit,
     ) {
         let host = &mut self.hosts[node];
         if host.incarnation == incarnation && host.schedule == Schedule::Running {
-            self.hook_ended(node, router, run, exit);
+            self.hook_ended(node, hook, run, exit);
         } else if host.incarnation == incarnation && host.process.is_some() {
-            host.wait(Waiting::Hook(router, run, exit));
+            host.wait(Waiting::Hook(hook, run, exit));
         }
     }
 
-    pub(super) fn hook_ended(&mut self, node: usize, router: usize, run: u32, exit: Exit) {
+    pub(super) fn hook_ended(&mut self, node: usize, hook: HookId, run: u32, exit: Exit) {
         let Some(process) = &mut self.hosts[node].process else {
             return;
         };
-        if process.hooks[router] != Some(run) {
+        if process.hooks[slot(hook)] != Some(run) {
             return;
         }
-        process.hooks[router] = None;
-        let router = RouterId(router as u8);
-        self.judge(|rules, view| rules.hook_ends(view, node, router));
-        self.feed(node, Event::HookEnded(router, exit));
+        process.hooks[slot(hook)] = None;
+        self.judge(|rules, view| rules.hook_ends(view, node, hook, exit));
+        self.feed(node, Event::HookEnded(hook, exit));
     }
 }

@@ -52,7 +52,7 @@ impl<'a> World<'a> {
             wake: 0,
             wake_at: i64::MIN,
             checks: vec![None; host.config.checks.len()],
-            hooks: vec![None; host.config.routers.len()],
+            hooks: vec![None; 2 * host.config.routers.len()],
             runs: 0,
             started: false,
             stops: 0,
@@ -175,7 +175,7 @@ impl<'a> World<'a> {
                     Waiting::Check(check, run, outcome) => {
                         self.check_ended(node, check, run, outcome);
                     }
-                    Waiting::Hook(router, run, exit) => self.hook_ended(node, router, run, exit),
+                    Waiting::Hook(hook, run, exit) => self.hook_ended(node, hook, run, exit),
                 }
             }
             if let Some(process) = &mut self.hosts[node].process {

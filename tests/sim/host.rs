@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use smena::config::Config;
-use smena::event::{InterfaceId, Outcome};
+use smena::event::{HookId, InterfaceId, Outcome};
 use smena::node::Node;
 use smena::protocol::Family;
 
@@ -76,7 +76,7 @@ pub struct Process<'a> {
     pub wake_at: i64,
     /// The check that runs, by number of its run.
     pub checks: Vec<Option<u32>>,
-    /// The hook that runs, by number of its run.
+    /// The hooks that run, each at its [`slot`], by number of its run.
     pub hooks: Vec<Option<u32>>,
     pub runs: u32,
     /// It has been told everything there is, and to start.
@@ -90,6 +90,14 @@ impl Process<'_> {
     pub fn interface(&self, slot: usize) -> Option<InterfaceId> {
         let place = self.slots.iter().position(|s| *s == slot)?;
         Some(InterfaceId(place as u8))
+    }
+}
+
+/// Where a hook's run stands in [`Process::hooks`].
+pub fn slot(hook: HookId) -> usize {
+    match hook {
+        HookId::Notify(router) => 2 * usize::from(router.0),
+        HookId::Resource(router) => 2 * usize::from(router.0) + 1,
     }
 }
 
@@ -111,7 +119,7 @@ pub enum Waiting {
     Frame(Rc<Frame>),
     Notice(Notice),
     Check(usize, u32, Outcome),
-    Hook(usize, u32, smena::event::Exit),
+    Hook(HookId, u32, smena::event::Exit),
 }
 
 impl<'a> Host<'a> {

@@ -7,7 +7,7 @@ use smena::config::Release;
 use smena::protocol::{Family, Version};
 
 use super::clock::{At, MS};
-use super::plan::{INTERFACES, Lease, Member, Plan, RouterPlan};
+use super::plan::{HookPlan, INTERFACES, Lease, Member, Plan, RouterPlan};
 
 /// The configuration file of one node.
 pub fn write(plan: &Plan, node: usize) -> String {
@@ -74,8 +74,10 @@ fn section(out: &mut String, number: usize, router: &RouterPlan, member: &Member
         Lease::Off => line(out, "lease = off"),
         Lease::Seconds(seconds) => line(out, &format!("lease = {seconds}s")),
     }
-    if member.release == Release::Immediate {
-        line(out, "release = immediate");
+    match member.release {
+        Release::Overlap => {}
+        Release::AfterHook => line(out, "release = after-hook"),
+        Release::Immediate => line(out, "release = immediate"),
     }
     line(
         out,
@@ -92,6 +94,18 @@ fn section(out: &mut String, number: usize, router: &RouterPlan, member: &Member
     if let Some(limit) = member.notify {
         line(out, "notify = /etc/smena/role.sh");
         line(out, &format!("notify_timeout = {}", duration(limit)));
+        let HookPlan {
+            settle,
+            overtake,
+            again,
+            reconcile,
+        } = member.hook;
+        line(out, &format!("notify_settle = {}", duration(settle)));
+        if overtake {
+            line(out, "notify_overtake = term");
+        }
+        line(out, &format!("notify_again = {}", switch(again)));
+        line(out, &format!("reconcile = {}", duration(reconcile)));
     }
 }
 

@@ -77,8 +77,20 @@ pub struct Member {
     pub garp_refresh: At,
     /// The time limit of its hook; none: it has no hook.
     pub notify: Option<At>,
+    pub hook: HookPlan,
     /// Check, weight, reverse.
     pub tracks: Vec<(usize, i16, bool)>,
+}
+
+/// The keys that say when a hook is called.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct HookPlan {
+    pub settle: At,
+    /// `notify_overtake = term`
+    pub overtake: bool,
+    /// `notify_again`
+    pub again: bool,
+    pub reconcile: At,
 }
 
 /// The key `lease`.
@@ -160,6 +172,7 @@ impl Plan {
             garp_delay: 5 * SECOND,
             garp_refresh: 0,
             notify: Some(5 * SECOND),
+            hook: HookPlan::default(),
             tracks: Vec::new(),
         };
         Plan {
@@ -241,6 +254,7 @@ impl Plan {
                 let slowest = self.slowest(number);
                 router.members.iter().map(move |m| {
                     let hooks = m.notify.map_or(0, |limit| 2 * (limit + 4 * SECOND));
+                    let hooks = hooks + m.hook.settle;
                     (m.startup_delay + m.preempt_delay + 2 * (4 * slowest).max(2 * SECOND))
                         .max(hooks)
                 })
@@ -317,6 +331,13 @@ fn member(random: &mut Random, node: usize, priority: u8, plan: &NodePlan) -> Me
         1 => Lease::Seconds(random.between(3, 6) as u32),
         _ => Lease::Auto,
     };
+    let notify = random
+        .chance(700)
+        .then(|| random.pick(&[SECOND, 2 * SECOND, 4 * SECOND]));
+    let mut releases = vec![Release::Overlap, Release::Overlap, Release::Immediate];
+    if notify.is_some() {
+        releases.push(Release::AfterHook);
+    }
     Member {
         node,
         priority,
@@ -329,12 +350,16 @@ fn member(random: &mut Random, node: usize, priority: u8, plan: &NodePlan) -> Me
         },
         startup_delay: random.pick(&[0, 0, 0, 2 * SECOND]),
         lease,
-        release: random.pick(&[Release::Overlap, Release::Overlap, Release::Immediate]),
+        release: random.pick(&releases),
         garp_delay: random.pick(&[0, SECOND, 5 * SECOND, 5 * SECOND]),
         garp_refresh: random.pick(&[0, 0, 0, 4 * SECOND]),
-        notify: random
-            .chance(700)
-            .then(|| random.pick(&[SECOND, 2 * SECOND, 4 * SECOND])),
+        notify,
+        hook: HookPlan {
+            settle: random.pick(&[0, 0, 0, 500 * MS, 3 * SECOND]),
+            overtake: random.chance(300),
+            again: random.chance(300),
+            reconcile: random.pick(&[0, 0, 2 * SECOND, 10 * SECOND]),
+        },
         tracks: (0..plan.checks.len())
             .map(|check| {
                 let weight = random.pick(&[0, 0, 2, 2, -2, 60, -60, 253, -253]);

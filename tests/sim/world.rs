@@ -10,7 +10,7 @@ use std::fmt::Arguments;
 use std::rc::Rc;
 
 use smena::config::Config;
-use smena::event::{Actions, Exit, Outcome, RouterId};
+use smena::event::{Actions, Exit, HookId, Outcome, RouterId};
 use smena::mutation::Mutation;
 
 use super::clock::{At, Clock, MS};
@@ -78,7 +78,7 @@ pub(super) enum Happening {
     HookEnds {
         node: usize,
         incarnation: u32,
-        router: usize,
+        hook: HookId,
         run: u32,
         exit: Exit,
     },
@@ -266,11 +266,11 @@ impl<'a> World<'a> {
             Happening::HookEnds {
                 node,
                 incarnation,
-                router,
+                hook,
                 run,
                 exit,
             } => {
-                self.on_hook_ends(node, incarnation, router, run, exit);
+                self.on_hook_ends(node, incarnation, hook, run, exit);
             }
             Happening::Gust => self.on_gust(),
             Happening::Relief(relief) => {

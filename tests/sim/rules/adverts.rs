@@ -66,7 +66,7 @@ impl Adverts {
             let silent = view.local(node) + self.asleep[node] - last;
             let silent = silent.min(view.undisturbed(node) as i64);
             let limit = interval + interval / 10 + LATE;
-            if state.role() == Role::Master && !state.releasing() && silent > limit as i64 {
+            if state.role() == Role::Master && !state.resigned() && silent > limit as i64 {
                 return broken(
                     Rule::Timers,
                     format!("n{node} is master of V{router} and sent nothing for {silent} us"),

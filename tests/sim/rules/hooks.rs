@@ -1,15 +1,19 @@
 //! Rule 8: hooks run one at a time, in order, to the last state, and end at
 //! their time limit.
 
-use smena::event::{Action, HookCall, HookState, Kill, RouterId};
+use smena::config::{self, Release};
+use smena::event::{Action, HookCall, HookId, HookState, Kill, RouterId};
+use smena::vrrp::Reason;
 
 use super::{LATE, PerRouter, Rule, View, Violation, broken, drift};
-use crate::sim::clock::SECOND;
+use crate::sim::clock::{At, SECOND};
 use crate::sim::plan::Plan;
 
 /// What the hooks of each router were told.
 pub struct Hooks {
     told: PerRouter<Told>,
+    /// The call that the same answer starts is told to end as well.
+    early: PerRouter<bool>,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -19,12 +23,21 @@ struct Told {
     since: Option<i64>,
     terminated: bool,
     killed: bool,
+    /// When the last call ended.
+    ended_at: Option<i64>,
+}
+
+/// When the hook of a router that stops has surely ended: the call that runs,
+/// and STOP. A process may need a second to die.
+pub fn hooks_end(config: &config::Router<'_>) -> At {
+    2 * (config.notify_timeout.total_micros() + 3 * SECOND + LATE)
 }
 
 impl Hooks {
     pub fn new(plan: &Plan) -> Hooks {
         Hooks {
             told: PerRouter::new(plan, Told::default()),
+            early: PerRouter::new(plan, false),
         }
     }
 
@@ -39,6 +52,7 @@ impl Hooks {
                 continue;
             };
             let told = *self.told.get(node, router);
+            self.reconciles(view, node, router, config)?;
             let Some(since) = told.since else { continue };
             let lasted = view.local(node) - since;
             let limit = config.notify_timeout.total_micros();
@@ -64,26 +78,80 @@ impl Hooks {
         Ok(())
     }
 
-    /// Signals go to hooks that run, and only over their limit.
+    /// `reconcile`: a hook that is at rest is called again in time.
+    fn reconciles(
+        &self,
+        view: &View<'_, '_>,
+        node: usize,
+        router: usize,
+        config: &config::Router<'_>,
+    ) -> Result<(), Violation> {
+        let told = self.told.values[node * self.told.routers + router];
+        let interval = config.reconcile.total_micros();
+        let stopped = told.last.is_none_or(|call| call.state == HookState::Stop);
+        let (Some(ended_at), None, false) = (told.ended_at, told.since, stopped) else {
+            return Ok(());
+        };
+        let settle = config.notify_settle.total_micros();
+        let rested = view.local(node) - ended_at;
+        let limit = interval + settle + drift(interval + settle) + LATE;
+        // A role that never lasts is never told.
+        let lasted = view.router(node, router).is_some_and(|state| {
+            view.local(node) - state.since().total_micros() > (settle + LATE) as i64
+        });
+        if interval > 0 && lasted && rested > limit as i64 && view.undisturbed(node) > limit {
+            return broken(
+                Rule::Hooks,
+                format!("n{node}'s hook of V{router} was not called again for {rested} us"),
+            );
+        }
+        Ok(())
+    }
+
+    /// Signals go to hooks that run, and only over their limit or when a newer
+    /// state may overtake them. `release = after-hook`: in calm, addresses that
+    /// are given up by a planned stop are so after the hook.
     pub fn decided(
         &mut self,
         view: &View<'_, '_>,
         node: usize,
         actions: &[Action],
+        calm: bool,
     ) -> Result<(), Violation> {
-        for action in actions {
+        for (place, action) in actions.iter().enumerate() {
+            if let Action::RemoveAddresses(id) = *action {
+                self.removes(view, node, id, calm)?;
+            }
             let Action::KillHook(id, kill) = *action else {
                 continue;
             };
             let Some(router) = number(view, node, id) else {
                 continue;
             };
+            let local = view.local(node);
+            let config = view.config(node, router);
+            let stops = stops(view, node);
+            // One that is only just starting may be overtaken already.
+            let starts = |action: &Action| matches!(action, Action::StartHook(of, _) if *of == id);
+            let starting = actions[..place].iter().any(starts);
             let told = self.told.get(node, router);
-            if told.since.is_none() {
+            let since = told.since.or(starting.then_some(local));
+            let (Some(since), Some(config)) = (since, config) else {
                 return broken(
                     Rule::Hooks,
                     format!("n{node} sends a signal to no hook of V{router}"),
                 );
+            };
+            let over = local - since >= config.notify_timeout.total_micros() as i64;
+            if !over && !config.notify_overtake && stops < 2 {
+                return broken(
+                    Rule::Hooks,
+                    format!("n{node} ends its hook of V{router} before its time"),
+                );
+            }
+            if starting {
+                *self.early.get(node, router) = true;
+                continue;
             }
             match kill {
                 Kill::Term => told.terminated = true,
@@ -93,11 +161,39 @@ impl Hooks {
         Ok(())
     }
 
+    fn removes(
+        &self,
+        view: &View<'_, '_>,
+        node: usize,
+        id: RouterId,
+        calm: bool,
+    ) -> Result<(), Violation> {
+        let Some(router) = number(view, node, HookId::Notify(id)) else {
+            return Ok(());
+        };
+        let told = self.told.values[node * self.told.routers + router];
+        let waits = view
+            .config(node, router)
+            .is_some_and(|config| config.release == Release::AfterHook);
+        let heard = told.last.map(|call| call.state) == Some(HookState::Stop);
+        let done = heard && told.since.is_none();
+        let planned = view
+            .router(node, router)
+            .is_some_and(|state| state.reason() == Reason::Stopped);
+        if waits && planned && calm && stops(view, node) == 1 && !done {
+            return broken(
+                Rule::Hooks,
+                format!("n{node} gives V{router}'s addresses up before its hook has ended"),
+            );
+        }
+        Ok(())
+    }
+
     pub fn starts(
         &mut self,
         view: &View<'_, '_>,
         node: usize,
-        id: RouterId,
+        id: HookId,
         call: HookCall,
     ) -> Result<(), Violation> {
         let Some(router) = number(view, node, id) else {
@@ -113,7 +209,15 @@ impl Hooks {
                 format!("n{node} runs two hooks of V{router} at once"),
             );
         }
-        if call.previous != told.last.map(|last| last.state) || call.previous == Some(call.state) {
+        let config = view.config(node, router);
+        let repeats = told.terminated
+            || config.is_some_and(|config| {
+                let again = config.notify_again && call.state == HookState::Master;
+                again || config.reconcile.total_micros() > 0
+            });
+        if call.previous != told.last.map(|last| last.state)
+            || call.previous == Some(call.state) && !repeats
+        {
             return broken(
                 Rule::Hooks,
                 format!("n{node} tells {call:?} of V{router} after {:?}", told.last),
@@ -125,30 +229,42 @@ impl Hooks {
                 format!("n{node} tells V{router} out of order: {call:?}"),
             );
         }
-        let since = Some(view.local(node));
+        let local = view.local(node);
+        let settle = config.map_or(0, |config| config.notify_settle.total_micros());
+        let fresh = call.previous != Some(call.state) && call.state != HookState::Stop;
+        let young = view.router(node, router).is_some_and(|state| {
+            state.hook_state() != Some(call.state)
+                || local - state.since().total_micros() < settle as i64
+        });
+        if settle > 0 && fresh && young {
+            return broken(
+                Rule::Hooks,
+                format!("n{node} tells {call:?} of V{router} before it has lasted"),
+            );
+        }
         *told = Told {
             last: Some(call),
-            since,
-            terminated: false,
+            since: Some(local),
+            terminated: std::mem::take(self.early.get(node, router)),
             killed: false,
+            ended_at: None,
         };
         Ok(())
     }
 
-    pub fn ends(&mut self, view: &View<'_, '_>, node: usize, id: RouterId) {
+    pub fn ends(&mut self, view: &View<'_, '_>, node: usize, id: HookId) {
         if let Some(router) = number(view, node, id) {
-            self.told.get(node, router).since = None;
+            let ended_at = Some(view.local(node));
+            let told = self.told.get(node, router);
+            told.since = None;
+            told.ended_at = ended_at;
         }
     }
 
     /// An ordered end tells STOP to every hook before (PROTOCOL 75); one that
     /// was asked for twice waits for nothing.
     pub fn on_finish(&mut self, view: &View<'_, '_>, node: usize) -> Result<(), Violation> {
-        if view.hosts[node]
-            .process
-            .as_ref()
-            .is_some_and(|process| process.stops > 1)
-        {
+        if stops(view, node) > 1 {
             return Ok(());
         }
         for router in 0..view.plan.routers.len() {
@@ -189,7 +305,16 @@ impl Hooks {
     }
 }
 
-fn number(view: &View<'_, '_>, node: usize, id: RouterId) -> Option<usize> {
+/// How often a node was told to stop.
+fn stops(view: &View<'_, '_>, node: usize) -> u32 {
+    let process = view.hosts[node].process.as_ref();
+    process.map_or(0, |process| process.stops)
+}
+
+fn number(view: &View<'_, '_>, node: usize, id: HookId) -> Option<usize> {
+    let HookId::Notify(id) = id else {
+        return None;
+    };
     view.members[node]
         .iter()
         .position(|member| *member == Some(id))

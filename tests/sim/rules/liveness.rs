@@ -4,6 +4,7 @@
 use smena::config::Release;
 use smena::vrrp::Role;
 
+use super::hooks::hooks_end;
 use super::{LATE, PerRouter, Rule, View, Violation, broken, down_interval, drift, skew};
 use crate::sim::clock::{At, MS};
 use crate::sim::plan::Plan;
@@ -111,10 +112,10 @@ impl Liveness {
             };
             let interval = config.advert_int.total_micros();
             let overlap = config.release == Release::Overlap;
-            let kept = if overlap {
-                skew(plan, interval, 1) + 500 * MS
-            } else {
-                0
+            let kept = match config.release {
+                Release::Overlap => skew(plan, interval, 1) + 500 * MS,
+                Release::AfterHook => hooks_end(config),
+                Release::Immediate => 0,
             };
             let until = view.local(node) + (kept + drift(kept) + LATE) as i64;
             self.released_by.get(node, router).get_or_insert(until);

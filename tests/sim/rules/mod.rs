@@ -27,7 +27,7 @@ mod words;
 use std::net::IpAddr;
 
 use smena::config;
-use smena::event::{Action, Event, HookCall, RouterId};
+use smena::event::{Action, Event, Exit, HookCall, HookId, RouterId};
 use smena::protocol::Version;
 use smena::vrrp::{Role, Router};
 
@@ -285,7 +285,9 @@ impl Rules {
         self.hold(holds);
         self.packets.decided(actions);
         self.seen.decided(view, node);
-        let holds = self.hooks.decided(view, node, actions);
+        let holds = self
+            .hooks
+            .decided(view, node, actions, self.calm_since.is_some());
         self.hold(holds);
         let holds = self.checks.decided(view, node, event, actions);
         self.hold(holds);
@@ -352,20 +354,14 @@ impl Rules {
     }
 
     /// A hook is started.
-    pub fn hook_starts(
-        &mut self,
-        view: &View<'_, '_>,
-        node: usize,
-        router: RouterId,
-        call: HookCall,
-    ) {
-        let holds = self.hooks.starts(view, node, router, call);
+    pub fn hook_starts(&mut self, view: &View<'_, '_>, node: usize, hook: HookId, call: HookCall) {
+        let holds = self.hooks.starts(view, node, hook, call);
         self.hold(holds);
     }
 
     /// A hook has ended.
-    pub fn hook_ends(&mut self, view: &View<'_, '_>, node: usize, router: RouterId) {
-        self.hooks.ends(view, node, router);
+    pub fn hook_ends(&mut self, view: &View<'_, '_>, node: usize, hook: HookId, _exit: Exit) {
+        self.hooks.ends(view, node, hook);
     }
 
     /// Nothing has been wrong for long enough: everything must be right.

@@ -110,7 +110,7 @@ impl Owners {
                 continue;
             };
             let up = host.kernel.is_up(plan.interface) && them.kernel.is_up(plan.interface);
-            if !host.acts() || !them.acts() || own.releasing() || peer.releasing() || !up {
+            if !host.acts() || !them.acts() || own.resigned() || peer.resigned() || !up {
                 continue;
             }
             let since = mine

@@ -65,8 +65,8 @@ impl Speech {
             let (before, now) = (self.before[router], view.role(node, router));
             let was_master = before == Some(Role::Master);
             // The last word of one that yields makes the other announce.
-            let yields =
-                matches!(event, Event::Packet(..)) && was_master && now == Some(Role::Backup);
+            let left = matches!(now, Some(Role::Backup | Role::Initialize));
+            let yields = matches!(event, Event::Packet(..)) && was_master && left;
             let mut spoke = false;
             for action in actions {
                 let allowed = match *action {
@@ -119,7 +119,7 @@ impl Speech {
         else {
             return Ok(());
         };
-        if state.releasing() {
+        if state.resigned() {
             return Ok(());
         }
         let local = view.local(node);
@@ -204,8 +204,9 @@ fn follows(view: &View<'_, '_>, node: usize, router: usize, said: Said) -> Resul
         return Ok(());
     };
     let better = (said.priority, said.source) > (state.priority(), own);
-    let yielded = state.role() == Role::Backup;
-    if better != yielded && !state.releasing() {
+    // One that was about to leave leaves.
+    let yielded = matches!(state.role(), Role::Backup | Role::Initialize);
+    if better != yielded && !state.resigned() {
         let (role, priority) = (state.role(), state.priority());
         return broken(
             Rule::Yield,
@@ -224,5 +225,5 @@ fn resigns(view: &View<'_, '_>, node: usize, router: usize) -> bool {
     left || overlap
         && view
             .router(node, router)
-            .is_some_and(|state| state.releasing())
+            .is_some_and(|state| state.resigned())
 }
