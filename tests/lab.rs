@@ -11,6 +11,7 @@ mod lab {
     mod checks;
     mod demo;
     mod faults;
+    mod groups;
     mod guard;
     mod hooks;
     mod instruments;
@@ -23,6 +24,7 @@ mod lab {
     mod realtime;
     mod rejects;
     mod rolling;
+    mod seeds;
     mod shell;
     mod status;
     mod storms;
