@@ -18,6 +18,9 @@ mod address;
 #[path = "src/config/mod.rs"]
 mod config;
 #[allow(dead_code)]
+#[path = "src/key.rs"]
+mod key;
+#[allow(dead_code)]
 #[path = "src/protocol.rs"]
 mod protocol;
 #[allow(dead_code)]
@@ -31,18 +34,20 @@ mod board {
     pub const CHECKS_MAX: usize = 255;
     pub const TRACKS_MAX: usize = 255;
     pub const INTERFACES_MAX: usize = 255;
+    pub const PEERS_MAX: usize = 255;
     pub const SYSCTLS_MAX: usize = 255;
     pub const FILE_MAX: usize = 1 << 20;
 }
 
 /// The capacities that a board.ini must name, and how large each may be. Ids are
 /// 8 bits wide, so 255 it is.
-const CAPACITIES: [(&str, usize); 7] = [
+const CAPACITIES: [(&str, usize); 8] = [
     ("routers", board::ROUTERS_MAX),
     ("addresses", board::ADDRESSES_MAX),
     ("checks", board::CHECKS_MAX),
     ("tracks", board::TRACKS_MAX),
     ("interfaces", board::INTERFACES_MAX),
+    ("peers", board::PEERS_MAX),
     ("sysctls", board::SYSCTLS_MAX),
     ("file", board::FILE_MAX),
 ];
@@ -179,7 +184,7 @@ fn capacity<'a>(said: &'a str, numbers: &mut [Option<usize>]) -> Result<(), (&'a
 
 /// The absolute path of the board's configuration, if there is one and it is
 /// good.
-fn embedded(path: &Path, capacities: [usize; 7]) -> Result<Option<PathBuf>, String> {
+fn embedded(path: &Path, capacities: [usize; CAPACITIES.len()]) -> Result<Option<PathBuf>, String> {
     if !path.exists() {
         return Ok(None);
     }
@@ -189,6 +194,7 @@ fn embedded(path: &Path, capacities: [usize; 7]) -> Result<Option<PathBuf>, Stri
         checks,
         tracks,
         interfaces,
+        peers,
         sysctls,
         file,
     ] = capacities;
@@ -198,6 +204,7 @@ fn embedded(path: &Path, capacities: [usize; 7]) -> Result<Option<PathBuf>, Stri
         checks,
         tracks,
         interfaces,
+        peers,
         sysctls,
         file,
     };

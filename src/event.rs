@@ -69,6 +69,10 @@ pub enum Event<'a> {
     AddressesRefused(RouterId, Errno),
     /// The machine was suspended this long, which the monotonic clock does not show.
     Suspended(Duration),
+    /// The wall clock is this many microseconds ahead of the time of this event.
+    /// Told before `Start`, and again when the clock was set; only what is signed
+    /// looks at it.
+    Clock(i64),
     /// Stop: hand over as `release` says, run the last hooks, finish. A second
     /// one ends at once.
     Stop,

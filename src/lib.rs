@@ -20,7 +20,7 @@
 //! a clock or knows an operating system.
 //!
 //! Imports point downwards only:
-//! `say <- address, board, protocol <- config, wire <- event <- call <- vrrp, check, hook <- node <- report`.
+//! `say <- address, board, key, protocol <- config, wire <- event <- call <- vrrp, check, hook <- node <- report`.
 #![no_std]
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
@@ -36,6 +36,7 @@ pub mod command;
 pub mod config;
 pub mod event;
 pub mod hook;
+pub mod key;
 pub mod mutation;
 pub mod node;
 pub mod protocol;

@@ -51,3 +51,12 @@ impl fmt::Display for Family {
         })
     }
 }
+
+/// How version 3 over IPv4 sums its checksum when it sends; the field has both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Checksum {
+    /// With IPv4's pseudo-header: keepalived, FRR, MikroTik.
+    Pseudo,
+    /// The packet alone (RFC 9568 section 5.2.8): Cisco, Juniper, holo.
+    Rfc9568,
+}

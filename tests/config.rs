@@ -18,6 +18,8 @@ mod rules;
 mod said;
 #[path = "config/text.rs"]
 mod text;
+#[path = "config/unicast.rs"]
+mod unicast;
 
 /// A router that is fine; what is tested follows from the fifth line on.
 const ROUTER: &str = "\

@@ -12,7 +12,7 @@ mod protocol;
 /// never name each other, and nothing names what is above it.
 const LAYERS: [&[&str]; 8] = [
     &["mutation", "say"],
-    &["address", "board", "protocol"],
+    &["address", "board", "key", "protocol"],
     &["config", "wire"],
     &["event", "command"],
     &["call"],

@@ -14,10 +14,10 @@ use std::path::PathBuf;
 
 use json::Json;
 use smena::Duration;
-use smena::protocol::{Family, Version};
+use smena::protocol::{Checksum, Family, Version};
 use smena::wire::{
-    Advert, Auth, Expectation, Reject, Verdict, emit_advert, emit_arp, emit_neighbor_advertisement,
-    judge,
+    Advert, Auth, Delivery, Expectation, Verdict, emit_advert, emit_arp,
+    emit_neighbor_advertisement, judge,
 };
 
 /// Every packet that keepalived 2.2.7 sent in the lab: judged, decoded, and
@@ -68,13 +68,18 @@ fn check_advert(id: &str, packet: &[u8], decoded: &Json) {
     let source: IpAddr = decoded.get("src").text().parse().unwrap();
     let destination: IpAddr = decoded.get("dst").text().parse().unwrap();
     let family = Family::of(&source);
-    let router = expectation_of(decoded);
+    let mut router = expectation_of(decoded);
+    if !destination.is_multicast() {
+        router.delivery = Delivery::Unicast {
+            own: Some(destination),
+            listed: true,
+            ttl: (255, 255),
+        };
+    }
     let id_byte = decoded.get("vrid").number().unwrap() as u8;
-    let find = |vrid| (vrid == id_byte).then_some(router);
+    let find = |vrid, _| (vrid == id_byte).then_some(router);
     let received = match judge(family, packet, &|_| false, &find) {
         Verdict::Accept(received) => received,
-        // Unicast adverts are for routers with unicast peers, which there are none of.
-        Verdict::Discard(Reject::Destination, _, _) if !destination.is_multicast() => return,
         verdict => panic!("{id}: {verdict:?}"),
     };
     let listed = decoded.get("addrs").list().iter();
@@ -103,10 +108,13 @@ fn check_advert(id: &str, packet: &[u8], decoded: &Json) {
     let again = Advert {
         version: received.version,
         source,
+        destination,
         virtual_router_id: id_byte,
         priority: received.priority,
         interval: received.interval,
         auth: router.auth,
+        checksum: received.checksum.unwrap_or(Checksum::Pseudo),
+        signature: None,
         ip_id: u16::from_be_bytes([packet[4], packet[5]]),
     };
     let mut buffer = [0; 1500];
@@ -118,15 +126,17 @@ fn check_advert(id: &str, packet: &[u8], decoded: &Json) {
     assert_eq!(&buffer[..len], packet, "{id}");
 }
 
-const V3: Expectation = Expectation {
+const V3: Expectation<'_> = Expectation {
     version: Version::V3,
     auth: Auth::None,
     interval: Duration::from_secs(1),
     no_addresses: false,
+    delivery: Delivery::Group,
+    hmac: None,
 };
 
 /// What a router would want that is configured as the sender is.
-fn expectation_of(decoded: &Json) -> Expectation {
+fn expectation_of(decoded: &Json) -> Expectation<'static> {
     let (version, interval) = match decoded.get("ver").number() {
         Some(2) => {
             let seconds = decoded.get("adv").number().unwrap();
@@ -149,6 +159,8 @@ fn expectation_of(decoded: &Json) -> Expectation {
         auth,
         interval,
         no_addresses: false,
+        delivery: Delivery::Group,
+        hmac: None,
     }
 }
 
@@ -179,7 +191,7 @@ fn public_tests() {
             Json::Null => V3,
             decoded => expectation_of(decoded),
         };
-        let verdict = judge(family, &packet, &|_| false, &|_| Some(router));
+        let verdict = judge(family, &packet, &|_| false, &|_, _| Some(router));
         let verdict = match verdict {
             Verdict::Accept(received) => {
                 let listed = decoded.get("addrs").list().iter().map(|a| a.text().parse());
@@ -280,7 +292,7 @@ fn capture_of_a_handover() {
 }
 
 /// The routers of that capture.
-fn mikrotik(id: u8) -> Option<Expectation> {
+fn mikrotik(id: u8, _: IpAddr) -> Option<Expectation<'static>> {
     let (version, auth) = match id {
         42 => (Version::V2, Auth::Simple(*b"abcdefgh")),
         43 => (Version::V2, Auth::None),
@@ -292,6 +304,8 @@ fn mikrotik(id: u8) -> Option<Expectation> {
         auth,
         interval: Duration::from_secs(10),
         no_addresses: false,
+        delivery: Delivery::Group,
+        hmac: None,
     })
 }
 

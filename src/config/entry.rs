@@ -120,10 +120,10 @@ fn carried<'a>(r: &mut Reader<'_, 'a>, value: &'a str, excluded: bool) -> Read {
             &[r.section()],
         ));
     }
-    // What fits into one packet of 1500 bytes, and the 8 bits of the count.
+    // What fits into one signed packet of 1500 bytes, and the 8 bits of the count.
     let most = match family {
         Family::Ipv4 => 255,
-        Family::Ipv6 => (1500 - 40 - 8) / 16,
+        Family::Ipv6 => (1500 - 40 - 8 - 28) / 16,
     };
     if !excluded && r.router.advertised().count() == most {
         return Err(r.findings.error(
@@ -330,7 +330,7 @@ pub(super) fn no_shell_words<'a>(
 }
 
 /// The word after an option.
-fn argument<'a>(
+pub(super) fn argument<'a>(
     f: &mut Findings<'a>,
     option: Word<'a>,
     words: &mut Iter<'a>,
@@ -346,7 +346,12 @@ fn argument<'a>(
 }
 
 /// A word that is no option, or a known one that is there twice.
-fn no_option<'a>(f: &mut Findings<'a>, word: &'a str, known: bool, hint: &'static str) -> Told {
+pub(super) fn no_option<'a>(
+    f: &mut Findings<'a>,
+    word: &'a str,
+    known: bool,
+    hint: &'static str,
+) -> Told {
     let message = match known {
         true => "`{0}` is there twice",
         false => "`{0}` is no option here",

@@ -126,13 +126,36 @@ impl<'a> Excerpt<'a> {
     }
 }
 
+/// How much of a line may be shown: a key is a secret behind its id, and a
+/// service's messages end in a log.
+fn shown(line: &[u8]) -> usize {
+    let blank = |byte: &u8| b" \t\"".contains(byte);
+    if !line.trim_ascii_start().starts_with(b"auth_h") {
+        return usize::MAX;
+    }
+    let value = line.iter().position(|&byte| byte == b'=').map(|at| at + 1);
+    let (before, value) = line.split_at(value.unwrap_or(line.len()));
+    let start = value.iter().position(|byte| !blank(byte)).unwrap_or(0);
+    let (_, value) = value.split_at(start);
+    let digits = value.iter().position(|byte| !byte.is_ascii_digit());
+    let id = match digits {
+        Some(digits @ ..=3) if value.get(digits) == Some(&b':') => digits + 1,
+        _ => 0,
+    };
+    characters(before) + start + id
+}
+
 impl fmt::Display for Excerpt<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut room = CELLS_MAX;
         if self.first > 0 {
             f.write_str("...")?;
         }
-        for unit in Units(self.line).skip(self.first) {
+        let shown = shown(self.line);
+        for (place, mut unit) in Units(self.line).enumerate().skip(self.first) {
+            if place >= shown {
+                unit = Unit::Shown('*');
+            }
             match room.checked_sub(unit.cells()) {
                 Some(rest) => room = rest,
                 None => return f.write_str("..."),

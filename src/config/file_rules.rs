@@ -18,17 +18,30 @@ impl Reader<'_, '_> {
         self.check_groups();
         self.check_owners();
         self.check_use();
-        let secret = self.config.routers.iter().find(|r| r.auth_pass.is_some());
-        if let Some(router) = secret
-            && self.source.others_can_read
-        {
+        self.check_readers();
+    }
+
+    /// A file with secrets is not for everybody.
+    fn check_readers(&mut self) {
+        if !self.source.others_can_read {
+            return;
+        }
+        let secret = self.config.routers.iter().find_map(|router| {
+            let pass = router
+                .auth_pass
+                .map(|_| ("auth_pass", "which has a password"));
+            let key = router.keys.first();
+            let secret = pass.or(key.map(|_| ("auth_hmac", "which has a secret key")))?;
+            Some((router.name, secret))
+        });
+        if let Some((name, (key, what))) = secret {
             self.findings.warning(
-                find(self.source.text, "vrrp", router.name, "auth_pass", 0),
+                find(self.source.text, "vrrp", name, key, 0),
                 &[
-                    "everybody can read `{0}`, which has a password",
+                    "everybody can read `{0}`, {1}",
                     "`chmod o-r {0}` changes that",
                 ],
-                &[Argument::Text(self.source.file)],
+                &[Argument::Text(self.source.file), Argument::Text(what)],
             );
         }
     }

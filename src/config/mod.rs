@@ -18,6 +18,7 @@ mod section_rules;
 mod statement;
 mod suggest;
 pub mod table;
+mod unicast;
 mod value;
 mod words;
 
@@ -44,6 +45,8 @@ pub struct Limits {
     pub tracks: usize,
     /// Interfaces that routers and addresses name.
     pub interfaces: usize,
+    /// Unicast peers of one router.
+    pub peers: usize,
     /// Lines of `[sysctl]`.
     pub sysctls: usize,
     /// Bytes of the file.
@@ -58,6 +61,7 @@ impl Limits {
         checks: board::CHECKS_MAX,
         tracks: board::TRACKS_MAX,
         interfaces: board::INTERFACES_MAX,
+        peers: board::PEERS_MAX,
         sysctls: board::SYSCTLS_MAX,
         file: board::FILE_MAX,
     };

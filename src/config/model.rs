@@ -11,7 +11,11 @@ use heapless::Vec;
 use super::words::Words;
 use crate::Duration;
 use crate::board;
-use crate::protocol::{Family, Version};
+use crate::key::Key;
+use crate::protocol::{Checksum, Family, Version};
+
+/// `auth_hmac` lines of one router: a roll-over needs two.
+pub const KEYS_MAX: usize = 4;
 
 /// A whole configuration file. All-zero when empty, so that a static one costs
 /// no byte in the binary.
@@ -123,6 +127,18 @@ pub struct Router<'a> {
     pub startup_delay: Duration,
     /// `auth_pass`: the 8 bytes on the wire, zero-padded; version 2 only.
     pub auth_pass: Option<[u8; 8]>,
+    /// `auth_hmac`: version 3's keys, of which the first signs.
+    pub keys: Vec<Key<'a>, KEYS_MAX>,
+    /// `auth_mode`: what is signed and what must be; of no effect without keys.
+    pub auth_mode: AuthMode,
+    /// `auth_replay = monotonic`: stamps only have to grow, by whatever clock.
+    pub auth_monotonic: bool,
+    /// `unicast_src_ip`: where adverts to peers come from.
+    pub unicast_src_ip: Option<IpAddr>,
+    /// `unicast_peer`, in the order of the file; none: adverts go to the group.
+    pub peers: Vec<Peer, { board::PEERS_MAX }>,
+    /// `checksum` of version 3 over IPv4; absent: as the peer does.
+    pub checksum: Option<Checksum>,
     /// `garp_master_delay`: when the second burst of gratuitous ARP follows; 0 = none.
     pub garp_master_delay: Duration,
     /// `garp_master_repeat`: packets of a burst for each address.
@@ -178,6 +194,26 @@ pub struct Address<'a> {
     /// `excluded_address`: carried with the others, of either family, and not
     /// listed in adverts.
     pub excluded: bool,
+}
+
+/// One `unicast_peer` line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// The peer: unicast, of the router's family.
+    pub address: IpAddr,
+    /// `min_ttl` and `max_ttl`, where one of them is given.
+    pub ttl: Option<(u8, u8)>,
+}
+
+/// `auth_mode`, the three steps of bringing signatures into a running pair.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AuthMode {
+    /// Sends without; accepts what is signed rightly, or not at all.
+    ReceiveOnly,
+    /// Signs; accepts what is signed rightly, or not at all.
+    Permissive,
+    /// Signs, and accepts what is signed rightly.
+    Enforce,
 }
 
 /// What a planned hand-over waits for.

@@ -5,7 +5,7 @@
 use heapless::Vec;
 
 use super::diagnostic::{Argument, Findings, Source, Template, Told};
-use super::model::{Check, CheckKind, Config, Release, Router, Sysctl};
+use super::model::{AuthMode, Check, CheckKind, Config, Release, Router, Sysctl};
 use super::statement::{LINE_MAX, Statement, Statements, find};
 use super::table::{self, Absence, Key, SECTIONS, Section, Value};
 use super::value;
@@ -445,6 +445,12 @@ impl Router<'_> {
             preempt_delay: crate::Duration::ZERO,
             startup_delay: crate::Duration::ZERO,
             auth_pass: None,
+            keys: Vec::new(),
+            auth_mode: AuthMode::Enforce,
+            auth_monotonic: false,
+            unicast_src_ip: None,
+            peers: Vec::new(),
+            checksum: None,
             garp_master_delay: crate::Duration::ZERO,
             garp_master_repeat: 0,
             garp_master_refresh: crate::Duration::ZERO,

@@ -15,6 +15,8 @@ impl<'a> Reader<'_, 'a> {
     pub(super) fn end_router(&mut self) {
         self.check_family();
         self.check_version();
+        self.check_keys();
+        self.check_unicast();
         self.check_preemption();
         self.check_lease();
         self.check_hooks();

@@ -3,12 +3,12 @@
 //! come from here: a new key is one entry, and one field in the model.
 
 use super::diagnostic::Told;
-use super::entry;
-use super::model::Release;
+use super::model::{AuthMode, Release};
 use super::reader::Reader;
 use super::words::Words;
+use super::{entry, unicast};
 use crate::Duration;
-use crate::protocol::{Family, Version};
+use crate::protocol::{Checksum, Family, Version};
 
 /// A kind of section.
 #[derive(Debug)]
@@ -122,15 +122,7 @@ pub static SECTIONS: [Section; 4] = [
         kind: "vrrp",
         named: true,
         keys: VRRP,
-        later: &[
-            "auth_hmac",
-            "auth_mode",
-            "unicast_src_ip",
-            "unicast_peer",
-            "checksum",
-            "vmac",
-            "resource",
-        ],
+        later: &["vmac", "resource"],
     },
     Section {
         kind: "check",
@@ -296,6 +288,49 @@ const VRRP: &[Key] = &[
         Absent,
         "the password of version 2, of which 8 bytes count",
         Value::Own(entry::auth_pass),
+    ),
+    plural(key(
+        "auth_hmac",
+        Absent,
+        "a key of version 3, ID:BASE64 of 32 to 64 bytes; the first one signs",
+        Value::Own(unicast::auth_hmac),
+    )),
+    key(
+        "auth_mode",
+        Text("enforce"),
+        "whether to sign, and to accept what is not: receive-only, permissive, enforce",
+        Value::Choice(&["receive-only", "permissive", "enforce"], |r, index| {
+            use AuthMode::{Enforce, Permissive, ReceiveOnly};
+            r.router.auth_mode = [ReceiveOnly, Permissive, Enforce][index % 3];
+        }),
+    ),
+    key(
+        "auth_replay",
+        Text("time"),
+        "how a repeated advert is known: by its time, or, without a clock, by its order",
+        Value::Choice(&["time", "monotonic"], |r, index| {
+            r.router.auth_monotonic = index == 1;
+        }),
+    ),
+    key(
+        "unicast_src_ip",
+        Rule("the interface's first address"),
+        "where adverts to peers come from",
+        Value::Own(unicast::source),
+    ),
+    plural(key(
+        "unicast_peer",
+        Absent,
+        "another node, to which adverts go instead of the group: ADDRESS [min_ttl N] [max_ttl N]",
+        Value::Own(unicast::peer),
+    )),
+    key(
+        "checksum",
+        Rule("the peer's last valid form"),
+        "how version 3 over IPv4 sums what it sends",
+        Value::Choice(&["pseudo", "rfc9568"], |r, index| {
+            r.router.checksum = Some([Checksum::Pseudo, Checksum::Rfc9568][index & 1]);
+        }),
     ),
     key(
         "garp_master_delay",

@@ -1,5 +1,5 @@
 //! The clocks: monotonic time for every rule, boot time to notice a suspend,
-//! wall time for log lines only.
+//! wall time for log lines and for what is signed.
 
 use core::fmt::{self, Write as _};
 
@@ -12,6 +12,9 @@ use super::syscall::clock_gettime;
 /// How much the two clocks may drift apart between two looks before it counts
 /// as a suspend; reading them one after the other costs far less.
 const SUSPEND_MIN: i64 = 5_000;
+
+/// How far the wall clock must be off what was told, in microseconds.
+const WALL_MIN: u64 = 10_000;
 
 /// The monotonic time.
 pub fn now() -> Instant {
@@ -47,6 +50,30 @@ impl Suspend {
         }
         self.ahead = ahead;
         Some(Duration::from_micros(grown.unsigned_abs()))
+    }
+}
+
+/// Follows how far the wall clock is ahead of the monotonic one.
+pub struct Wall {
+    told: Option<i64>,
+}
+
+impl Wall {
+    /// Nothing was told yet.
+    pub const fn new() -> Wall {
+        Wall { told: None }
+    }
+
+    /// The difference in microseconds, when it was not told or is another now.
+    pub fn look(&mut self) -> Option<i64> {
+        let ahead =
+            micros(clock_gettime(ClockId::Realtime)) - micros(clock_gettime(ClockId::Monotonic));
+        let same = |told: i64| (ahead - told).unsigned_abs() < WALL_MIN;
+        if self.told.is_some_and(same) {
+            return None;
+        }
+        self.told = Some(ahead);
+        self.told
     }
 }
 

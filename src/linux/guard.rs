@@ -32,11 +32,13 @@ use smena::protocol::Family;
 use smena::say::{Level, Number, say};
 use smena::{Duration, Instant, wire};
 
+use super::clock::{self, Wall};
 use super::failure::{Failure, log_refusal};
 use super::held::Held;
 use super::net::group_mac;
 use super::netlink::Socket;
 use super::packet::{self, Port};
+use super::raw::Raw;
 use super::realtime::Realtime;
 use super::start::Invocation;
 use super::syscall::{self, Fork, SignalSet};
@@ -249,16 +251,36 @@ impl Tools<'_, '_> {
         let Some(source) = self.held.source(router) else {
             return;
         };
-        self.port
-            .aim(self.held.link(self.node.interface_of(router)));
+        let interface = self.node.interface_of(router);
+        let index = self.held.link(interface);
+        self.port.aim(index);
         let family = Family::of(&source);
+        let name = self.node.interfaces()[usize::from(interface.0)].name;
+        // What is signed tells the time, which has gone on since the fork.
+        if let Some(ahead) = Wall::new().look() {
+            self.node.set_clock(clock::now(), ahead);
+        }
         let mut buffer = [0; wire::PACKET_MAX];
+        let mut raw = None;
         for _ in 0..2 {
-            let length = self.node.emit_advert_from(router, source, 0, &mut buffer);
-            let bytes = buffer.get(..length.unwrap_or(0)).unwrap_or_default();
-            let _ = self
-                .port
-                .send(bytes, packet::ethertype(family), group_mac(family));
+            let mut nth = 0;
+            while let Some(sending) =
+                self.node
+                    .emit_advert_from(router, source, 0, nth, &mut buffer)
+            {
+                let bytes = buffer.get(..sending.length).unwrap_or_default();
+                let _ = match sending.peer {
+                    None => self
+                        .port
+                        .send(bytes, packet::ethertype(family), group_mac(family)),
+                    Some(peer) => {
+                        raw = raw.or_else(|| Raw::open(family, name).ok());
+                        let raw = raw.as_ref().ok_or(Errno::NODEV);
+                        raw.and_then(|raw| raw.send(bytes, peer, index))
+                    }
+                };
+                nth += 1;
+            }
         }
     }
 }

@@ -31,7 +31,7 @@ use smena::say::{Level, Number, Plain, say};
 use smena::{Duration, Instant, board};
 
 use super::cell::Cell;
-use super::clock::{self, Suspend};
+use super::clock::{self, Suspend, Wall};
 use super::control::{self, Control};
 use super::failure::{Failure, Reason};
 use super::guard::{self, Guard};
@@ -93,6 +93,7 @@ pub fn run(
         host,
         started_at,
         suspend: Suspend::new(),
+        wall: Wall::new(),
         lag_last: Duration::ZERO,
         lag_max: Duration::ZERO,
         collecting: false,
@@ -131,6 +132,7 @@ struct Keeper<'k, 'n, 'a> {
     host: &'k str,
     started_at: Instant,
     suspend: Suspend,
+    wall: Wall,
     /// How late the last deadline was met, and the latest that one ever was.
     lag_last: Duration,
     lag_max: Duration,
@@ -150,6 +152,7 @@ impl Keeper<'_, '_, '_> {
             Level::Info,
             format_args!(concat!("smena ", env!("CARGO_PKG_VERSION"), " starts")),
         );
+        self.tell_clock(self.started_at);
         self.guard.start(self.started_at, self.node);
         self.take_network(self.started_at);
         self.deliver(clock::now(), Event::Start);
@@ -175,6 +178,7 @@ impl Keeper<'_, '_, '_> {
             );
             self.deliver(now, Event::Suspended(asleep));
         }
+        self.tell_clock(now);
         for event in waiting.iter() {
             let token = event.data.u64();
             if (net::TOKEN..process::TOKENS).contains(&token) {
@@ -209,6 +213,15 @@ impl Keeper<'_, '_, '_> {
         self.realtime.poll(now);
         // What the others led to may have been refused, which is told here.
         self.take_network(now);
+    }
+
+    /// Says what the wall clock shows, where something is signed.
+    fn tell_clock(&mut self, now: Instant) {
+        if self.node.signs()
+            && let Some(ahead) = self.wall.look()
+        {
+            self.deliver(now, Event::Clock(ahead));
+        }
     }
 
     /// When the next turn must begin without anything happening.

@@ -30,6 +30,7 @@ mod packet;
 mod panic;
 mod process;
 mod program;
+mod raw;
 mod realtime;
 mod scan;
 mod signal;

@@ -11,7 +11,7 @@ use std::vec::Vec;
 
 use super::trace::{ETH0, R, RESIGNED, Trace, link, local, packet};
 use super::*;
-use crate::protocol::{Family, Version};
+use crate::protocol::{Checksum, Family, Version};
 use crate::wire::{self, Advert, Auth};
 
 const ETH1: InterfaceId = InterfaceId(1);
@@ -26,8 +26,8 @@ fn ini(more: &str) -> String {
 /// What a router sends, as the packet from the IP header on.
 fn sent(trace: &mut Trace, router: RouterId) -> Vec<u8> {
     let mut buffer = [0; wire::PACKET_MAX];
-    let length = trace.node.emit_advert(router, 100, &mut buffer).unwrap();
-    buffer[..length].to_vec()
+    let sending = trace.node.emit_advert(router, 100, 0, &mut buffer);
+    buffer[..sending.unwrap().length].to_vec()
 }
 
 // 53: an excluded address is carried, of whatever family, and not listed.
@@ -182,10 +182,13 @@ address = 192.0.2.2
     let advert = Advert {
         version: Version::V3,
         source: "fe80::3".parse().unwrap(),
+        destination: wire::group(Family::Ipv6),
         virtual_router_id: 51,
         priority: 100,
         interval: Duration::from_secs(1),
         auth: Auth::None,
+        checksum: Checksum::Pseudo,
+        signature: None,
         ip_id: 1,
     };
     let mut buffer = [0; 128];

@@ -20,18 +20,29 @@ pub struct Announcement {
     pub destination: Mac,
 }
 
+/// An advert on its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sending {
+    /// Bytes written.
+    pub length: usize,
+    /// The peer it is for; `None`: the group of the router's family.
+    pub peer: Option<IpAddr>,
+}
+
 impl Node<'_> {
-    /// Writes an advert with this priority as a whole IP packet and returns its
-    /// length; `None` when the interface has no address to send from, or the
+    /// Writes an advert with this priority as a whole IP packet: number `nth`,
+    /// from 0 on, of those that one `Action::SendAdvert` asks for. `None`: there
+    /// is no further one, the interface has no address to send from, or the
     /// buffer is shorter than [`wire::PACKET_MAX`].
     pub fn emit_advert(
         &mut self,
         router: RouterId,
         priority: u8,
+        nth: usize,
         buffer: &mut [u8],
-    ) -> Option<usize> {
+    ) -> Option<Sending> {
         let source = self.source(router)?;
-        self.emit_advert_from(router, source, priority, buffer)
+        self.emit_advert_from(router, source, priority, nth, buffer)
     }
 
     /// As [`Node::emit_advert`], from an address that somebody else remembers:
@@ -41,16 +52,22 @@ impl Node<'_> {
         router: RouterId,
         source: IpAddr,
         priority: u8,
+        nth: usize,
         buffer: &mut [u8],
-    ) -> Option<usize> {
-        let config = &self.config.routers[usize::from(router.0)];
+    ) -> Option<Sending> {
+        let index = usize::from(router.0);
+        let (destination, unicast) = self.destination(index, nth)?;
+        let config = &self.config.routers[index];
         let advert = Advert {
             version: config.version,
             source,
+            destination,
             virtual_router_id: config.virtual_router_id,
             priority,
             interval: config.advert_int,
             auth: receive::auth(config),
+            checksum: self.checksum(index, nth),
+            signature: self.signature(index),
             ip_id: self.ip_id,
         };
         self.ip_id = self.ip_id.wrapping_add(1);
@@ -59,7 +76,11 @@ impl Node<'_> {
         let mut addresses = all()
             .filter(first)
             .chain(all().filter(|address| !first(address)));
-        wire::emit_advert(&advert, &mut addresses, buffer)
+        let length = wire::emit_advert(&advert, &mut addresses, buffer)?;
+        Some(Sending {
+            length,
+            peer: unicast.then_some(destination),
+        })
     }
 
     /// Writes the announcement of one address: a gratuitous ARP or a neighbour

@@ -18,6 +18,10 @@ pub struct Interface<'a> {
     pub ipv4: bool,
     /// Adverts over IPv6 are sent and received here.
     pub ipv6: bool,
+    /// Adverts over IPv4 go to peers from here, as well or only.
+    pub unicast_v4: bool,
+    /// Adverts over IPv6 go to peers from here, as well or only.
+    pub unicast_v6: bool,
     source_v4: Source,
     source_v6: Source,
     scanning: bool,
@@ -39,6 +43,8 @@ impl<'a> Interface<'a> {
             link: None,
             ipv4: false,
             ipv6: false,
+            unicast_v4: false,
+            unicast_v6: false,
             source_v4: Source::default(),
             source_v6: Source::default(),
             scanning: false,

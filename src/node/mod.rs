@@ -14,6 +14,7 @@ mod group;
 mod group_trace;
 mod interface;
 mod receive;
+mod senders;
 mod surroundings;
 #[cfg(test)]
 mod trace;
@@ -22,7 +23,7 @@ use core::fmt;
 
 use heapless::Vec;
 
-pub use emit::Announcement;
+pub use emit::{Announcement, Sending};
 pub use group::Group;
 pub use interface::Interface;
 pub use receive::Discarded;
@@ -41,6 +42,7 @@ use crate::say::{Level, Number, Plain, say};
 use crate::vrrp::{Names, Reason, Role, Router};
 use crate::wire::Reject;
 use crate::{Duration, Instant};
+use senders::Senders;
 
 /// Between the first starts of two checks, so that not all run at once.
 const CHECK_STAGGER: Duration = Duration::from_millis(1);
@@ -67,6 +69,7 @@ pub struct Node<'a> {
     routers: Vec<Router, { board::ROUTERS_MAX }>,
     hooks: Vec<Hook, { board::ROUTERS_MAX }>,
     discarded: Vec<Discarded, { board::ROUTERS_MAX }>,
+    senders: Vec<Senders, { board::ROUTERS_MAX }>,
     /// Where each router's adverts go.
     router_interfaces: Vec<InterfaceId, { board::ROUTERS_MAX }>,
     /// Which of [`Node::groups`] each router is in.
@@ -77,6 +80,8 @@ pub struct Node<'a> {
     mentions: receive::Mentions,
     /// The identification field of the next IPv4 header.
     ip_id: u16,
+    /// How far the wall clock is ahead of `now`, in microseconds.
+    wall_ahead: i64,
     now: Instant,
     phase: Phase,
 }
@@ -104,6 +109,7 @@ impl<'a> Node<'a> {
             routers: Vec::new(),
             hooks: Vec::new(),
             discarded: Vec::new(),
+            senders: Vec::new(),
             router_interfaces: Vec::new(),
             router_groups: Vec::new(),
             groups: Vec::new(),
@@ -111,6 +117,7 @@ impl<'a> Node<'a> {
             interfaces: Vec::new(),
             mentions: receive::Mentions::NONE,
             ip_id: seed as u16,
+            wall_ahead: 0,
             now,
             phase: Phase::Preparing,
         };
@@ -125,9 +132,16 @@ impl<'a> Node<'a> {
                 }
             }
             let listening = &mut node.interfaces[usize::from(interface.0)];
+            let unicast = !router.peers.is_empty();
             match router.family {
-                crate::protocol::Family::Ipv4 => listening.ipv4 = true,
-                crate::protocol::Family::Ipv6 => listening.ipv6 = true,
+                crate::protocol::Family::Ipv4 => {
+                    listening.ipv4 = true;
+                    listening.unicast_v4 |= unicast;
+                }
+                crate::protocol::Family::Ipv6 => {
+                    listening.ipv6 = true;
+                    listening.unicast_v6 |= unicast;
+                }
             }
             let settings = router.notify.is_some().then_some(hook::Settings {
                 timeout: router.notify_timeout,
@@ -143,6 +157,7 @@ impl<'a> Node<'a> {
             let hook = Hook::new(HookId::Notify(id), settings);
             fits(node.hooks.push(hook).is_ok());
             fits(node.discarded.push([0; Reject::ALL.len()]).is_ok());
+            fits(node.senders.push(Senders::NONE).is_ok());
         }
         for (id, check) in (0u8..).map(CheckId).zip(&config.checks) {
             fits(node.checks.push(Check::new(id, check, now)).is_ok());
@@ -210,6 +225,7 @@ impl<'a> Node<'a> {
                 self.routers[usize::from(router.0)].on_addresses_refused(now, errno, actions);
             }
             Event::Suspended(_) => {}
+            Event::Clock(ahead) => self.set_clock(now, ahead),
             Event::Stop => self.on_stop(now, actions),
         }
         self.release_after_hooks(now, actions);
@@ -325,6 +341,10 @@ impl<'a> Node<'a> {
         link: Option<Link>,
         actions: &mut Actions,
     ) {
+        let before = self.interfaces[usize::from(id.0)].link;
+        if before.map(|link| link.index) != link.map(|link| link.index) {
+            self.forget_addresses(id);
+        }
         if self.interfaces[usize::from(id.0)].on_link(link) {
             actions.push(Action::RescanAddresses(id));
         }
@@ -348,6 +368,7 @@ impl<'a> Node<'a> {
             actions.push(Action::RemoveLeftover(id, local));
         }
         self.interfaces[usize::from(id.0)].on_address(local, owner.is_some());
+        self.learn_address(id, &local, true);
         self.look_around(now, actions);
     }
 
@@ -371,7 +392,8 @@ impl<'a> Node<'a> {
             }
             router.on_address_removed(now, actions);
         }
-        if self.interfaces[usize::from(id.0)].on_address_removed(&local.address) {
+        let lost = self.learn_address(id, &local, false);
+        if self.interfaces[usize::from(id.0)].on_address_removed(&local.address) || lost {
             actions.push(Action::RescanAddresses(id));
         }
         self.look_around(now, actions);

@@ -54,9 +54,9 @@ impl Node<'_> {
         actions: &mut Actions,
     ) {
         let own = |address: IpAddr| self.owns_source(&address);
-        let find = |id: u8| {
+        let find = |id: u8, source: IpAddr| {
             let router = self.find_router(interface, family, id)?;
-            Some(expectation(&self.config.routers[usize::from(router.0)]))
+            Some(self.expectation(usize::from(router.0), source))
         };
         match wire::judge(family, packet, &own, &find) {
             Verdict::NotVrrp => {}
@@ -68,6 +68,10 @@ impl Node<'_> {
                 let Some(router) = self.find_router(interface, family, id) else {
                     return;
                 };
+                if !self.take_note(usize::from(router.0), &received) {
+                    let (reject, source) = (Reject::Replayed, Some(received.source));
+                    return self.on_discard(now, interface, family, reject, Some(id), source);
+                }
                 let heard = Heard {
                     source: received.source,
                     priority: received.priority,
@@ -145,15 +149,24 @@ impl Node<'_> {
         self.interfaces
             .iter()
             .any(|interface| interface.source(family) == Some(*address))
+            || self
+                .config
+                .routers
+                .iter()
+                .any(|router| router.unicast_src_ip == Some(*address))
     }
-}
 
-fn expectation(router: &config::Router<'_>) -> Expectation {
-    Expectation {
-        version: router.version,
-        auth: auth(router),
-        interval: router.advert_int,
-        no_addresses: router.advertised().next().is_none(),
+    /// What a router wants of a packet from this source.
+    fn expectation(&self, router: usize, source: IpAddr) -> Expectation<'_> {
+        let config = &self.config.routers[router];
+        Expectation {
+            version: config.version,
+            auth: auth(config),
+            interval: config.advert_int,
+            no_addresses: config.advertised().next().is_none(),
+            delivery: self.delivery(router, source),
+            hmac: self.hmac(router),
+        }
     }
 }
 

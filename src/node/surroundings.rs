@@ -88,8 +88,12 @@ impl Node<'_> {
 
     /// Where a router's adverts come from.
     pub fn source(&self, router: RouterId) -> Option<IpAddr> {
-        let family = self.config.routers[usize::from(router.0)].family;
-        self.interfaces[usize::from(self.interface_of(router).0)].source(family)
+        let config = &self.config.routers[usize::from(router.0)];
+        if let Some(source) = config.unicast_src_ip {
+            let there = self.senders[usize::from(router.0)].source_there;
+            return there.then_some(source);
+        }
+        self.interfaces[usize::from(self.interface_of(router).0)].source(config.family)
     }
 
     /// The router's own interface, then those of its addresses.

@@ -13,7 +13,7 @@ use std::vec::Vec;
 use super::*;
 use crate::config::{self, Limits, Source};
 use crate::event::{CheckResult, Errno, Exit, HookCall, Outcome};
-use crate::protocol::{Family, Version};
+use crate::protocol::{Checksum, Family, Version};
 use crate::vrrp::Readiness;
 use crate::wire::{self, Advert, Auth};
 
@@ -152,10 +152,13 @@ pub(super) fn packet(change: impl FnOnce(&mut Advert)) -> Vec<u8> {
     let mut advert = Advert {
         version: Version::V2,
         source: IpAddr::from([10, 0, 0, 3]),
+        destination: wire::group(Family::Ipv4),
         virtual_router_id: 51,
         priority: 100,
         interval: Duration::from_secs(1),
         auth: Auth::None,
+        checksum: Checksum::Pseudo,
+        signature: None,
         ip_id: 1,
     };
     change(&mut advert);
@@ -244,7 +247,11 @@ fn n13_another_address_list_is_no_reason_to_have_two_masters() {
 fn n18_own_packets_are_ignored() {
     let mut trace = Trace::master(PAIR);
     let mut buffer = [0; wire::PACKET_MAX];
-    let length = trace.node.emit_advert(R, 100, &mut buffer).unwrap();
+    let length = trace
+        .node
+        .emit_advert(R, 100, 0, &mut buffer)
+        .unwrap()
+        .length;
     trace.hears(4100, &buffer[..length], &[]);
     assert_eq!(trace.discarded(Reject::Own), 1);
     trace.is(Role::Master);
@@ -271,7 +278,7 @@ address = fe80::1
         Reason::NoSourceAddress(ETH0)
     );
     let mut buffer = [0; wire::PACKET_MAX];
-    assert_eq!(trace.node.emit_advert(R, 150, &mut buffer), None);
+    assert_eq!(trace.node.emit_advert(R, 150, 0, &mut buffer), None);
     // The virtual link-local address is never the source, nor a tentative one.
     trace.at(10, Event::AddressAdded(ETH0, local("fe80::1", 128)), &[]);
     let tentative = LocalAddress {
@@ -283,13 +290,19 @@ address = fe80::1
     trace.at(12, Event::AddressAdded(ETH0, local("fe80::2", 64)), &[]);
     trace.is(Role::Backup);
 
-    let length = trace.node.emit_advert(R, 150, &mut buffer).unwrap();
-    let find = |_| {
+    let length = trace
+        .node
+        .emit_advert(R, 150, 0, &mut buffer)
+        .unwrap()
+        .length;
+    let find = |_, _| {
         Some(wire::Expectation {
             version: Version::V3,
             auth: Auth::None,
             interval: Duration::from_secs(1),
             no_addresses: false,
+            delivery: wire::Delivery::Group,
+            hmac: None,
         })
     };
     let verdict = wire::judge(Family::Ipv6, &buffer[..length], &|_| false, &find);

@@ -11,7 +11,7 @@
 //!  5  interval in seconds                    5  its low 8 bits
 //!  6  checksum (2)                           6  checksum (2)
 //!  8  count * IPv4                           8  count * IPv4 or IPv6
-//!  .. 8 bytes of authentication
+//!  .. 8 bytes of authentication              .. the trailer of a signed one
 //! ```
 
 use core::fmt;
@@ -19,9 +19,9 @@ use core::net::IpAddr;
 
 use smoltcp::wire::checksum;
 
-use super::{Advert, Auth, GROUP_V4, GROUP_V6, PROTOCOL, ip};
+use super::{Advert, Auth, GROUP_V4, PROTOCOL, ip, trailer};
 use crate::Duration;
-use crate::protocol::{Family, Version};
+use crate::protocol::{Checksum, Family, Version};
 
 /// The only type there is.
 pub(super) const ADVERTISEMENT: u8 = 1;
@@ -32,21 +32,26 @@ const COUNT_MAX: usize = 255;
 
 /// A packet whose length is exactly what its version, family and count ask for.
 pub(super) struct View<'p> {
+    /// All of it.
     bytes: &'p [u8],
     head: &'p [u8; HEAD_LEN],
     /// What stands behind the addresses: version 2 only.
     auth: Option<&'p [u8; AUTH_LEN]>,
+    /// What stands behind the addresses: version 3 only.
+    trailer: Option<trailer::View<'p>>,
     addresses: Addresses<'p>,
 }
 
 impl<'p> View<'p> {
-    /// `None`: too short or too long.
-    pub fn new(version: Version, family: Family, bytes: &'p [u8]) -> Option<View<'p>> {
+    /// `None`: too short or too long. `signed`: in version 3 a trailer may
+    /// follow.
+    pub fn new(version: Version, family: Family, bytes: &'p [u8], signed: bool) -> Option<Self> {
         let (head, rest) = bytes.split_first_chunk::<HEAD_LEN>()?;
         let (listed, rest) = rest.split_at_checked(usize::from(head[3]) * address_len(family))?;
-        let auth = match version {
-            Version::V2 => Some(rest.try_into().ok()?),
-            Version::V3 if rest.is_empty() => None,
+        let (auth, trailer) = match version {
+            Version::V2 => (Some(rest.try_into().ok()?), None),
+            Version::V3 if rest.is_empty() => (None, None),
+            Version::V3 if signed => (None, Some(trailer::View::new(rest)?)),
             Version::V3 => return None,
         };
         let addresses = Addresses {
@@ -57,6 +62,7 @@ impl<'p> View<'p> {
             bytes,
             head,
             auth,
+            trailer,
             addresses,
         })
     }
@@ -81,6 +87,11 @@ impl<'p> View<'p> {
         }
     }
 
+    /// The trailer, and the packet with it.
+    pub fn trailer(&self) -> Option<(trailer::View<'p>, &'p [u8])> {
+        Some((self.trailer?, self.bytes))
+    }
+
     /// The sender's interval; the reserved bits of version 3 are ignored.
     pub fn interval(&self) -> Duration {
         match self.auth {
@@ -92,16 +103,28 @@ impl<'p> View<'p> {
         }
     }
 
-    /// Whether the checksum is right in a form that is accepted: without a
-    /// pseudo-header in version 2, with one over IPv6, and either way in version
-    /// 3 over IPv4, where RFC 9568 and most implementations disagree.
-    pub fn checksum_holds(&self, source: IpAddr, destination: IpAddr) -> bool {
-        let alone = checksum::data(self.bytes);
-        if self.addresses.family == Family::Ipv4 && alone == !0 {
-            return true;
+    /// The form in which the checksum is right, among those that are accepted:
+    /// without a pseudo-header in version 2, with one over IPv6, and either way
+    /// in version 3 over IPv4, where RFC 9568 and most implementations disagree.
+    /// Old keepalived put the group into the pseudo-header of unicast adverts.
+    /// A trailer belongs to the sum over IPv6, and not over IPv4.
+    pub fn checksum(&self, source: IpAddr, destination: IpAddr) -> Option<Checksum> {
+        let v4 = self.addresses.family == Family::Ipv4;
+        let cut = if v4 && self.trailer.is_some() {
+            trailer::LEN
+        } else {
+            0
+        };
+        let summed = self.bytes.get(..self.bytes.len() - cut)?;
+        let alone = checksum::data(summed);
+        if v4 && alone == !0 {
+            return Some(Checksum::Rfc9568);
         }
-        let pseudo = ip::pseudo_sum(source, destination, PROTOCOL, self.bytes.len());
-        self.auth.is_none() && checksum::combine(&[alone, pseudo]) == !0
+        let holds = |destination| {
+            let pseudo = ip::pseudo_sum(source, destination, PROTOCOL, summed.len());
+            self.auth.is_none() && checksum::combine(&[alone, pseudo]) == !0
+        };
+        (holds(destination) || v4 && holds(IpAddr::V4(GROUP_V4))).then_some(Checksum::Pseudo)
     }
 }
 
@@ -159,9 +182,8 @@ impl fmt::Debug for Addresses<'_> {
     }
 }
 
-/// Writes a whole multicast IP packet with the addresses in the order given, and
-/// returns its length in bytes. Version 3 over IPv4 sums the pseudo-header, as
-/// keepalived and FRR do by default.
+/// Writes a whole IP packet with the addresses in the order given, and returns
+/// its length in bytes.
 ///
 /// `None`: the buffer is too small, an address has another family than the
 /// source, there are more than 255, or version and interval or family do not go
@@ -171,16 +193,11 @@ pub fn emit_advert(
     addresses: &mut dyn Iterator<Item = IpAddr>,
     buffer: &mut [u8],
 ) -> Option<usize> {
-    let family = Family::of(&advert.source);
-    let destination = match family {
-        Family::Ipv4 => IpAddr::V4(GROUP_V4),
-        Family::Ipv6 => IpAddr::V6(GROUP_V6),
-    };
-    let start = ip::header_len(family);
-    let end = start + emit_pdu(advert, destination, addresses, buffer.get_mut(start..)?)?;
+    let start = ip::header_len(Family::of(&advert.source));
+    let end = start + emit_pdu(advert, addresses, buffer.get_mut(start..)?)?;
     ip::emit(
         advert.source,
-        destination,
+        advert.destination,
         advert.ip_id,
         buffer.get_mut(..end)?,
     )?;
@@ -189,7 +206,6 @@ pub fn emit_advert(
 
 fn emit_pdu(
     advert: &Advert,
-    destination: IpAddr,
     addresses: &mut dyn Iterator<Item = IpAddr>,
     buffer: &mut [u8],
 ) -> Option<usize> {
@@ -203,18 +219,30 @@ fn emit_pdu(
             _ => return None,
         }
     }
-    let (auth_type, auth_data) = match advert.auth {
-        Auth::None => (0, [0; AUTH_LEN]),
-        Auth::Simple(data) => (1, data),
-    };
     let [high, low] = interval_field(advert.version, advert.interval)?;
-    let (fourth, pseudo) = match (advert.version, advert.source) {
-        (Version::V2, IpAddr::V4(_)) => {
+    // What is summed ends here, but for a trailer over IPv6.
+    let mut summed = len;
+    let (fourth, pseudo) = match advert.version {
+        Version::V2 => {
+            let (auth_type, auth_data) = match advert.auth {
+                Auth::None => (0, [0; AUTH_LEN]),
+                Auth::Simple(data) => (1, data),
+            };
+            advert.source.is_ipv4().then_some(())?;
             put(buffer, &mut len, &auth_data)?;
-            (auth_type, 0)
+            summed = len;
+            (auth_type, false)
         }
-        (Version::V2, IpAddr::V6(_)) => return None,
-        (Version::V3, source) => (high, ip::pseudo_sum(source, destination, PROTOCOL, len)),
+        Version::V3 => {
+            if advert.signature.is_some() {
+                put(buffer, &mut len, &[0; trailer::LEN])?;
+            }
+            if advert.source.is_ipv6() {
+                summed = len;
+            }
+            let pseudo = advert.checksum == Checksum::Pseudo || advert.source.is_ipv6();
+            (high, pseudo)
+        }
     };
     let pdu = buffer.get_mut(..len)?;
     let first = advert.version.number() << 4 | ADVERTISEMENT;
@@ -228,7 +256,14 @@ fn emit_pdu(
         0,
         0,
     ];
-    let sum = !checksum::combine(&[checksum::data(pdu), pseudo]);
+    if let (Version::V3, Some(signature)) = (advert.version, &advert.signature) {
+        trailer::sign(signature, advert.source, pdu)?;
+    }
+    let pseudo = match pseudo {
+        true => ip::pseudo_sum(advert.source, advert.destination, PROTOCOL, summed),
+        false => 0,
+    };
+    let sum = !checksum::combine(&[checksum::data(pdu.get(..summed)?), pseudo]);
     pdu.get_mut(6..8)?.copy_from_slice(&sum.to_be_bytes());
     Some(len)
 }
@@ -267,6 +302,7 @@ mod tests {
     use std::vec::Vec;
 
     use super::*;
+    use crate::wire::{GROUP_V6, group};
     use core::net::{Ipv4Addr, Ipv6Addr};
 
     const SOURCE: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
@@ -276,10 +312,13 @@ mod tests {
         Advert {
             version,
             source,
+            destination: group(Family::of(&source)),
             virtual_router_id: 51,
             priority: 101,
             interval: Duration::from_millis(interval_ms),
             auth: Auth::None,
+            checksum: Checksum::Pseudo,
+            signature: None,
             ip_id: 0x1234,
         }
     }

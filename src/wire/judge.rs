@@ -9,7 +9,7 @@ use core::net::IpAddr;
 
 use super::advert::{ADVERTISEMENT, View};
 use super::ip::{self, Datagram, Read};
-use super::{Auth, Expectation, GROUP_V4, GROUP_V6, Received, Reject, TTL};
+use super::{Auth, Delivery, Expectation, Hmac, Received, Reject, TTL, group};
 use crate::Duration;
 use crate::protocol::{Family, Version};
 
@@ -25,6 +25,9 @@ pub enum Verdict<'p> {
     NotVrrp,
 }
 
+/// Knows what the router of this id wants of a packet from this source.
+type Find<'f, 'c> = dyn Fn(u8, IpAddr) -> Option<Expectation<'c>> + 'f;
+
 /// Judges a packet, from its IP header on; link-layer padding may follow it.
 /// `own` knows this node's addresses, `find` what the router of an id wants on
 /// the interface that the packet came from.
@@ -32,7 +35,21 @@ pub fn judge<'p>(
     family: Family,
     packet: &'p [u8],
     own: &dyn Fn(IpAddr) -> bool,
-    find: &dyn Fn(u8) -> Option<Expectation>,
+    find: &Find<'_, '_>,
+) -> Verdict<'p> {
+    read(family, packet, own, Some(find))
+}
+
+/// Judges a packet as no router in particular: only by what holds for every one.
+pub fn judge_alone(family: Family, packet: &[u8]) -> Verdict<'_> {
+    read(family, packet, &|_| false, None)
+}
+
+fn read<'p>(
+    family: Family,
+    packet: &'p [u8],
+    own: &dyn Fn(IpAddr) -> bool,
+    find: Option<&Find<'_, '_>>,
 ) -> Verdict<'p> {
     let datagram = match ip::read(family, packet) {
         Read::NotVrrp => return Verdict::NotVrrp,
@@ -51,45 +68,62 @@ fn check<'p>(
     datagram: &Datagram<'p>,
     id: Option<u8>,
     own: &dyn Fn(IpAddr) -> bool,
-    find: &dyn Fn(u8) -> Option<Expectation>,
+    find: Option<&Find<'_, '_>>,
 ) -> Result<Received<'p>, Reject> {
     let (source, destination) = (datagram.source, datagram.destination);
     ensure(datagram.intact, Reject::IpHeader)?;
     ensure(!datagram.fragment, Reject::Fragment)?;
     ensure(!own(source), Reject::Own)?;
-    ensure(datagram.hop_limit == TTL, Reject::Ttl)?;
-
     // Id 0 does not exist, whatever the configuration says (RFC 9568 section 5.2.3).
-    let router = id.filter(|&id| id != 0).and_then(find);
+    let known = id.filter(|&id| id != 0);
+    let router = known.zip(find).and_then(|(id, find)| find(id, source));
+    let (least, most) = ttl(router.as_ref(), destination);
+    ensure((least..=most).contains(&datagram.hop_limit), Reject::Ttl)?;
+
     // A packet without a single byte says no version that could be wrong.
     let &first = datagram.payload.first().ok_or(Reject::Length)?;
     let version = version(first >> 4, family, router.as_ref()).ok_or(Reject::Version)?;
-    let view = View::new(version, family, datagram.payload).ok_or(Reject::Length)?;
-    ensure(view.checksum_holds(source, destination), Reject::Checksum)?;
+    let hmac = router.as_ref().and_then(|router| router.hmac);
+    let view = View::new(version, family, datagram.payload, hmac.is_some());
+    let view = view.ok_or(Reject::Length)?;
+    let checksum = view.checksum(source, destination).ok_or(Reject::Checksum)?;
 
-    let (Some(virtual_router_id), Some(router)) = (id, router) else {
-        return Err(Reject::Vrid);
-    };
+    let virtual_router_id = known.ok_or(Reject::Vrid)?;
+    ensure(router.is_some() || find.is_none(), Reject::Vrid)?;
     ensure(view.packet_type() == ADVERTISEMENT, Reject::Type)?;
     // RFC 9568 erratum 8299.
-    ensure(
-        router.no_addresses || !view.addresses().is_empty(),
-        Reject::Count,
-    )?;
-    ensure(is_group(destination), Reject::Destination)?;
-    ensure(is_neighbor(source), Reject::Source)?;
-    if version == Version::V2 {
-        check_auth(view.auth(), router.auth)?;
+    let may_be_empty = router.as_ref().is_some_and(|router| router.no_addresses);
+    ensure(may_be_empty || !view.addresses().is_empty(), Reject::Count)?;
+    let interval = view.interval();
+    if let Some(router) = &router {
+        check_delivery(source, destination, router.delivery)?;
+        match (version, hmac, view.trailer()) {
+            (Version::V2, ..) => check_auth(view.auth(), router.auth)?,
+            (Version::V3, Some(hmac), trailer) => {
+                let formed = trailer.map(|(trailer, _)| trailer.well_formed());
+                ensure(formed.unwrap_or(!hmac.required), Reject::AuthType)?;
+            }
+            (Version::V3, None, _) => {}
+        }
+        // Version 3 adopts the sender's, and version 2 must agree.
+        ensure(
+            version == Version::V3 || interval == router.interval,
+            Reject::Interval,
+        )?;
     }
     // RFC 9568 erratum 8301: no interval at all is an error in version 3 too.
-    // Otherwise version 3 adopts the sender's, and version 2 must agree.
-    let interval = view.interval();
     ensure(interval != Duration::ZERO, Reject::Interval)?;
-    ensure(
-        version == Version::V3 || interval == router.interval,
-        Reject::Interval,
-    )?;
+    let mut stamp = None;
+    if let (Some((trailer, packet)), Some(hmac)) = (view.trailer(), hmac) {
+        check_fresh(trailer.stamp(), &hmac)?;
+        let mut keys = hmac.keys.iter();
+        let key = keys.find(|key| key.id() == trailer.key_id());
+        let held = key.is_some_and(|key| trailer.holds(&key.secret(), source, packet));
+        ensure(held, Reject::Hmac)?;
+        stamp = Some(trailer.stamp());
+    }
 
+    let choice = version == Version::V3 && family == Family::Ipv4;
     Ok(Received {
         source,
         destination,
@@ -98,7 +132,37 @@ fn check<'p>(
         priority: view.priority(),
         interval,
         addresses: view.addresses(),
+        checksum: choice.then_some(checksum),
+        stamp,
     })
+}
+
+/// The TTL that proves that a packet came from this link, or from a peer that
+/// may be further away.
+fn ttl(router: Option<&Expectation<'_>>, destination: IpAddr) -> (u8, u8) {
+    match router.map(|router| router.delivery) {
+        Some(Delivery::Unicast { ttl, .. }) if !is_group(destination) => ttl,
+        _ => (TTL, TTL),
+    }
+}
+
+fn check_delivery(source: IpAddr, destination: IpAddr, delivery: Delivery) -> Result<(), Reject> {
+    let (arrived, known) = match delivery {
+        Delivery::Group => (is_group(destination), is_neighbor(source)),
+        Delivery::Unicast { own, listed, .. } => (own == Some(destination), listed),
+    };
+    ensure(arrived, Reject::Destination)?;
+    ensure(known, Reject::Source)
+}
+
+/// In whole seconds, as keepalived does, and before the costly part: a flood of
+/// old packets is refused at once.
+fn check_fresh(stamp: u64, hmac: &Hmac<'_>) -> Result<(), Reject> {
+    let Some((now, window)) = hmac.fresh else {
+        return Ok(());
+    };
+    let away = now.wrapping_sub((stamp >> 32) as u32).cast_signed();
+    ensure(away.unsigned_abs() <= window, Reject::Stale)
 }
 
 fn ensure(holds: bool, otherwise: Reject) -> Result<(), Reject> {
@@ -108,7 +172,7 @@ fn ensure(holds: bool, otherwise: Reject) -> Result<(), Reject> {
 /// The version with this number, if it exists in the family and is the one that
 /// the router wants. Without a router either will do, so that the packet is
 /// named for its id and not for its version.
-fn version(number: u8, family: Family, router: Option<&Expectation>) -> Option<Version> {
+fn version(number: u8, family: Family, router: Option<&Expectation<'_>>) -> Option<Version> {
     let version = match (number, family) {
         (2, Family::Ipv4) => Version::V2,
         (3, _) => Version::V3,
@@ -120,7 +184,7 @@ fn version(number: u8, family: Family, router: Option<&Expectation>) -> Option<V
 }
 
 fn is_group(destination: IpAddr) -> bool {
-    destination == IpAddr::V4(GROUP_V4) || destination == IpAddr::V6(GROUP_V6)
+    destination == group(Family::of(&destination))
 }
 
 /// Whether a router on this link can have this address as its own.
@@ -160,7 +224,8 @@ mod tests {
     use smoltcp::wire::checksum;
 
     use super::*;
-    use crate::wire::{Advert, emit_advert};
+    use crate::protocol::Checksum;
+    use crate::wire::{Advert, GROUP_V4, emit_advert};
 
     const PEER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
     const PEER_V6: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 2);
@@ -168,23 +233,25 @@ mod tests {
     const VIP_V6: IpAddr = IpAddr::V6(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0x100));
 
     /// What the router with id 51 wants.
-    const V2: Expectation = Expectation {
+    const V2: Expectation<'_> = Expectation {
         version: Version::V2,
         auth: Auth::None,
         interval: Duration::from_secs(1),
         no_addresses: false,
+        delivery: Delivery::Group,
+        hmac: None,
     };
-    const V2_PASS: Expectation = Expectation {
+    const V2_PASS: Expectation<'_> = Expectation {
         auth: Auth::Simple(*b"wimark12"),
         ..V2
     };
-    const V3: Expectation = Expectation {
+    const V3: Expectation<'_> = Expectation {
         version: Version::V3,
         ..V2
     };
 
     /// The advert of a peer that is configured as `router` is, with one address.
-    fn packet(family: Family, router: Expectation) -> Vec<u8> {
+    fn packet(family: Family, router: Expectation<'_>) -> Vec<u8> {
         let (source, vip) = match family {
             Family::Ipv4 => (IpAddr::V4(PEER), VIP),
             Family::Ipv6 => (IpAddr::V6(PEER_V6), VIP_V6),
@@ -192,10 +259,13 @@ mod tests {
         let advert = Advert {
             version: router.version,
             source,
+            destination: group(family),
             virtual_router_id: 51,
             priority: 100,
             interval: router.interval,
             auth: router.auth,
+            checksum: Checksum::Pseudo,
+            signature: None,
             ip_id: 1,
         };
         let mut buffer = [0; 128];
@@ -227,9 +297,9 @@ mod tests {
         packet[header + 6..header + 8].copy_from_slice(&sum.to_be_bytes());
     }
 
-    fn judged(family: Family, packet: &[u8], router: Expectation) -> Result<(), Reject> {
+    fn judged(family: Family, packet: &[u8], router: Expectation<'_>) -> Result<(), Reject> {
         let own = |address| address == IpAddr::from([10, 0, 0, 1]);
-        let find = |id| (id == 51 || id == 0).then_some(router);
+        let find = |id, _| (id == 51 || id == 0).then_some(router);
         match judge(family, packet, &own, &find) {
             Verdict::Accept(_) => Ok(()),
             Verdict::Discard(reject, _, _) => Err(reject),
@@ -260,7 +330,7 @@ mod tests {
     #[test]
     fn the_peers_advert_is_accepted_and_means_what_it_said() {
         let bytes = packet(Family::Ipv4, V2_PASS);
-        let verdict = judge(Family::Ipv4, &bytes, &|_| false, &|_| Some(V2_PASS));
+        let verdict = judge(Family::Ipv4, &bytes, &|_| false, &|_, _| Some(V2_PASS));
         let Verdict::Accept(received) = verdict else {
             panic!("{verdict:?}");
         };
@@ -407,7 +477,7 @@ mod tests {
         assert_eq!(v3_with(|pdu| pdu[1] = 0), Err(Reject::Vrid));
         for router in [V2, V3] {
             let packet = packet(Family::Ipv4, router);
-            let verdict = judge(Family::Ipv4, &packet, &|_| false, &|_| None);
+            let verdict = judge(Family::Ipv4, &packet, &|_| false, &|_, _| None);
             let expected = (Reject::Vrid, Some(51), Some(IpAddr::V4(PEER)));
             assert!(
                 matches!(verdict, Verdict::Discard(r, id, s) if (r, id, s) == expected),
@@ -564,7 +634,7 @@ mod tests {
         let mut icmp = packet(Family::Ipv6, V3);
         icmp[6] = 58;
         for (family, packet) in [(Family::Ipv4, udp), (Family::Ipv6, icmp)] {
-            let verdict = judge(family, &packet, &|_| false, &|_| Some(V2));
+            let verdict = judge(family, &packet, &|_| false, &|_, _| Some(V2));
             assert!(matches!(verdict, Verdict::NotVrrp), "{verdict:?}");
         }
     }

@@ -15,17 +15,21 @@ mod announce;
 mod ip;
 mod judge;
 mod reject;
+mod sha256;
+mod trailer;
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::Duration;
 use crate::board;
-use crate::protocol::Version;
+use crate::key::Key;
+use crate::protocol::{Checksum, Family, Version};
 
 pub use advert::{Addresses, emit_advert};
 pub use announce::{ARP_LEN, emit_arp, emit_neighbor_advertisement};
-pub use judge::{Verdict, judge};
+pub use judge::{Verdict, judge, judge_alone};
 pub use reject::Reject;
+pub use trailer::{Signature, later, stamp};
 
 /// Where IPv4 adverts go (RFC 9568 section 5.1.1.2).
 pub const GROUP_V4: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 18);
@@ -48,11 +52,11 @@ pub const PROTOCOL: u8 = 112;
 /// proves that no router forwarded the packet (RFC 9568 section 5.1.1.3).
 pub const TTL: u8 = 255;
 /// The most bytes that an `emit_*` function writes for a router of this board:
-/// an IPv6 advert with every address, or a neighbour advertisement.
-pub const PACKET_MAX: usize = 40 + 32 + 16 * board::ADDRESSES_MAX;
+/// a signed IPv6 advert with every address, or a neighbour advertisement.
+pub const PACKET_MAX: usize = 40 + 8 + trailer::LEN + 16 * board::ADDRESSES_MAX;
 
 /// Authentication of version 2 (RFC 2338 section 5.3.6; RFC 3768 reserves it,
-/// keepalived and most of its users keep it). Version 3 has none.
+/// keepalived and most of its users keep it). Version 3 has none but [`Hmac`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Auth {
     /// Type 0; the 8 bytes are zero when sent and ignored when received.
@@ -63,7 +67,7 @@ pub enum Auth {
 
 /// What a router of ours wants from a packet of its id.
 #[derive(Clone, Copy, Debug)]
-pub struct Expectation {
+pub struct Expectation<'c> {
     /// Its version; the other one is rejected.
     pub version: Version,
     /// Its authentication, which only version 2 looks at.
@@ -72,14 +76,46 @@ pub struct Expectation {
     pub interval: Duration,
     /// It has no addresses itself and accepts an advert without any.
     pub no_addresses: bool,
+    /// How adverts reach it.
+    pub delivery: Delivery,
+    /// Its keys, which only version 3 looks at.
+    pub hmac: Option<Hmac<'c>>,
+}
+
+/// How adverts reach a router.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Delivery {
+    /// By the group, from anybody on the link.
+    Group,
+    /// From the one source that the packet has.
+    Unicast {
+        /// Where it must be sent to: the router's own source.
+        own: Option<IpAddr>,
+        /// The packet's source is one of the router's peers.
+        listed: bool,
+        /// The least and the most TTL or hop limit for that source.
+        ttl: (u8, u8),
+    },
+}
+
+/// What a router with keys wants of a signature.
+#[derive(Clone, Copy, Debug)]
+pub struct Hmac<'c> {
+    /// The keys that are accepted.
+    pub keys: &'c [Key<'c>],
+    /// An advert without a trailer is rejected.
+    pub required: bool,
+    /// The wall time in seconds since 1970, modulo 2^32, and how many seconds a
+    /// stamp may be away from it. `None`: it may be any.
+    pub fresh: Option<(u32, u32)>,
 }
 
 /// An advert that passed every check.
 #[derive(Clone, Copy, Debug)]
 pub struct Received<'p> {
-    /// The sender: unicast, in IPv6 link-local.
+    /// The sender: unicast; to the group in IPv6 link-local.
     pub source: IpAddr,
-    /// The group that it was sent to.
+    /// The group, or the address of ours that it was sent to.
     pub destination: IpAddr,
     /// The version of the router it is for.
     pub version: Version,
@@ -91,15 +127,23 @@ pub struct Received<'p> {
     pub interval: Duration,
     /// What the sender says that the virtual router's addresses are.
     pub addresses: Addresses<'p>,
+    /// How the sender sums: version 3 over IPv4 only.
+    pub checksum: Option<Checksum>,
+    /// The stamp that was signed, if it was. Whether it was heard before is for
+    /// somebody with a memory to say ([`Reject::Replayed`]).
+    pub stamp: Option<u64>,
 }
 
-/// An advert of ours. The destination is the group of the source's family.
+/// An advert of ours.
 #[derive(Clone, Copy, Debug)]
 pub struct Advert {
     /// Version 2 has no IPv6.
     pub version: Version,
-    /// The interface's own address, never a virtual one; in IPv6 link-local.
+    /// The interface's own address, never a virtual one; to the group in IPv6
+    /// link-local.
     pub source: IpAddr,
+    /// [`group`] of the source's family, or a peer.
+    pub destination: IpAddr,
     /// 1..=255.
     pub virtual_router_id: u8,
     /// 0 resigns.
@@ -108,6 +152,18 @@ pub struct Advert {
     pub interval: Duration,
     /// Version 3 sends none, whatever is here.
     pub auth: Auth,
+    /// How to sum; only version 3 over IPv4 has a choice.
+    pub checksum: Checksum,
+    /// Version 2 sends none, whatever is here.
+    pub signature: Option<Signature>,
     /// The identification field of the IPv4 header; IPv6 has none.
     pub ip_id: u16,
+}
+
+/// Where adverts of a family go when they are not sent to peers.
+pub const fn group(family: Family) -> IpAddr {
+    match family {
+        Family::Ipv4 => IpAddr::V4(GROUP_V4),
+        Family::Ipv6 => IpAddr::V6(GROUP_V6),
+    }
 }

@@ -73,7 +73,7 @@ fn what_a_later_version_has_is_no_spelling_mistake() {
     says(
         ROUTER,
         "\
-unicast_peer = 10.0.0.2
+vmac = yes
 track = service web
 [service web]
 listen = *:80
@@ -81,10 +81,10 @@ listen = *:80
 log_target = udp:10.0.0.9:514
 ",
         "\
-error: this version of smena has no `unicast_peer` yet
+error: this version of smena has no `vmac` yet
   --> smena.ini:5:1
- 5 | unicast_peer = 10.0.0.2
-   | ^^^^^^^^^^^^ remove it, or use a version that has it
+ 5 | vmac = yes
+   | ^^^^ remove it, or use a version that has it
 error: this version of smena cannot track `service` yet
   --> smena.ini:6:9
  6 | track = service web

@@ -10,6 +10,7 @@ const SMALL: Limits = Limits {
     checks: 1,
     tracks: 1,
     interfaces: 1,
+    peers: 1,
     sysctls: 1,
     file: 65536,
 };

@@ -1,6 +1,7 @@
 //! What a node asks for, done: packets onto the LAN, addresses into the kernel,
 //! checks and hooks started.
 
+use std::net::IpAddr;
 use std::rc::Rc;
 
 use smena::event::{Action, CheckId, Exit, Kill, LocalAddress, Outcome, RouterId};
@@ -104,19 +105,38 @@ impl World<'_> {
     }
 
     fn send_advert(&mut self, node: usize, router: RouterId, priority: u8) {
-        let Some(process) = &mut self.hosts[node].process else {
-            return;
-        };
-        let mut buffer = [0; PACKET_MAX];
-        let interface = process.node.interface_of(router);
-        let length = process.node.emit_advert(router, priority, &mut buffer);
-        let segment = process.slots[usize::from(interface.0)];
-        let Some(length) = length else {
-            return self.say(format_args!("n{node} has no address to send from"));
-        };
+        for nth in 0.. {
+            let Some(process) = &mut self.hosts[node].process else {
+                return;
+            };
+            let mut buffer = [0; PACKET_MAX];
+            let interface = process.node.interface_of(router);
+            let sending = process.node.emit_advert(router, priority, nth, &mut buffer);
+            let segment = process.slots[usize::from(interface.0)];
+            match sending {
+                Some(sending) => {
+                    let packet = &buffer[..sending.length];
+                    self.send_packet(node, router, priority, (segment, sending.peer), packet);
+                }
+                None if nth == 0 => {
+                    return self.say(format_args!("n{node} has no address to send from"));
+                }
+                None => return,
+            }
+        }
+    }
+
+    fn send_packet(
+        &mut self,
+        node: usize,
+        router: RouterId,
+        priority: u8,
+        (segment, peer): (usize, Option<IpAddr>),
+        packet: &[u8],
+    ) {
         let number = self.router_of(node, router);
         let family = self.plan.routers[number].family;
-        let mut packet = buffer[..length].to_vec();
+        let mut packet = packet.to_vec();
         self.trace.mark(&[self.now, node as u64, 4]);
         self.trace.mark_bytes(&packet);
         let said = bytes::read(family, &packet);
@@ -126,25 +146,31 @@ impl World<'_> {
         }
         packet.resize(packet.len().max(PAYLOAD_MIN), 0);
         let said = said.map(|said| (number, said));
-        self.broadcast(Frame {
+        let frame = Frame {
             segment,
             family,
             from: node,
             bytes: packet,
             said,
             void: false,
-        });
+        };
+        self.broadcast(frame, peer);
     }
 
     /// Every other machine of the segment gets its copy, or not; a hub that
-    /// sends a packet back to where it came from exists as well.
-    fn broadcast(&mut self, frame: Frame) {
+    /// sends a packet back to where it came from exists as well. What is for one
+    /// peer reaches that machine only.
+    fn broadcast(&mut self, frame: Frame, peer: Option<IpAddr>) {
         let (segment, from) = (frame.segment, frame.from);
         let frame = Rc::new(frame);
         if self.now < self.strangers_until {
             self.add_stranger(&frame);
         }
         for node in 0..self.hosts.len() {
+            let own = self.plan.own_addresses(node, segment);
+            if peer.is_some_and(|peer| own.iter().all(|(address, _)| *address != peer)) {
+                continue;
+            }
             if node == from && self.lan.path(segment, from, node).clean() {
                 continue;
             }

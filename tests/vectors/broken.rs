@@ -4,18 +4,22 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use smena::Duration;
-use smena::protocol::{Family, Version};
-use smena::wire::{Advert, Auth, Expectation, Reject, Verdict, emit_advert, judge};
+use smena::protocol::{Checksum, Family, Version};
+use smena::wire::{
+    Advert, Auth, Delivery, Expectation, Reject, Verdict, emit_advert, group, judge,
+};
 
 use crate::oracle;
 
 /// What the fuzz tests' router with id 51 wants, one of each kind.
-const ROUTERS: [(Family, Expectation); 4] = {
+const ROUTERS: [(Family, Expectation<'_>); 4] = {
     let plain = Expectation {
         version: Version::V2,
         auth: Auth::None,
         interval: Duration::from_secs(1),
         no_addresses: false,
+        delivery: Delivery::Group,
+        hmac: None,
     };
     let v3 = Expectation {
         version: Version::V3,
@@ -33,7 +37,7 @@ const ROUTERS: [(Family, Expectation); 4] = {
     ]
 };
 
-fn sample(family: Family, router: Expectation, priority: u8) -> Vec<u8> {
+fn sample(family: Family, router: Expectation<'_>, priority: u8) -> Vec<u8> {
     let (source, addresses): (IpAddr, [IpAddr; 2]) = match family {
         Family::Ipv4 => {
             let [one, two] = [100, 101].map(|n| Ipv4Addr::new(10, 0, 0, n).into());
@@ -47,10 +51,13 @@ fn sample(family: Family, router: Expectation, priority: u8) -> Vec<u8> {
     let advert = Advert {
         version: router.version,
         source,
+        destination: group(family),
         virtual_router_id: 51,
         priority,
         interval: router.interval,
         auth: router.auth,
+        checksum: Checksum::Pseudo,
+        signature: None,
         ip_id: 7,
     };
     let mut buffer = [0; 256];
@@ -58,8 +65,8 @@ fn sample(family: Family, router: Expectation, priority: u8) -> Vec<u8> {
     buffer[..len].to_vec()
 }
 
-fn accepts(family: Family, packet: &[u8], router: Expectation) -> bool {
-    let find = |id| (id == 51).then_some(router);
+fn accepts(family: Family, packet: &[u8], router: Expectation<'_>) -> bool {
+    let find = |id, _| (id == 51).then_some(router);
     matches!(judge(family, packet, &|_| false, &find), Verdict::Accept(_))
 }
 
@@ -222,7 +229,7 @@ fn the_first_defect_names_the_packet() {
             let sum = !oracle::sum(&[&packet[..20]]);
             packet[10..12].copy_from_slice(&sum.to_be_bytes());
         }
-        let find = |id| (id == 51).then_some(router);
+        let find = |id, _| (id == 51).then_some(router);
         match judge(family, &packet, &own, &find) {
             Verdict::Discard(reject, _, _) => assert_eq!(reject.name(), *name),
             verdict => panic!("{name}: {verdict:?}"),
@@ -230,7 +237,7 @@ fn the_first_defect_names_the_packet() {
     }
     let mut broken = good;
     broken[6] = 0x20;
-    let verdict = judge(family, &broken, &|_| true, &|_| None);
+    let verdict = judge(family, &broken, &|_| true, &|_, _| None);
     assert!(
         matches!(verdict, Verdict::Discard(Reject::IpHeader, _, _)),
         "{verdict:?}"

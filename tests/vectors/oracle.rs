@@ -22,14 +22,14 @@ pub fn sum(parts: &[&[u8]]) -> u16 {
 }
 
 /// Whether a router that wants `router` and has the id 51 accepts the packet.
-pub fn accepts(family: Family, packet: &[u8], router: Expectation) -> bool {
+pub fn accepts(family: Family, packet: &[u8], router: Expectation<'_>) -> bool {
     match family {
         Family::Ipv4 => accepts_v4(packet, router),
         Family::Ipv6 => accepts_v6(packet, router),
     }
 }
 
-fn accepts_v4(packet: &[u8], router: Expectation) -> bool {
+fn accepts_v4(packet: &[u8], router: Expectation<'_>) -> bool {
     if packet.len() < 20 || packet[0] >> 4 != 4 {
         return false;
     }
@@ -54,7 +54,7 @@ fn accepts_v4(packet: &[u8], router: Expectation) -> bool {
         && accepts_pdu(pdu, 4, router)
 }
 
-fn accepts_v6(packet: &[u8], router: Expectation) -> bool {
+fn accepts_v6(packet: &[u8], router: Expectation<'_>) -> bool {
     if packet.len() < 40 || packet[0] >> 4 != 6 {
         return false;
     }
@@ -74,7 +74,7 @@ fn accepts_v6(packet: &[u8], router: Expectation) -> bool {
         && accepts_pdu(pdu, 16, router)
 }
 
-fn accepts_pdu(pdu: &[u8], address_len: usize, router: Expectation) -> bool {
+fn accepts_pdu(pdu: &[u8], address_len: usize, router: Expectation<'_>) -> bool {
     if pdu.len() < 8 || pdu[1] != 51 || (pdu[3] == 0 && !router.no_addresses) {
         return false;
     }

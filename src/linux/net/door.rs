@@ -2,6 +2,8 @@
 //! is listened to. It opens and closes as the link comes and goes, counts what
 //! could not be sent, and never looks into a packet.
 
+use core::net::IpAddr;
+
 use rustix::event::epoll;
 use rustix::fd::{BorrowedFd, OwnedFd};
 use rustix::io::Errno;
@@ -14,6 +16,7 @@ use smena::say::{Level, Number, Plain};
 use crate::linux::failure::log_refusal;
 use crate::linux::multicast;
 use crate::linux::packet::{Port, Received};
+use crate::linux::raw::Raw;
 
 /// Packets taken from one socket after one wake-up.
 const PACKETS_MAX: u8 = 64;
@@ -43,7 +46,10 @@ pub struct Door<'a> {
 struct Side {
     /// Adverts of this family are received here.
     wanted: bool,
+    /// Some go to peers.
+    unicast: bool,
     port: Option<Port>,
+    raw: Option<Raw>,
     member: Option<OwnedFd>,
     /// Packets that may still be taken in this turn.
     waiting: u8,
@@ -63,15 +69,19 @@ pub enum Followed {
 impl<'a> Door<'a> {
     /// A closed door; its sides have this epoll token and the next.
     pub fn new(interface: &Interface<'a>, token: u64) -> Door<'a> {
-        let side = |wanted| Side {
+        let side = |wanted, unicast| Side {
             wanted,
+            unicast,
             ..Side::default()
         };
         Door {
             name: interface.name,
             token,
             index: 0,
-            sides: [side(interface.ipv4), side(interface.ipv6)],
+            sides: [
+                side(interface.ipv4, interface.unicast_v4),
+                side(interface.ipv6, interface.unicast_v6),
+            ],
             deaf: false,
             promoted: false,
             send_errors: 0,
@@ -114,6 +124,20 @@ impl<'a> Door<'a> {
             Some(port) => port.send(bytes, ethertype, destination),
             None => Err(Errno::NODEV),
         };
+        self.count(sent);
+    }
+
+    /// Sends a whole IP packet to a peer, the way that the routing table knows.
+    pub fn send_to(&mut self, bytes: &[u8], peer: IpAddr) {
+        let side = &self.sides[usize::from(peer.is_ipv6())];
+        let sent = match &side.raw {
+            Some(raw) => raw.send(bytes, peer, self.index),
+            None => Err(Errno::NODEV),
+        };
+        self.count(sent);
+    }
+
+    fn count(&mut self, sent: Result<(), Errno>) {
         let Err(errno) = sent else {
             return;
         };
@@ -170,6 +194,9 @@ impl<'a> Door<'a> {
             if !side.wanted {
                 continue;
             }
+            if side.unicast && side.raw.is_none() {
+                side.raw = Some(Raw::open(family, self.name)?);
+            }
             if side.member.is_none() {
                 match multicast::join(index, family) {
                     Ok(member) => side.member = Some(member),
@@ -203,6 +230,7 @@ impl<'a> Door<'a> {
                 port.aim(0);
             }
             side.member = None;
+            side.raw = None;
         }
     }
 }

@@ -264,17 +264,27 @@ impl<'a> Net<'a> {
         None
     }
 
+    /// To the group by the packet socket, to each peer by the raw one, which
+    /// knows the way. A peer that cannot be reached keeps no other waiting.
     fn send_advert(&mut self, node: &mut Node<'_>, router: RouterId, priority: u8) {
         let interface = node.interface_of(router);
         let Some(source) = node.source(router) else {
             return;
         };
         self.held.set_source(router, source);
-        let length = node.emit_advert_from(router, source, priority, self.packet);
-        if let Some(length) = length {
-            let family = Family::of(&source);
-            let (ethertype, group) = (packet::ethertype(family), group_mac(family));
-            self.send(interface, ethertype, group, length);
+        let family = Family::of(&source);
+        let (ethertype, group) = (packet::ethertype(family), group_mac(family));
+        let mut nth = 0;
+        while let Some(sending) = node.emit_advert_from(router, source, priority, nth, self.packet)
+        {
+            match sending.peer {
+                None => self.send(interface, ethertype, group, sending.length),
+                Some(peer) => {
+                    let bytes = self.packet.get(..sending.length).unwrap_or_default();
+                    self.doors[usize::from(interface.0)].send_to(bytes, peer);
+                }
+            }
+            nth += 1;
         }
     }
 
