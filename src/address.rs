@@ -16,6 +16,38 @@ pub fn parse(text: &str) -> Option<IpAddr> {
     }
 }
 
+/// An address of either family as one number, which is small to keep and to
+/// compare: IPv4 as RFC 4291 section 2.5.5.2 maps it. 0 is no address.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Bits(u128);
+
+impl From<IpAddr> for Bits {
+    // Small where it is used.
+    #[inline(never)]
+    fn from(address: IpAddr) -> Bits {
+        Bits(match address {
+            IpAddr::V4(v4) => MAPPED | u128::from(v4.to_bits()),
+            IpAddr::V6(v6) => v6.to_bits(),
+        })
+    }
+}
+
+impl Bits {
+    /// No address.
+    pub const NONE: Bits = Bits(0);
+
+    /// The address; unspecified when there is none.
+    pub fn address(self) -> IpAddr {
+        match self.0 >> 32 == MAPPED >> 32 {
+            true => IpAddr::V4(Ipv4Addr::from_bits(self.0 as u32)),
+            false => IpAddr::V6(Ipv6Addr::from_bits(self.0)),
+        }
+    }
+}
+
+/// ::ffff:0:0/96
+const MAPPED: u128 = 0xffff << 32;
+
 /// Four numbers without leading zeros, which some read as octal.
 fn parse_v4(text: &[u8]) -> Option<[u8; 4]> {
     let mut octets = [0; 4];

@@ -8,9 +8,9 @@
 //!                     v                                    |
 //!   Event  ------> node::Node::process(now, event, actions) ------> Action
 //!                     |            |            |
-//!                 vrrp::Router  check::Check  hook::Hook
-//!                     |
-//!                  wire: bytes <-> meaning
+//!                 vrrp::Router  check::Check  hook::Hook  diagnosis
+//!                     |                                       |
+//!                  wire: bytes <-> meaning -------------------'
 //! ```
 //!
 //! The seam is two functions: [`node::Node::process`] takes what happened and
@@ -20,7 +20,7 @@
 //! a clock or knows an operating system.
 //!
 //! Imports point downwards only:
-//! `say <- address, board, key, protocol <- config, wire <- event <- call <- vrrp, check, hook <- node <- report`.
+//! `say <- address, board, key, protocol <- config, wire <- event <- call <- vrrp, check, hook, diagnosis <- node <- report`.
 #![no_std]
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
@@ -34,6 +34,7 @@ pub mod call;
 pub mod check;
 pub mod command;
 pub mod config;
+pub mod diagnosis;
 pub mod event;
 pub mod hook;
 pub mod key;

@@ -16,7 +16,7 @@ const LAYERS: [&[&str]; 8] = [
     &["config", "wire"],
     &["event", "command"],
     &["call"],
-    &["vrrp", "check", "hook"],
+    &["vrrp", "check", "hook", "diagnosis"],
     &["node"],
     &["report"],
 ];
@@ -253,9 +253,13 @@ fn sources() -> Vec<Source> {
     paths.into_iter().map(read).collect()
 }
 
-/// Whether the file is compiled for tests only, which its front door says.
+/// Whether the file is compiled for tests only, which its front door says, or
+/// that of the file whose part it is.
 fn is_test(path: &str) -> bool {
     let (folder, name) = path.rsplit_once('/').unwrap();
+    if root().join(folder).with_extension("rs").exists() && is_test(&format!("{folder}.rs")) {
+        return true;
+    }
     let door = std::fs::read_to_string(root().join(folder).join("mod.rs")).unwrap_or_default();
     door.contains(&format!(
         "#[cfg(test)]\nmod {};",

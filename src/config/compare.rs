@@ -69,17 +69,17 @@ fn has(router: &Router<'_>, address: &Address<'_>) -> bool {
     addresses.any(|other| other.address == address.address)
 }
 
-/// The priority with every check as it should be.
-fn highest(router: &Router<'_>) -> i32 {
+/// The priority of a router with every check as it should be, 1..=255.
+pub fn highest(router: &Router<'_>) -> u32 {
     priority(router, |weight| weight.max(0))
 }
 
 /// The priority with every weighted check failing.
-fn lowest(router: &Router<'_>) -> i32 {
+fn lowest(router: &Router<'_>) -> u32 {
     priority(router, |weight| weight.min(0))
 }
 
-fn priority(router: &Router<'_>, counted: impl Fn(i32) -> i32) -> i32 {
+fn priority(router: &Router<'_>, counted: fn(i32) -> i32) -> u32 {
     let base = i32::from(router.priority);
     let weights = router
         .tracks
@@ -87,7 +87,7 @@ fn priority(router: &Router<'_>, counted: impl Fn(i32) -> i32) -> i32 {
         .map(|track| counted(track.weight.into()));
     match base {
         255 => 255,
-        _ => (base + weights.sum::<i32>()).clamp(1, 254),
+        _ => (base + weights.sum::<i32>()).clamp(1, 254).unsigned_abs(),
     }
 }
 

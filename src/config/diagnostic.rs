@@ -223,7 +223,7 @@ impl Argument<'_> {
 }
 
 /// Writes a duration as it may stand in the file: `40.95s`, `10ms`, `5m`.
-fn write_time(f: &mut fmt::Formatter<'_>, time: Duration) -> fmt::Result {
+pub fn write_time(f: &mut fmt::Formatter<'_>, time: Duration) -> fmt::Result {
     let micros = time.total_micros();
     let (unit, name) = match micros {
         0 => (1_000_000, "s"),

@@ -22,8 +22,8 @@ mod unicast;
 mod value;
 mod words;
 
-pub use compare::compare;
-pub use diagnostic::{DIAGNOSTICS_MAX, Diagnostic, Severity, Source};
+pub use compare::{compare, highest};
+pub use diagnostic::{DIAGNOSTICS_MAX, Diagnostic, Severity, Source, write_time};
 pub use model::*;
 pub use statement::LINE_MAX;
 pub use suggest::nearest;

@@ -281,9 +281,10 @@ fn write_answer(socket: &OwnedFd, question: &[u8], node: &Node<'_>, view: &View<
     let socket = output::stdin();
     let mut output = Output::new(socket);
     let question = question.strip_suffix(b"\r").unwrap_or(question);
+    let exit = report::exit_code(node, view);
     let written = match question {
-        b"status" => answer_twice(&mut output, node, &|to| report::text(node, view, to)),
-        b"status --json" => answer_twice(&mut output, node, &|to| report::json(node, view, to)),
+        b"status" => answer_twice(&mut output, exit, &|to| report::text(node, view, to)),
+        b"status --json" => answer_twice(&mut output, exit, &|to| report::json(node, view, to)),
         _ => fmt::write(&mut output, format_args!("smena 2 0\n")),
     };
     let whole = written.is_ok() && output.flush();
@@ -294,12 +295,12 @@ fn write_answer(socket: &OwnedFd, question: &[u8], node: &Node<'_>, view: &View<
 /// Writes an answer once to learn its length, and once to send it.
 fn answer_twice(
     output: &mut Output<'_>,
-    node: &Node<'_>,
+    exit: u8,
     answer: &dyn Fn(&mut dyn fmt::Write) -> fmt::Result,
 ) -> fmt::Result {
     let mut length = Length(0);
     answer(&mut length)?;
-    let (exit, length) = (Number(report::exit_code(node).into()), Number(length.0));
+    let (exit, length) = (Number(exit.into()), Number(length.0));
     fmt::write(output, format_args!("smena {exit} {length}\n"))?;
     answer(output)
 }

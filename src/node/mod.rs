@@ -8,6 +8,7 @@
 
 #[cfg(test)]
 mod carried_trace;
+mod diagnose;
 mod emit;
 mod group;
 #[cfg(test)]
@@ -32,6 +33,7 @@ use crate::address::Shown;
 use crate::board;
 use crate::check::Check;
 use crate::config::{Config, Tracked};
+use crate::diagnosis::Table;
 use crate::event::{
     Action, Actions, CheckId, Event, HookId, HookState, InterfaceId, Link, LocalAddress, RouterId,
 };
@@ -78,6 +80,13 @@ pub struct Node<'a> {
     checks: Vec<Check, { board::CHECKS_MAX }>,
     interfaces: Vec<Interface<'a>, { board::INTERFACES_MAX }>,
     mentions: receive::Mentions,
+    /// What is wrong between each router and others, and how many lines about
+    /// it may still be written until then.
+    diagnoses: Vec<Table, { board::ROUTERS_MAX }>,
+    lines_left: u8,
+    window_ends_at: Instant,
+    /// The other node of each router, as far as it was heard.
+    rivals: Vec<Option<diagnose::Rival>, { board::ROUTERS_MAX }>,
     /// The identification field of the next IPv4 header.
     ip_id: u16,
     /// How far the wall clock is ahead of `now`, in microseconds.
@@ -116,6 +125,10 @@ impl<'a> Node<'a> {
             checks: Vec::new(),
             interfaces: Vec::new(),
             mentions: receive::Mentions::NONE,
+            diagnoses: Vec::new(),
+            lines_left: 0,
+            window_ends_at: now,
+            rivals: Vec::new(),
             ip_id: seed as u16,
             wall_ahead: 0,
             now,
@@ -158,6 +171,8 @@ impl<'a> Node<'a> {
             fits(node.hooks.push(hook).is_ok());
             fits(node.discarded.push([0; Reject::ALL.len()]).is_ok());
             fits(node.senders.push(Senders::NONE).is_ok());
+            fits(node.rivals.push(None).is_ok());
+            fits(node.diagnoses.push(Table::new(router.advert_int)).is_ok());
         }
         for (id, check) in (0u8..).map(CheckId).zip(&config.checks) {
             fits(node.checks.push(Check::new(id, check, now)).is_ok());
@@ -232,6 +247,7 @@ impl<'a> Node<'a> {
         self.move_groups(now, actions);
         self.tell_hooks(now, actions);
         self.tell_groups();
+        self.settle_diagnoses(now);
         self.finish_if_at_rest(actions);
     }
 
@@ -367,6 +383,9 @@ impl<'a> Node<'a> {
         if local.ours && !held && found {
             actions.push(Action::RemoveLeftover(id, local));
         }
+        if let Some(owner) = owner {
+            self.diagnose_address(now, owner, id, &local);
+        }
         self.interfaces[usize::from(id.0)].on_address(local, owner.is_some());
         self.learn_address(id, &local, true);
         self.look_around(now, actions);
@@ -391,6 +410,7 @@ impl<'a> Node<'a> {
                 );
             }
             router.on_address_removed(now, actions);
+            self.diagnose_removal(owner, local.address);
         }
         let lost = self.learn_address(id, &local, false);
         if self.interfaces[usize::from(id.0)].on_address_removed(&local.address) || lost {
@@ -483,8 +503,9 @@ impl<'a> Node<'a> {
                 _ => Level::Info,
             };
             let sentence = reason.display(self.config, self);
-            let (from, to) = (Plain(from.name()), Plain(to.name()));
-            note(level, name, format_args!("{from}..{to}: {sentence}"));
+            let (before, to) = (Plain(from.name()), Plain(to.name()));
+            note(level, name, format_args!("{before}..{to}: {sentence}"));
+            self.diagnose_transition(now, RouterId(index as u8), from);
             if self.phase != Phase::Abandoning
                 && let Some(state) = hook_state
             {

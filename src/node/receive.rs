@@ -61,7 +61,7 @@ impl Node<'_> {
         match wire::judge(family, packet, &own, &find) {
             Verdict::NotVrrp => {}
             Verdict::Discard(reject, id, source) => {
-                self.on_discard(now, interface, family, reject, id, source);
+                self.on_discard(now, (interface, family), packet, reject, id, source);
             }
             Verdict::Accept(received) => {
                 let id = received.virtual_router_id;
@@ -70,7 +70,8 @@ impl Node<'_> {
                 };
                 if !self.take_note(usize::from(router.0), &received) {
                     let (reject, source) = (Reject::Replayed, Some(received.source));
-                    return self.on_discard(now, interface, family, reject, Some(id), source);
+                    let came = (interface, family);
+                    return self.on_discard(now, came, packet, reject, Some(id), source);
                 }
                 let heard = Heard {
                     source: received.source,
@@ -78,6 +79,7 @@ impl Node<'_> {
                     interval: received.interval,
                 };
                 self.routers[usize::from(router.0)].on_advert(now, heard, actions);
+                self.diagnose_accepted(now, router, packet, received.checksum);
             }
         }
     }
@@ -87,8 +89,8 @@ impl Node<'_> {
     fn on_discard(
         &mut self,
         now: Instant,
-        interface: InterfaceId,
-        family: Family,
+        (interface, family): (InterfaceId, Family),
+        packet: &[u8],
         reject: Reject,
         id: Option<u8>,
         source: Option<IpAddr>,
@@ -102,6 +104,21 @@ impl Node<'_> {
                 *counter = counter.saturating_add(1);
             }
         }
+        // What a diagnosis explains needs no second line.
+        if !self.diagnose_discarded(now, (interface, family), packet, reject) {
+            self.mention_discarded(now, interface, reject, id, source);
+        }
+    }
+
+    /// At most one line a minute about each reason.
+    fn mention_discarded(
+        &mut self,
+        now: Instant,
+        interface: InterfaceId,
+        reject: Reject,
+        id: Option<u8>,
+        source: Option<IpAddr>,
+    ) {
         let Some(before) = self.mentions.mention(now, reject) else {
             return;
         };

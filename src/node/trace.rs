@@ -4,6 +4,8 @@
 //! Times are milliseconds. Our node has 10.0.0.2 on eth0 and the router VI_1
 //! with id 51, priority 100 and the address 192.0.2.1.
 
+mod diagnoses;
+
 use core::net::IpAddr;
 use std::boxed::Box;
 use std::format;

@@ -7,6 +7,7 @@ use super::{LatestCall, View, age_ms, name};
 use crate::address::Shown;
 use crate::check::Check;
 use crate::config;
+use crate::diagnosis::Peer;
 use crate::event::RouterId;
 use crate::hook::Hook;
 use crate::node::Node;
@@ -86,7 +87,20 @@ fn router(json: &mut Json<'_>, node: &Node<'_>, view: &View<'_>, id: RouterId) {
         json.number(reject.name(), count.into());
     }
     json.close("}");
-    json.raw("diagnoses", "[]");
+    json.open("diagnoses", "[");
+    for finding in node.diagnoses(view.now, id) {
+        json.open("", "{");
+        json.text("code", &Plain(finding.evidence.code.name()));
+        match finding.has_peer() {
+            true => json.text("peer", &Peer(finding)),
+            false => json.raw("peer", NULL),
+        }
+        json.text("text", &node.diagnosis(view.now, id, finding));
+        json.number("since_ms", age_ms(view, finding.since));
+        json.number("count", finding.count.into());
+        json.close("}");
+    }
+    json.close("]");
     json.number("transitions", router.transitions().into());
     json.close("}");
 }

@@ -11,7 +11,7 @@ pub use json::json;
 pub use text::text;
 
 use crate::check::Health;
-use crate::event::{Exit, HookState};
+use crate::event::{Exit, HookState, RouterId};
 use crate::hook::Hook;
 use crate::node::Node;
 use crate::vrrp::Role;
@@ -34,12 +34,14 @@ pub struct View<'a> {
     pub lag_max: Duration,
 }
 
-/// What `smena status` exits with: 1 when a router is in Fault or a check is
-/// down, else 0.
-pub fn exit_code(node: &Node<'_>) -> u8 {
+/// What `smena status` exits with: 1 when a router is in Fault, a check is
+/// down, or there is a diagnosis, else 0.
+pub fn exit_code(node: &Node<'_>, view: &View<'_>) -> u8 {
     let fault = node.routers().iter().any(|r| r.role() == Role::Fault);
     let down = node.checks().iter().any(|c| c.health() == Health::Down);
-    u8::from(fault || down)
+    let ids = (0u8..).map(RouterId).take(node.routers().len());
+    let mut wrong = ids.flat_map(|id| node.diagnoses(view.now, id));
+    u8::from(fault || down || wrong.next().is_some())
 }
 
 /// The node's name.
@@ -93,17 +95,21 @@ mod tests {
     use super::*;
     use crate::event::{Event, InterfaceId, Outcome};
 
+    fn code(sample: &sample::Sample) -> u8 {
+        exit_code(&sample.node, &sample.view())
+    }
+
     #[test]
     fn the_exit_code_is_1_when_something_is_wrong() {
-        assert_eq!(exit_code(&sample::empty().node), 0);
-        assert_eq!(exit_code(&sample::new().node), 0, "unknown is not down");
-        assert_eq!(exit_code(&sample::master().node), 0);
+        assert_eq!(code(&sample::empty()), 0);
+        assert_eq!(code(&sample::new()), 0, "unknown is not down");
+        assert_eq!(code(&sample::master()), 0);
         let mut down = sample::backup(2, 101);
-        assert_eq!(exit_code(&down.node), 0);
+        assert_eq!(code(&down), 0);
         down.check_ends(1, Outcome::Failure, "no process");
-        assert_eq!(exit_code(&down.node), 1, "a check is down");
+        assert_eq!(code(&down), 1, "a check is down");
         let mut fault = sample::backup(2, 101);
         fault.on(1, Event::Link(InterfaceId(0), None));
-        assert_eq!(exit_code(&fault.node), 1, "the router is in Fault");
+        assert_eq!(code(&fault), 1, "the router is in Fault");
     }
 }

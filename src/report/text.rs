@@ -53,7 +53,7 @@ pub fn text(node: &Node<'_>, view: &View<'_>, out: &mut dyn Write) -> fmt::Resul
 }
 
 /// Writes until the first failure, which is kept, so that no caller has to look.
-struct Lines<'w> {
+pub(super) struct Lines<'w> {
     out: &'w mut dyn Write,
     result: fmt::Result,
 }
@@ -117,6 +117,19 @@ fn router(node: &Node<'_>, view: &View<'_>, id: RouterId, out: &mut Lines<'_>) {
     }
     out.put(format_args!("\n"));
     hook(&node.hooks()[index], out);
+    diagnoses(node, view, id, out);
+}
+
+/// What is wrong between this router and others, with the mend.
+pub(super) fn diagnoses(node: &Node<'_>, view: &View<'_>, id: RouterId, out: &mut Lines<'_>) {
+    for finding in node.diagnoses(view.now, id) {
+        out.put(format_args!(
+            "  wrong     {} for {}: {}\n",
+            Plain(finding.evidence.code.name()),
+            Age(age_ms(view, finding.since)),
+            node.diagnosis(view.now, id, finding)
+        ));
+    }
 }
 
 /// The sum behind the priority: each weight with the check that it comes from.

@@ -60,6 +60,14 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// A better master of this address is the reason.
+    pub fn names(self, master: IpAddr) -> bool {
+        match self {
+            Reason::HigherPriority(from, _) | Reason::HigherAddress(from, _) => from == master,
+            _ => false,
+        }
+    }
+
     /// The sentence for a person, with the configuration's names.
     pub fn display<'a>(self, config: &'a Config<'a>, interfaces: &'a dyn Names) -> Sentence<'a> {
         Sentence {

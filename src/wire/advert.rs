@@ -137,6 +137,15 @@ pub struct Addresses<'p> {
 }
 
 impl<'p> Addresses<'p> {
+    /// The first `count` that stand here, or as many as there are, and what
+    /// stands behind them.
+    pub(super) fn first(family: Family, count: u8, bytes: &'p [u8]) -> (Addresses<'p>, &'p [u8]) {
+        let length = address_len(family);
+        let count = usize::from(count).min(bytes.len() / length);
+        let (bytes, rest) = bytes.split_at_checked(count * length).unwrap_or_default();
+        (Addresses { family, bytes }, rest)
+    }
+
     /// In the order of the packet.
     pub fn iter(&self) -> impl Iterator<Item = IpAddr> + use<'p> {
         let family = self.family;
@@ -145,6 +154,19 @@ impl<'p> Addresses<'p> {
             Family::Ipv4 => chunk.first_chunk::<4>().map(|&octets| octets.into()),
             Family::Ipv6 => chunk.first_chunk::<16>().map(|&octets| octets.into()),
         })
+    }
+
+    /// Whether this one is among them.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        match address {
+            IpAddr::V4(v4) => self.holds(&v4.octets()),
+            IpAddr::V6(v6) => self.holds(&v6.octets()),
+        }
+    }
+
+    fn holds(&self, octets: &[u8]) -> bool {
+        let mut chunks = self.bytes.chunks_exact(address_len(self.family));
+        chunks.any(|chunk| chunk == octets)
     }
 
     /// How many there are, 0..=255.

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   packet --ip--> datagram --advert--> view --judge--> Received | Reject
+//!   packet --inspect--> Said, right or not
 //!   Advert --advert--> PDU --ip--> packet          announce: ARP, neighbour advertisement
 //! ```
 //!
@@ -12,6 +13,7 @@
 
 mod advert;
 mod announce;
+mod inspect;
 mod ip;
 mod judge;
 mod reject;
@@ -27,6 +29,7 @@ use crate::protocol::{Checksum, Family, Version};
 
 pub use advert::{Addresses, emit_advert};
 pub use announce::{ARP_LEN, emit_arp, emit_neighbor_advertisement};
+pub use inspect::{Head, Said, inspect};
 pub use judge::{Verdict, judge, judge_alone};
 pub use reject::Reject;
 pub use trailer::{Signature, later, stamp};

@@ -1,0 +1,286 @@
+//! What the node notices about the others on its links: packets that were
+//! refused or say odd things, and states that cannot be right. It hands
+//! evidence to the table and carries the table's news into the log; it changes
+//! nothing else.
+
+use core::net::IpAddr;
+
+use super::{Node, note};
+use crate::address::Bits;
+use crate::config::highest;
+use crate::diagnosis::{self, Code, Evidence, Finding, Text};
+use crate::event::{InterfaceId, LocalAddress, RouterId};
+use crate::protocol::{Checksum, Family};
+use crate::say::{Level, Plain};
+use crate::vrrp::{Reason, Role};
+use crate::wire::{self, Head, Reject, Said};
+use crate::{Duration, Instant};
+
+/// The echo of an advert comes back within this time after mastership ended.
+const ECHO: Duration = Duration::from_secs(2);
+/// A master that took over by no more adverts than this did not stay.
+const FLEETING_MAX: u8 = 2;
+/// At most so many lines in each [`WINDOW`], whatever is on the link.
+const LINES_MAX: u8 = 20;
+const WINDOW: Duration = Duration::from_secs(60);
+
+/// What is remembered of the other node of a router.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rival {
+    address: Bits,
+    /// What it last said.
+    head: Head,
+    /// The highest priority of it, and how often it was heard, since it became
+    /// master: only masters are heard.
+    highest: u8,
+    heard: u8,
+    /// It took mastership from this node.
+    took_over: bool,
+}
+
+impl Node<'_> {
+    /// A packet was discarded. True: it is explained, by a diagnosis.
+    #[inline(never)]
+    pub(super) fn diagnose_discarded(
+        &mut self,
+        now: Instant,
+        (interface, family): (InterfaceId, Family),
+        packet: &[u8],
+        reject: Reject,
+    ) -> bool {
+        let Some(said) = wire::inspect(family, packet) else {
+            return false;
+        };
+        let mut explained = false;
+        for (index, config) in self.config.routers.iter().enumerate() {
+            if self.router_interfaces[index] != interface || config.family != family {
+                continue;
+            }
+            let mut about = said.destination;
+            let code = if said.carp {
+                Some(Code::Carp)
+            } else if said.head.virtual_router_id == config.virtual_router_id {
+                if reject == Reject::Count {
+                    about = config.advertised().next().map_or(about, |own| own.address);
+                }
+                match reject {
+                    Reject::Own => Some(self.own_source(now, index, &said)),
+                    _ => diagnosis::refused(&said, reject),
+                }
+            } else if reject == Reject::Vrid
+                && let Some(shared) = diagnosis::shares(config, &said)
+            {
+                // An id that nobody here has is ordinary, but for this.
+                about = shared;
+                Some(Code::ForeignVrid)
+            } else {
+                None
+            };
+            if let Some(code) = code {
+                explained = true;
+                let mut evidence = Evidence::of(code, &said);
+                evidence.address = about.into();
+                self.diagnoses[index].see(now, &evidence);
+            }
+        }
+        explained
+    }
+
+    /// From our own address: an echo, or somebody who has it too.
+    fn own_source(&self, now: Instant, index: usize, said: &Said<'_>) -> Code {
+        let router = &self.routers[index];
+        let speaks = router.role() == Role::Master || now - router.since() < ECHO;
+        let priority = said.head.priority;
+        match speaks && (priority == 0 || priority == router.priority()) {
+            true => Code::OwnPackets,
+            false => Code::DuplicateSource,
+        }
+    }
+
+    /// An advert was accepted and the router has acted on it.
+    #[inline(never)]
+    pub(super) fn diagnose_accepted(
+        &mut self,
+        now: Instant,
+        id: RouterId,
+        packet: &[u8],
+        checksum: Option<Checksum>,
+    ) {
+        let index = usize::from(id.0);
+        let family = self.config.routers[index].family;
+        let Some(said) = wire::inspect(family, packet) else {
+            return;
+        };
+        let (config, table) = (&self.config.routers[index], &mut self.diagnoses[index]);
+        let mut evidence = Evidence::of(Code::TwoMasters, &said);
+        diagnosis::differences(config, &said, checksum, &mut |code, address| {
+            evidence.code = code;
+            evidence.address = address.into();
+            table.see(now, &evidence);
+        });
+        let router = &self.routers[index];
+        let (role, own, theirs) = (router.role(), router.priority(), said.head.priority);
+        let mut rival = Rival {
+            address: evidence.peer,
+            head: said.head,
+            highest: theirs,
+            heard: 1,
+            took_over: router.reason().names(said.source),
+        };
+        if let Some(known) = &self.rivals[index]
+            && known.address == rival.address
+            && role == Role::Backup
+        {
+            rival.highest = theirs.max(known.highest);
+            rival.heard = known.heard.saturating_add(1);
+        }
+        let lowered = role == Role::Backup && theirs < rival.highest;
+        let code = match theirs {
+            _ if !matches!(role, Role::Backup | Role::Master) => None,
+            0 => {
+                // It leaves; what it said is past.
+                rival.highest = 0;
+                None
+            }
+            255 if own == 255 => Some(Code::TwoOwners),
+            _ if theirs == own => Some(Code::EqualPriority),
+            _ if role == Role::Master && !router.releasing() => Some(Code::TwoMasters),
+            _ if lowered && u32::from(theirs) >= highest(config) => Some(Code::Outranked),
+            _ if lowered && theirs < own && !config.preempt => Some(Code::PreemptNo),
+            _ => None,
+        };
+        if let Some(code) = code {
+            evidence.code = code;
+            evidence.highest = rival.highest;
+            table.see(now, &evidence);
+        }
+        self.rivals[index] = Some(rival);
+        table.cure_unseen(now, evidence.peer);
+    }
+
+    /// An address was told: one of ours that nobody should have now, and that
+    /// smena did not set, was left by another program.
+    pub(super) fn diagnose_address(
+        &mut self,
+        now: Instant,
+        owner: RouterId,
+        carrier: InterfaceId,
+        local: &LocalAddress,
+    ) {
+        let router = &self.routers[usize::from(owner.0)];
+        if local.ours || router.role() == Role::Master || router.priority() == 255 {
+            return;
+        }
+        let mut evidence = Evidence::about(Code::AddressLeft, local.address);
+        // The sentence has no TTL but a prefix length.
+        evidence.head.hop_limit = local.prefix_len;
+        evidence.carrier = Some(carrier);
+        self.diagnoses[usize::from(owner.0)].see(now, &evidence);
+    }
+
+    /// An address of a router is gone.
+    pub(super) fn diagnose_removal(&mut self, owner: RouterId, address: IpAddr) {
+        self.diagnoses[usize::from(owner.0)].cure(&|finding| {
+            let evidence = &finding.evidence;
+            evidence.code == Code::AddressLeft && evidence.address == address.into()
+        });
+    }
+
+    /// A router changed its state.
+    pub(super) fn diagnose_transition(&mut self, now: Instant, id: RouterId, from: Role) {
+        let index = usize::from(id.0);
+        let router = &self.routers[index];
+        let master = router.role() == Role::Master;
+        self.diagnoses[index].cure(&|finding| match finding.evidence.code {
+            Code::TwoMasters | Code::AddressConflict | Code::WeightTooSmall => !master,
+            Code::AddressLeft => master,
+            _ => false,
+        });
+        if master
+            && from == Role::Backup
+            && let Reason::NoAdvert(..) = router.reason()
+            && let Some(rival) = &self.rivals[index]
+            && rival.took_over
+            && rival.heard <= FLEETING_MAX
+        {
+            let evidence = rival.shows(Code::FleetingMaster);
+            self.diagnoses[index].see(now, &evidence);
+        }
+    }
+
+    /// Looks at what is no event, and says what is to be said.
+    pub(super) fn settle_diagnoses(&mut self, now: Instant) {
+        for index in 0..self.routers.len() {
+            self.weigh(now, index);
+            while let Some((finding, ended)) = self.diagnoses[index].news(now) {
+                if now >= self.window_ends_at {
+                    self.window_ends_at = now + WINDOW;
+                    self.lines_left = LINES_MAX;
+                }
+                if self.lines_left == 0 {
+                    continue;
+                }
+                self.lines_left -= 1;
+                let name = self.config.routers[index].name;
+                let code = Plain(finding.evidence.code.name());
+                if ended {
+                    note(Level::Info, name, format_args!("no longer {code}"));
+                } else {
+                    let text = self.diagnosis(now, RouterId(index as u8), &finding);
+                    note(Level::Warn, name, format_args!("{code}: {text}"));
+                }
+            }
+        }
+    }
+
+    /// A weighted check fails, and the other node does not profit from it.
+    fn weigh(&mut self, now: Instant, index: usize) {
+        let router = &self.routers[index];
+        let (own, code) = (router.priority(), Code::WeightTooSmall);
+        let Some(rival) = &self.rivals[index] else {
+            return;
+        };
+        if router.role() != Role::Master || own <= rival.highest {
+            return;
+        }
+        let table = &mut self.diagnoses[index];
+        if u32::from(own) < highest(&self.config.routers[index]) {
+            table.see(now, &rival.shows(code));
+        } else {
+            table.cure(&|finding| finding.evidence.code == code);
+        }
+    }
+
+    /// What is wrong with a router now.
+    pub fn diagnoses(&self, now: Instant, id: RouterId) -> impl Iterator<Item = &Finding> {
+        self.diagnoses[usize::from(id.0)].shown(now)
+    }
+
+    /// The sentence of a finding about a router.
+    pub fn diagnosis<'f>(&'f self, now: Instant, id: RouterId, finding: &'f Finding) -> Text<'f> {
+        let index = usize::from(id.0);
+        let machine = &self.routers[index];
+        let interface = finding.evidence.carrier;
+        let interface = interface.unwrap_or(self.router_interfaces[index]);
+        Text {
+            finding,
+            router: &self.config.routers[index],
+            source: machine.source().map_or(Bits::NONE, Bits::from),
+            interface: self.interfaces[usize::from(interface.0)].name,
+            priority: machine.priority(),
+            master: machine.role() == Role::Master,
+            now,
+        }
+    }
+}
+
+impl Rival {
+    fn shows(&self, code: Code) -> Evidence {
+        Evidence {
+            peer: self.address,
+            head: self.head,
+            highest: self.highest,
+            ..Evidence::about(code, self.address.address())
+        }
+    }
+}
