@@ -21,6 +21,9 @@ mod config;
 #[path = "src/key.rs"]
 mod key;
 #[allow(dead_code)]
+#[path = "src/pack.rs"]
+mod pack;
+#[allow(dead_code)]
 #[path = "src/protocol.rs"]
 mod protocol;
 #[allow(dead_code)]

@@ -4,6 +4,7 @@
 use core::fmt;
 
 use crate::config::nearest;
+use crate::pack::{Packed, packed};
 use crate::say::Plain;
 
 /// What the user asks for.
@@ -54,7 +55,8 @@ pub enum Error<'a> {
 }
 
 /// The text of `smena help`.
-pub const HELP: &str = "\
+pub const HELP: Packed = packed!(
+    "\
 usage: smena [COMMAND] [OPTIONS]
 
   run     [-c FILE]                 keep the addresses, in the foreground
@@ -67,7 +69,8 @@ usage: smena [COMMAND] [OPTIONS]
 FILE defaults to /etc/smena.ini, then to the configuration inside the binary.
 Exit codes: 0 fine; 1 degraded or warnings; 2 the configuration or the command
 line is wrong; 3 not running, or unreadable; 4 the system refused.
-";
+"
+);
 
 /// A command: its name, its options, and what it becomes with them.
 type Known = (

@@ -20,7 +20,7 @@
 //! a clock or knows an operating system.
 //!
 //! Imports point downwards only:
-//! `say <- address, board, key, protocol <- config, wire <- event <- call <- vrrp, check, hook, diagnosis <- node <- report`.
+//! `pack, say <- address, board, key, protocol <- config, wire <- event <- call <- vrrp, check, hook, diagnosis <- node <- report`.
 #![no_std]
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
@@ -40,6 +40,7 @@ pub mod hook;
 pub mod key;
 pub mod mutation;
 pub mod node;
+pub mod pack;
 pub mod protocol;
 pub mod report;
 pub mod say;

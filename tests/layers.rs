@@ -11,7 +11,7 @@ mod protocol;
 /// The rooms of the core in layers. Each may name what is below it; siblings
 /// never name each other, and nothing names what is above it.
 const LAYERS: [&[&str]; 8] = [
-    &["mutation", "say"],
+    &["mutation", "pack", "say"],
     &["address", "board", "key", "protocol"],
     &["config", "wire"],
     &["event", "command"],
@@ -21,8 +21,9 @@ const LAYERS: [&[&str]; 8] = [
     &["report"],
 ];
 
-/// What of the root is no room: lib.rs lends smoltcp's time to everybody.
-const LENT: [&str; 2] = ["Instant", "Duration"];
+/// What of the root is no room: lib.rs lends smoltcp's time to everybody, and an
+/// exported macro is at the root.
+const LENT: [&str; 3] = ["Instant", "Duration", "packed"];
 
 /// A file is a thing one reads in a sitting.
 const LINES_MAX: usize = 800;

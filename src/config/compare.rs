@@ -3,9 +3,10 @@
 //! its place in the one file, with the line in the other.
 
 use super::Outcome;
-use super::diagnostic::{Argument, Diagnostic, Problem, Severity, Source};
+use super::diagnostic::{Argument, Diagnostic, Problem, Severity, Source, template};
 use super::model::{Address, Config, Router};
 use super::statement::find;
+use crate::pack::{Packed, packed};
 use crate::protocol::Version;
 
 /// Compares two configurations that were read without errors, each with the
@@ -106,8 +107,8 @@ impl Comparison<'_, '_> {
         if router.version != peer.version {
             self.differ(
                 (Severity::Error, router, peer, "version"),
-                "the two nodes have different versions",
-                "`{0}`, line {1} has {2}: write the same in both, or both are master",
+                packed!("the two nodes have different versions"),
+                packed!("`{0}`, line {1} has {2}: write the same in both, or both are master"),
                 Argument::Number(peer.version.number().into()),
             );
         }
@@ -115,16 +116,16 @@ impl Comparison<'_, '_> {
             let (severity, hint) = match router.version {
                 Version::V2 => (
                     Severity::Error,
-                    "`{0}`, line {1} has {2}: write the same in both, or both are master",
+                    packed!("`{0}`, line {1} has {2}: write the same in both, or both are master"),
                 ),
                 Version::V3 => (
                     Severity::Warning,
-                    "`{0}`, line {1} has {2}: a backup learns the interval of its master",
+                    packed!("`{0}`, line {1} has {2}: a backup learns the interval of its master"),
                 ),
             };
             self.differ(
                 (severity, router, peer, "advert_int"),
-                "the two nodes have different intervals",
+                packed!("the two nodes have different intervals"),
                 hint,
                 Argument::Time(peer.advert_int),
             );
@@ -136,8 +137,8 @@ impl Comparison<'_, '_> {
             };
             self.differ(
                 (Severity::Error, router, peer, "auth_pass"),
-                "the two nodes have different passwords",
-                "`{0}`, line {1} has {2}: write the same in both, or both are master",
+                packed!("the two nodes have different passwords"),
+                packed!("`{0}`, line {1} has {2}: write the same in both, or both are master"),
                 Argument::Text(what),
             );
         }
@@ -145,16 +146,16 @@ impl Comparison<'_, '_> {
             let (severity, hint) = match router.priority {
                 255 => (
                     Severity::Error,
-                    "`{0}`, line {1} has {2} too: only one can own the addresses",
+                    packed!("`{0}`, line {1} has {2} too: only one can own the addresses"),
                 ),
                 _ => (
                     Severity::Warning,
-                    "`{0}`, line {1} has {2} too: the higher address decides",
+                    packed!("`{0}`, line {1} has {2} too: the higher address decides"),
                 ),
             };
             self.differ(
                 (severity, router, peer, "priority"),
-                "the two nodes have the same priority",
+                packed!("the two nodes have the same priority"),
                 hint,
                 Argument::Number(peer.priority.into()),
             );
@@ -174,8 +175,8 @@ impl Comparison<'_, '_> {
                 Severity::Error,
                 at,
                 (peer, "address"),
-                "only one of the nodes has this address",
-                "add it below line {1} of `{0}`, or remove it here",
+                packed!("only one of the nodes has this address"),
+                packed!("add it below line {1} of `{0}`, or remove it here"),
                 Argument::Text(""),
             );
         }
@@ -198,8 +199,8 @@ impl Comparison<'_, '_> {
                 Severity::Error,
                 at,
                 (peer, "preempt"),
-                "no weight can lead to a fail-over",
-                "`{0}`, line {1} has `preempt = no`: use weight 0, which is FAULT",
+                packed!("no weight can lead to a fail-over"),
+                packed!("`{0}`, line {1} has `preempt = no`: use weight 0, which is FAULT"),
                 Argument::Text(""),
             );
         } else if lowest(router) >= highest(peer) {
@@ -207,8 +208,10 @@ impl Comparison<'_, '_> {
                 Severity::Error,
                 at,
                 (peer, "priority"),
-                "no weight can lead to a fail-over",
-                "`{0}`, line {1} reaches only {2}: weigh more, or bring the priorities together",
+                packed!("no weight can lead to a fail-over"),
+                packed!(
+                    "`{0}`, line {1} reaches only {2}: weigh more, or bring the priorities together"
+                ),
                 Argument::Number(highest(peer).into()),
             );
         }
@@ -218,8 +221,8 @@ impl Comparison<'_, '_> {
     fn two_ids(&mut self, router: &Router<'_>, peer: &Router<'_>) {
         self.differ(
             (Severity::Error, router, peer, "virtual_router_id"),
-            "the two nodes have the same address under different ids",
-            "`{0}`, line {1} has {2}: write the same in both, or both are master",
+            packed!("the two nodes have the same address under different ids"),
+            packed!("`{0}`, line {1} has {2}: write the same in both, or both are master"),
             Argument::Number(peer.virtual_router_id.into()),
         );
     }
@@ -228,10 +231,10 @@ impl Comparison<'_, '_> {
         let header = find(self.here.text, "vrrp", router.name, "", 0);
         let problem = Problem::new(
             header.as_bytes(),
-            &[
+            template!(
                 "{0} has no counterpart",
-                "nothing in `{1}` has this id and family, or one of the addresses",
-            ],
+                "nothing in `{1}` has this id and family, or one of the addresses"
+            ),
             &[Argument::Text(header), Argument::Text(self.there.file)],
         );
         self.outcome.warnings += 1;
@@ -242,8 +245,8 @@ impl Comparison<'_, '_> {
     fn differ(
         &mut self,
         (severity, router, peer, key): (Severity, &Router<'_>, &Router<'_>, &str),
-        message: &'static str,
-        hint: &'static str,
+        message: Packed,
+        hint: Packed,
         value: Argument<'_>,
     ) {
         let at = find(self.here.text, "vrrp", router.name, key, 0);
@@ -257,8 +260,8 @@ impl Comparison<'_, '_> {
         severity: Severity,
         at: &str,
         (peer, key): (&Router<'_>, &str),
-        message: &'static str,
-        hint: &'static str,
+        message: Packed,
+        hint: Packed,
         value: Argument<'_>,
     ) {
         let there = find(self.there.text, "vrrp", peer.name, key, 0);

@@ -12,6 +12,7 @@ use heapless::Vec;
 use super::excerpt;
 use super::statement::Flaw;
 use crate::Duration;
+use crate::pack::{Packed, packed};
 use crate::say::{Number, Plain, write_number};
 
 /// The most diagnostics of one file that are shown; further ones are counted.
@@ -90,7 +91,18 @@ pub(super) const ARGUMENTS_MAX: usize = 3;
 
 /// The message, and the hint that stands behind the carets. `{0}` in them stands
 /// for the first argument, and so on; an empty hint says nothing.
-pub(super) type Template = [&'static str; 2];
+pub(super) type Template = [Packed; 2];
+
+/// A [`Template`] whose two texts are known.
+macro_rules! template {
+    ($message:literal, $hint:literal) => {
+        &[
+            $crate::pack::packed!($message),
+            $crate::pack::packed!($hint),
+        ]
+    };
+}
+pub(super) use template;
 
 /// Something wrong at a piece of text.
 #[derive(Clone, Copy, Debug)]
@@ -147,19 +159,12 @@ impl<'a> Diagnostic<'a> {
         Some((source.line(self.problem.at), 1 + column as u32))
     }
 
-    fn fill(&self, template: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut rest = template;
-        while let Some((text, gap)) = rest.split_once('{') {
-            f.write_str(text)?;
-            let (index, after) = gap.split_once('}').unwrap_or(("", gap));
-            let index = index.bytes().fold(0, |_, digit| digit.wrapping_sub(b'0'));
-            match self.problem.arguments.get(usize::from(index)) {
-                Some(argument) => argument.show(f)?,
-                None => f.write_char('?')?,
-            }
-            rest = after;
-        }
-        f.write_str(rest)
+    fn fill(&self, template: Packed, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        template.write_to(&mut Filler {
+            to: f,
+            arguments: &self.problem.arguments,
+            in_gap: false,
+        })
     }
 }
 
@@ -186,11 +191,41 @@ impl fmt::Display for Diagnostic<'_> {
         f.write_str(" | ")?;
         repeat(f, ' ', excerpt.indent)?;
         repeat(f, '^', excerpt.carets)?;
-        if !hint.is_empty() {
+        if hint != packed!("") {
             f.write_char(' ')?;
             self.fill(hint, f)?;
         }
         f.write_char('\n')
+    }
+}
+
+/// Writes a template with its arguments in the gaps.
+struct Filler<'f, 'p> {
+    to: &'f mut dyn Write,
+    arguments: &'p [Argument<'p>],
+    in_gap: bool,
+}
+
+impl Write for Filler<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        text.chars().try_for_each(|c| self.write_char(c))
+    }
+
+    fn write_char(&mut self, c: char) -> fmt::Result {
+        match c {
+            '{' | '}' => {
+                self.in_gap = c == '{';
+                Ok(())
+            }
+            _ if !self.in_gap => self.to.write_char(c),
+            _ => {
+                let index = c.to_digit(10).unwrap_or(u32::MAX);
+                match self.arguments.get(index as usize) {
+                    Some(argument) => argument.show(self.to),
+                    None => self.to.write_char('?'),
+                }
+            }
+        }
     }
 }
 
@@ -199,7 +234,7 @@ fn repeat(f: &mut fmt::Formatter<'_>, what: char, times: usize) -> fmt::Result {
 }
 
 impl Argument<'_> {
-    fn show(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn show(&self, f: &mut dyn Write) -> fmt::Result {
         match *self {
             Argument::Text(text) => excerpt::write_text(f, text.as_bytes()),
             Argument::Number(number) => {
@@ -223,7 +258,7 @@ impl Argument<'_> {
 }
 
 /// Writes a duration as it may stand in the file: `40.95s`, `10ms`, `5m`.
-pub fn write_time(f: &mut fmt::Formatter<'_>, time: Duration) -> fmt::Result {
+pub fn write_time(f: &mut dyn Write, time: Duration) -> fmt::Result {
     let micros = time.total_micros();
     let (unit, name) = match micros {
         0 => (1_000_000, "s"),
@@ -326,15 +361,23 @@ impl<'a> Findings<'a> {
             rest[*severity as usize] -= 1;
         }
         for (count, severity, message) in [
-            (rest[0], Severity::Error, "{0} more errors in `{1}`"),
-            (rest[1], Severity::Warning, "{0} more warnings in `{1}`"),
+            (
+                rest[0],
+                Severity::Error,
+                packed!("{0} more errors in `{1}`"),
+            ),
+            (
+                rest[1],
+                Severity::Warning,
+                packed!("{0} more warnings in `{1}`"),
+            ),
         ] {
             if count > 0 {
                 let arguments = [Argument::Number(count.into()), Argument::Text(source.file)];
                 report(&Diagnostic {
                     severity,
                     source: None,
-                    problem: Problem::new(b"", &[message, ""], &arguments),
+                    problem: Problem::new(b"", &[message, packed!("")], &arguments),
                 });
             }
         }
@@ -359,7 +402,7 @@ mod tests {
     };
 
     fn filled(argument: Argument<'_>) -> String {
-        let problem = Problem::new(b"", &["{0}", ""], &[argument]);
+        let problem = Problem::new(b"", template!("{0}", ""), &[argument]);
         let text = Diagnostic::new(Severity::Error, TEXT, problem).to_string();
         let (first, _) = text.split_once('\n').unwrap();
         first.strip_prefix("error: ").unwrap().to_string()
@@ -400,7 +443,7 @@ mod tests {
         let mut findings = Findings::new();
         // From the end to the start, so that the last ones make room.
         for line in text.split_inclusive('\n').rev() {
-            findings.error(line, &["", ""], &[]);
+            findings.error(line, template!("", ""), &[]);
         }
         let mut lines = Vec::new();
         findings.tell(&source, &mut |diagnostic| lines.push(diagnostic.place()));

@@ -1,13 +1,14 @@
 //! The keys whose values have a grammar of their own. Each function reads one
 //! value and puts it into the section that is being read.
 
-use super::diagnostic::{Argument, Findings, Told};
+use super::diagnostic::{Argument, Findings, Told, template};
 use super::model::{Address, CheckKind, LogTarget, Track, Tracked};
 use super::reader::{LEASE_AUTO, Reader, WEIGHT_ABSENT};
 use super::statement::LINE_MAX;
 use super::words::{Iter, Word, Words};
 use super::{suggest, value};
 use crate::Duration;
+use crate::pack::{Packed, packed};
 use crate::protocol::Family;
 
 type Read = Result<(), Told>;
@@ -18,7 +19,7 @@ pub(super) fn log_target<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read {
         return Err(super::reader::not_yet(
             &mut r.findings,
             value,
-            "this version of smena has no `{0}` yet",
+            packed!("this version of smena has no `{0}` yet"),
         ));
     }
     let targets = [LogTarget::Stderr, LogTarget::Kmsg, LogTarget::Syslog];
@@ -84,10 +85,10 @@ fn carried<'a>(r: &mut Reader<'_, 'a>, value: &'a str, excluded: bool) -> Read {
                 if ip.is_ipv6() {
                     return Err(r.findings.error(
                         name,
-                        &[
+                        template!(
                             "IPv6 addresses have no label",
-                            "remove `label` and the word after it",
-                        ],
+                            "remove `label` and the word after it"
+                        ),
                         &[],
                     ));
                 }
@@ -95,7 +96,7 @@ fn carried<'a>(r: &mut Reader<'_, 'a>, value: &'a str, excluded: bool) -> Read {
             }
             _ => {
                 let known = matches!(name, "dev" | "label");
-                let hint = "write `dev INTERFACE` or `label LABEL`, each once";
+                let hint = packed!("write `dev INTERFACE` or `label LABEL`, each once");
                 return Err(no_option(&mut r.findings, name, known, hint));
             }
         }
@@ -103,7 +104,7 @@ fn carried<'a>(r: &mut Reader<'_, 'a>, value: &'a str, excluded: bool) -> Read {
     if r.router.addresses.iter().any(|other| other.address == ip) {
         return Err(r.findings.error(
             first,
-            &["{0} has the address `{1}` twice", "remove one"],
+            template!("{0} has the address `{1}` twice", "remove one"),
             &[r.section(), Argument::Text(first)],
         ));
     }
@@ -113,10 +114,10 @@ fn carried<'a>(r: &mut Reader<'_, 'a>, value: &'a str, excluded: bool) -> Read {
     if !excluded && listed.is_some_and(|other| other != family) {
         return Err(r.findings.error(
             first,
-            &[
+            template!(
                 "{0} has IPv4 and IPv6 addresses",
-                "make it an `excluded_address`, or move it to a [vrrp] section of its own",
-            ],
+                "make it an `excluded_address`, or move it to a [vrrp] section of its own"
+            ),
             &[r.section()],
         ));
     }
@@ -128,10 +129,10 @@ fn carried<'a>(r: &mut Reader<'_, 'a>, value: &'a str, excluded: bool) -> Read {
     if !excluded && r.router.advertised().count() == most {
         return Err(r.findings.error(
             first,
-            &[
+            template!(
                 "more than {0} addresses do not fit into one advert",
-                "move this one and those after it to another [vrrp] section",
-            ],
+                "move this one and those after it to another [vrrp] section"
+            ),
             &[Argument::Number(most as i64)],
         ));
     }
@@ -155,19 +156,19 @@ pub(super) fn auth_pass<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read {
     if len == 0 {
         return Err(r.findings.error(
             value,
-            &["`auth_pass` is empty", "remove the line for none"],
+            template!("`auth_pass` is empty", "remove the line for none"),
             &[],
         ));
     }
     if len > pass.len() {
         let counts = value.get(..pass.len()).unwrap_or_default();
         let hint = match counts.contains(['"', '\\']) {
-            true => "the wire has room for no more",
-            false => "the wire has room for no more: `{0}`",
+            true => packed!("the wire has room for no more"),
+            false => packed!("the wire has room for no more: `{0}`"),
         };
         r.findings.warning(
             value,
-            &["only the first 8 bytes of `auth_pass` count", hint],
+            &[packed!("only the first 8 bytes of `auth_pass` count"), hint],
             &[Argument::Text(counts)],
         );
     }
@@ -186,10 +187,10 @@ pub(super) fn lease<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read {
             if !time.total_micros().is_multiple_of(1_000_000) {
                 return Err(r.findings.error(
                     value,
-                    &[
+                    template!(
                         "`lease` is no whole number of seconds",
-                        "the kernel counts lifetimes in seconds: write `1s` or more",
-                    ],
+                        "the kernel counts lifetimes in seconds: write `1s` or more"
+                    ),
                     &[],
                 ));
             }
@@ -209,7 +210,7 @@ pub(super) fn track<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read {
             return Err(super::reader::not_yet(
                 &mut r.findings,
                 name,
-                "this version of smena cannot track `{0}` yet",
+                packed!("this version of smena cannot track `{0}` yet"),
             ));
         }
         ("interface", Some(word)) => {
@@ -234,7 +235,7 @@ pub(super) fn track<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read {
             "reverse" if !track.reverse => track.reverse = true,
             name => {
                 let known = matches!(name, "weight" | "reverse");
-                let hint = "write `weight NUMBER` or `reverse`, each once";
+                let hint = packed!("write `weight NUMBER` or `reverse`, each once");
                 return Err(no_option(&mut r.findings, name, known, hint));
             }
         }
@@ -242,7 +243,7 @@ pub(super) fn track<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read {
     if r.router.tracks.iter().any(|other| other.what == track.what) {
         return Err(r.findings.error(
             name,
-            &["{0} tracks `{1}` twice", "remove one"],
+            template!("{0} tracks `{1}` twice", "remove one"),
             &[r.section(), Argument::Text(name)],
         ));
     }
@@ -261,12 +262,12 @@ fn check<'a>(r: &mut Reader<'_, 'a>, name: &'a str) -> Result<u8, Told> {
         return Ok(index as u8);
     }
     let (hint, meant) = match suggest::nearest(name, &mut r.check_names.iter().copied()) {
-        Some(meant) => ("did you mean `{1}`?", meant),
-        None => ("add a section `[check {0}]`", ""),
+        Some(meant) => (packed!("did you mean `{1}`?"), meant),
+        None => (packed!("add a section `[check {0}]`"), ""),
     };
     Err(r.findings.error(
         name,
-        &["unknown check `{0}` in {2}", hint],
+        &[packed!("unknown check `{0}` in {2}"), hint],
         &[Argument::Text(name), Argument::Text(meant), r.section()],
     ))
 }
@@ -278,17 +279,17 @@ pub(super) fn notify<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read {
     if first.is_none_or(|word| word.chars().next() != Some('/')) {
         return Err(r.findings.error(
             first.map_or(value, |word| word.as_written()),
-            &[
+            template!(
                 "the command of `notify` has no absolute path",
-                "begin it with `/`",
-            ],
+                "begin it with `/`"
+            ),
             &[],
         ));
     }
     no_shell_words(
         &mut r.findings,
         words,
-        "smena runs the words as they are: put them into a script",
+        packed!("smena runs the words as they are: put them into a script"),
     )?;
     r.router.notify = Some(words);
     Ok(())
@@ -306,11 +307,7 @@ pub(super) fn process<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read {
 
 /// A command that is run without a shell has no words that only a shell
 /// understands: it would get them as arguments and fail, or worse, succeed.
-pub(super) fn no_shell_words<'a>(
-    f: &mut Findings<'a>,
-    words: Words<'a>,
-    hint: &'static str,
-) -> Read {
+pub(super) fn no_shell_words<'a>(f: &mut Findings<'a>, words: Words<'a>, hint: Packed) -> Read {
     for word in words {
         let word = word.as_written();
         if matches!(
@@ -321,7 +318,7 @@ pub(super) fn no_shell_words<'a>(
         ) {
             return Err(f.error(
                 word,
-                &["`{0}` means something to a shell only", hint],
+                &[packed!("`{0}` means something to a shell only"), hint],
                 &[Argument::Text(word)],
             ));
         }
@@ -339,7 +336,7 @@ pub(super) fn argument<'a>(
     words.next().map(|word| word.as_written()).ok_or_else(|| {
         f.error(
             option,
-            &["`{0}` has no value", "write a word after it"],
+            template!("`{0}` has no value", "write a word after it"),
             &[Argument::Text(option)],
         )
     })
@@ -350,11 +347,11 @@ pub(super) fn no_option<'a>(
     f: &mut Findings<'a>,
     word: &'a str,
     known: bool,
-    hint: &'static str,
+    hint: Packed,
 ) -> Told {
     let message = match known {
-        true => "`{0}` is there twice",
-        false => "`{0}` is no option here",
+        true => packed!("`{0}` is there twice"),
+        false => packed!("`{0}` is no option here"),
     };
     f.error(word, &[message, hint], &[Argument::Text(word)])
 }

@@ -1,7 +1,7 @@
 //! The rules that need more than one section. They are applied at the end of
 //! the file.
 
-use super::diagnostic::Argument;
+use super::diagnostic::{Argument, template};
 use super::model::Tracked;
 use super::reader::{Reader, WEIGHT_ABSENT};
 use super::statement::find;
@@ -37,10 +37,10 @@ impl Reader<'_, '_> {
         if let Some((name, (key, what))) = secret {
             self.findings.warning(
                 find(self.source.text, "vrrp", name, key, 0),
-                &[
+                template!(
                     "everybody can read `{0}`, {1}",
-                    "`chmod o-r {0}` changes that",
-                ],
+                    "`chmod o-r {0}` changes that"
+                ),
                 &[Argument::Text(self.source.file), Argument::Text(what)],
             );
         }
@@ -68,10 +68,10 @@ impl Reader<'_, '_> {
             if let Some(nth) = router.tracks.iter().position(|track| track.weight != 0) {
                 self.findings.warning(
                     find(self.source.text, "vrrp", router.name, "track", nth),
-                    &[
+                    template!(
                         "no weight changes the priority 255 of an owner",
-                        "use a priority up to 254, or weight 0",
-                    ],
+                        "use a priority up to 254, or weight 0"
+                    ),
                     &[],
                 );
             }
@@ -91,10 +91,10 @@ impl Reader<'_, '_> {
                 if same_id && router.virtual_router_id != 0 && !router.interface.is_empty() {
                     self.findings.error(
                         find(text, "vrrp", router.name, "virtual_router_id", 0),
-                        &[
+                        template!(
                             "{0} on `{1}` has this `virtual_router_id` already",
-                            "each router of an interface and family needs its own",
-                        ],
+                            "each router of an interface and family needs its own"
+                        ),
                         &[header, Argument::Text(other.interface)],
                     );
                 }
@@ -107,10 +107,10 @@ impl Reader<'_, '_> {
                 if let Some(nth) = shared {
                     self.findings.error(
                         router.line_of(text, nth),
-                        &[
+                        template!(
                             "{0} has this address already",
-                            "remove one: only one router can decide where it is",
-                        ],
+                            "remove one: only one router can decide where it is"
+                        ),
                         &[header],
                     );
                 }
@@ -126,10 +126,10 @@ impl Reader<'_, '_> {
                 let header = find(self.source.text, "check", check.name, "", 0);
                 self.findings.warning(
                     header,
-                    &[
+                    template!(
                         "nothing tracks {0}",
-                        "add `track = {1}` to a [vrrp] section, or remove it",
-                    ],
+                        "add `track = {1}` to a [vrrp] section, or remove it"
+                    ),
                     &[Argument::Text(header), Argument::Text(check.name)],
                 );
             }

@@ -1,7 +1,7 @@
 //! The rules about routers of one group. They move together, so what one of
 //! them tracks counts for all; each gets the lines of the others.
 
-use super::diagnostic::Argument;
+use super::diagnostic::{Argument, template};
 use super::model::Track;
 use super::reader::Reader;
 use super::statement::find;
@@ -24,10 +24,10 @@ impl<'a> Reader<'_, 'a> {
             if alone {
                 self.findings.warning(
                     find(self.source.text, "vrrp", name, "group", 0),
-                    &[
+                    template!(
                         "no other router is in this group",
-                        "write the line in each [vrrp] section that moves with it",
-                    ],
+                        "write the line in each [vrrp] section that moves with it"
+                    ),
                     &[],
                 );
             }
@@ -52,10 +52,10 @@ impl<'a> Reader<'_, 'a> {
                     let header = find(text, "vrrp", theirs, "", 0);
                     self.findings.error(
                         line,
-                        &[
+                        template!(
                             "{0} of the same group counts this otherwise",
-                            "what one of a group tracks counts for all: write the same in both",
-                        ],
+                            "what one of a group tracks counts for all: write the same in both"
+                        ),
                         &[Argument::Text(header)],
                     );
                 }

@@ -4,7 +4,7 @@
 
 use heapless::Vec;
 
-use super::diagnostic::{Argument, Findings, Source, Template, Told};
+use super::diagnostic::{Argument, Findings, Source, Template, Told, template};
 use super::model::{AuthMode, Check, CheckKind, Config, Release, Router, Sysctl};
 use super::statement::{LINE_MAX, Statement, Statements, find};
 use super::table::{self, Absence, Key, SECTIONS, Section, Value};
@@ -12,6 +12,7 @@ use super::value;
 use super::words::Words;
 use super::{Limits, suggest};
 use crate::board;
+use crate::pack::{Packed, packed};
 use crate::protocol::{Family, Version};
 
 /// `lease = auto` until the interval is known.
@@ -109,10 +110,10 @@ impl<'c, 'a> Reader<'c, 'a> {
         if empty && !self.findings.has_errors() {
             self.findings.error(
                 self.start(),
-                &[
+                template!(
                     "`{0}` has no section",
-                    "begin with `[vrrp NAME]`; the manual smena(8) has an example",
-                ],
+                    "begin with `[vrrp NAME]`; the manual smena(8) has an example"
+                ),
                 &[Argument::Text(self.source.file)],
             );
         }
@@ -142,10 +143,10 @@ impl<'c, 'a> Reader<'c, 'a> {
     pub fn no_room(&mut self, at: &'a str, what: &'a str, room: usize, capacity: &'a str) -> Told {
         self.findings.error(
             at,
-            &[
+            template!(
                 "too many {1}: there is room for {0}",
-                "`{2}` in board.ini is the limit: raise it there and build again",
-            ],
+                "`{2}` in board.ini is the limit: raise it there and build again"
+            ),
             &[
                 Argument::Number(room as i64),
                 Argument::Text(what),
@@ -206,17 +207,17 @@ impl<'c, 'a> Reader<'c, 'a> {
             let line = self.source.line(first.as_bytes());
             self.findings.error(
                 header,
-                &[
+                template!(
                     "{0} is there twice",
-                    "the first is in line {1}: join them, or rename one",
-                ],
+                    "the first is in line {1}: join them, or rename one"
+                ),
                 &[self.section(), Argument::Number(line.into())],
             );
         }
         let wrong: Option<&Template> = match (section.named, name) {
-            (true, "") => Some(&["[{0}] has no name", "write `[{0} NAME]`"]),
+            (true, "") => Some(template!("[{0}] has no name", "write `[{0} NAME]`")),
             (false, "") => None,
-            (false, _) => Some(&["[{0}] takes no name", "write `[{0}]`"]),
+            (false, _) => Some(template!("[{0}] takes no name", "write `[{0}]`")),
             (true, _) => {
                 let _ = value::name(&mut self.findings, name);
                 None
@@ -229,10 +230,10 @@ impl<'c, 'a> Reader<'c, 'a> {
         if kind == "check" && matches!(name, "interface" | "service") {
             self.findings.error(
                 name,
-                &[
+                template!(
                     "no check may be called `{0}`",
-                    "in a track line the word has a meaning of its own",
-                ],
+                    "in a track line the word has a meaning of its own"
+                ),
                 &[Argument::Text(name)],
             );
         }
@@ -247,20 +248,20 @@ impl<'c, 'a> Reader<'c, 'a> {
     fn unknown_section(&mut self, kind: &'a str) {
         let known = || SECTIONS.iter().map(|section| section.kind);
         if table::LATER.contains(&kind) {
-            let message = "this version of smena has no [{0}] yet";
+            let message = packed!("this version of smena has no [{0}] yet");
             not_yet(&mut self.findings, kind, message);
             return;
         }
         let meant = alias(kind, &|meant| known().any(|kind| kind == meant));
         let meant = meant.or_else(|| suggest::nearest(kind, &mut known()));
         let hint = match meant {
-            Some(_) => "did you mean `{1}`?",
-            None => "there are [node], [vrrp NAME], [check NAME] and [sysctl]",
+            Some(_) => packed!("did you mean `{1}`?"),
+            None => packed!("there are [node], [vrrp NAME], [check NAME] and [sysctl]"),
         };
         let meant = meant.unwrap_or_default();
         self.findings.error(
             kind,
-            &["unknown section [{0}]", hint],
+            &[packed!("unknown section [{0}]"), hint],
             &[Argument::Text(kind), Argument::Text(meant)],
         );
     }
@@ -281,10 +282,10 @@ impl<'c, 'a> Reader<'c, 'a> {
             return match self.header {
                 "" => Err(self.findings.error(
                     name,
-                    &[
+                    template!(
                         "`{0}` stands before the first section",
-                        "write a section such as `[node]` above it",
-                    ],
+                        "write a section such as `[node]` above it"
+                    ),
                     &[Argument::Text(name)],
                 )),
                 _ => Ok(()),
@@ -310,10 +311,10 @@ impl<'c, 'a> Reader<'c, 'a> {
         let line = self.source.line(self.value_of(name).as_bytes());
         self.findings.error(
             name,
-            &[
+            template!(
                 "`{0}` is there twice in {1}",
-                "the first is in line {2}: remove one",
-            ],
+                "the first is in line {2}: remove one"
+            ),
             &[
                 Argument::Text(name),
                 self.section(),
@@ -327,7 +328,7 @@ impl<'c, 'a> Reader<'c, 'a> {
             return not_yet(
                 &mut self.findings,
                 name,
-                "this version of smena has no `{0}` yet",
+                packed!("this version of smena has no `{0}` yet"),
             );
         }
         let known = |section: &Section, name: &str| section.keys.iter().any(|k| k.name == name);
@@ -336,13 +337,13 @@ impl<'c, 'a> Reader<'c, 'a> {
         let meant = meant.or_else(|| suggest::nearest(name, &mut names()));
         let other = SECTIONS.iter().find(|section| known(section, name));
         let (hint, argument) = match (meant, other) {
-            (_, Some(other)) => ("it is a key of [{2}]", other.kind),
-            (Some(meant), None) => ("did you mean `{2}`?", meant),
-            (None, None) => ("see `man smena` for the keys there are", ""),
+            (_, Some(other)) => (packed!("it is a key of [{2}]"), other.kind),
+            (Some(meant), None) => (packed!("did you mean `{2}`?"), meant),
+            (None, None) => (packed!("see `man smena` for the keys there are"), ""),
         };
         self.findings.error(
             name,
-            &["unknown key `{0}` in {1}", hint],
+            &[packed!("unknown key `{0}` in {1}"), hint],
             &[
                 Argument::Text(name),
                 self.section(),
@@ -410,7 +411,7 @@ impl<'c, 'a> Reader<'c, 'a> {
             {
                 self.findings.error(
                     self.header,
-                    &["{0} has no `{1}`", "add a line such as `{1} = {2}`"],
+                    template!("{0} has no `{1}`", "add a line such as `{1} = {2}`"),
                     &[
                         self.section(),
                         Argument::Text(key.name),
@@ -485,10 +486,10 @@ impl Check<'_> {
 }
 
 /// Something that a later version has.
-pub(super) fn not_yet<'a>(f: &mut Findings<'a>, at: &'a str, message: &'static str) -> Told {
+pub(super) fn not_yet<'a>(f: &mut Findings<'a>, at: &'a str, message: Packed) -> Told {
     f.error(
         at,
-        &[message, "remove it, or use a version that has it"],
+        &[message, packed!("remove it, or use a version that has it")],
         &[Argument::Text(at)],
     )
 }

@@ -1,11 +1,12 @@
 //! The rules that tie the keys of one section together. They are applied at
 //! its end, when all of it is known.
 
-use super::diagnostic::{Argument, Template};
+use super::diagnostic::{Argument, Template, template};
 use super::model::{CheckKind, Release, Router};
 use super::reader::{LEASE_AUTO, Reader};
 use super::{entry, words::Words};
 use crate::Duration;
+use crate::pack::packed;
 use crate::protocol::{Family, Version};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -37,10 +38,10 @@ impl<'a> Reader<'_, 'a> {
             if !said && !self.said("notify") {
                 self.findings.error(
                     self.header,
-                    &[
+                    template!(
                         "{0} has neither `address` nor `notify`",
-                        "add a line such as `address = 192.0.2.1/24`",
-                    ],
+                        "add a line such as `address = 192.0.2.1/24`"
+                    ),
                     &[self.section()],
                 );
             }
@@ -52,7 +53,7 @@ impl<'a> Reader<'_, 'a> {
         } else if advertised && self.router.family != family {
             self.findings.error(
                 self.value_of("family"),
-                &["the addresses have another family", "remove the line"],
+                template!("the addresses have another family", "remove the line"),
                 &[],
             );
         }
@@ -63,10 +64,10 @@ impl<'a> Reader<'_, 'a> {
         match family {
             Family::Ipv4 => {}
             Family::Ipv6 if self.given("version") && self.router.version == Version::V2 => {
-                let template = &[
+                let template = template!(
                     "version 2 has no IPv6",
-                    "write `version = 3`, or remove the line",
-                ];
+                    "write `version = 3`, or remove the line"
+                );
                 self.findings.error(self.value_of("version"), template, &[]);
                 return;
             }
@@ -76,28 +77,28 @@ impl<'a> Reader<'_, 'a> {
         let (fits, hint) = match self.router.version {
             Version::V2 => (
                 micros.is_multiple_of(SECOND.total_micros()),
-                "write whole seconds, or `version = 3` on both nodes",
+                packed!("write whole seconds, or `version = 3` on both nodes"),
             ),
             Version::V3 => (
                 micros <= 40_950_000 && micros.is_multiple_of(10_000),
-                "write a multiple of 10ms, up to 40.95s",
+                packed!("write a multiple of 10ms, up to 40.95s"),
             ),
         };
         let version = Argument::Number(self.router.version.number().into());
         if !fits {
             self.findings.error(
                 self.value_of("advert_int"),
-                &["version {0} has no `advert_int` of {1}", hint],
+                &[packed!("version {0} has no `advert_int` of {1}"), hint],
                 &[version, Argument::Time(interval)],
             );
         }
         if self.router.auth_pass.is_some() && self.router.version == Version::V3 {
             self.findings.error(
                 self.value_of("auth_pass"),
-                &[
+                template!(
                     "version 3 has no password",
-                    "remove the line, or use `version = 2` with IPv4",
-                ],
+                    "remove the line, or use `version = 2` with IPv4"
+                ),
                 &[],
             );
         }
@@ -110,20 +111,20 @@ impl<'a> Reader<'_, 'a> {
         if self.router.priority == 255 {
             self.findings.error(
                 self.value_of("preempt"),
-                &[
+                template!(
                     "the owner of the addresses (priority 255) always preempts",
-                    "use a priority up to 254, or remove the line",
-                ],
+                    "use a priority up to 254, or remove the line"
+                ),
                 &[],
             );
         }
         if self.router.preempt_delay > Duration::ZERO {
             self.findings.error(
                 self.value_of("preempt_delay"),
-                &[
+                template!(
                     "`preempt_delay` without preemption",
-                    "remove it, or `preempt = no`",
-                ],
+                    "remove it, or `preempt = no`"
+                ),
                 &[],
             );
         }
@@ -137,10 +138,10 @@ impl<'a> Reader<'_, 'a> {
         if self.router.release == Release::AfterHook {
             self.findings.error(
                 self.value_of("release"),
-                &[
+                template!(
                     "`release = after-hook` without a hook",
-                    "add `notify = COMMAND`, or use `overlap`",
-                ],
+                    "add `notify = COMMAND`, or use `overlap`"
+                ),
                 &[],
             );
         }
@@ -153,10 +154,10 @@ impl<'a> Reader<'_, 'a> {
             if self.given(key) {
                 self.findings.error(
                     self.value_of(key),
-                    &[
+                    template!(
                         "`{0}` without `notify`",
-                        "add `notify = COMMAND`, or remove it",
-                    ],
+                        "add `notify = COMMAND`, or remove it"
+                    ),
                     &[Argument::Text(key)],
                 );
             }
@@ -174,10 +175,10 @@ impl<'a> Reader<'_, 'a> {
         {
             self.findings.error(
                 self.value_of("lease"),
-                &[
+                template!(
                     "the lease ends before the next advert renews it",
-                    "make it longer than `advert_int`, which is {0}",
-                ],
+                    "make it longer than `advert_int`, which is {0}"
+                ),
                 &[Argument::Time(interval)],
             );
         }
@@ -189,21 +190,21 @@ impl<'a> Reader<'_, 'a> {
         let wrong: Option<(_, &Template)> = match (process, exec) {
             (true, true) => Some((
                 self.value_of("exec"),
-                &[
+                template!(
                     "{0} has two things to check",
-                    "a check is either `process` or `exec`: make two of it",
-                ],
+                    "a check is either `process` or `exec`: make two of it"
+                ),
             )),
             (false, false) => Some((
                 self.header,
-                &[
+                template!(
                     "{0} has nothing to check",
-                    "add `process = NAME` or `exec = COMMAND`",
-                ],
+                    "add `process = NAME` or `exec = COMMAND`"
+                ),
             )),
             (true, false) if self.shell => Some((
                 self.value_of("shell"),
-                &["`shell` without `exec`", "remove it"],
+                template!("`shell` without `exec`", "remove it"),
             )),
             _ => None,
         };
@@ -231,7 +232,7 @@ impl<'a> Reader<'_, 'a> {
             return;
         }
         self.check.kind = CheckKind::Exec(self.exec);
-        let hint = "add `shell = yes`, or put quotes around it";
+        let hint = packed!("add `shell = yes`, or put quotes around it");
         let plain = entry::no_shell_words(&mut self.findings, self.exec, hint);
         let (Some(program), Ok(())) = (self.exec.iter().next(), plain) else {
             return;
@@ -243,10 +244,10 @@ impl<'a> Reader<'_, 'a> {
         if first.is_none() || first != Some('/') && characters.any(|c| c == '/') {
             self.findings.error(
                 program.as_written(),
-                &[
+                template!(
                     "the command of `exec` is no absolute path",
-                    "begin it with `/`",
-                ],
+                    "begin it with `/`"
+                ),
                 &[],
             );
         }

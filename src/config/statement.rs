@@ -5,7 +5,7 @@
 use nom::bytes::complete::take_till;
 use nom::{IResult, Parser};
 
-use super::diagnostic::{BYTE_ORDER_MARK, Template};
+use super::diagnostic::{BYTE_ORDER_MARK, Template, template};
 use super::words::{after_blanks, is_blank, word};
 
 /// The longest line, in bytes without its end.
@@ -84,22 +84,22 @@ fn text_of(line: &[u8]) -> Result<&str, Flaw<'_>> {
     if line.len() > LINE_MAX {
         return Err(flaw(
             Some(line),
-            &[
+            template!(
                 "a line of more than 1024 bytes",
-                "shorten it; a long command belongs into a script",
-            ],
+                "shorten it; a long command belongs into a script"
+            ),
         ));
     }
     let text = str::from_utf8(line).map_err(|error| {
         let start = error.valid_up_to();
         let end = error.error_len().map_or(line.len(), |len| start + len);
-        let template = &["not UTF-8 text", "save the file as UTF-8"];
+        let template = template!("not UTF-8 text", "save the file as UTF-8");
         flaw(line.get(start..end), template)
     })?;
     let control = |&byte: &u8| byte.is_ascii_control() && byte != b'\t';
     match line.iter().position(control) {
         Some(at) => {
-            let template = &["a control character in the text", "remove it"];
+            let template = template!("a control character in the text", "remove it");
             Err(flaw(line.get(at..=at), template))
         }
         None => Ok(text),
@@ -116,30 +116,30 @@ fn statement(line: &str) -> Result<Option<Statement<'_>>, Flaw<'_>> {
             Ok((tail, found)) if nothing_or_comment(tail) => Ok(Some(found)),
             _ => Err(Flaw::new(
                 text,
-                &[
+                template!(
                     "this is no section",
-                    "a section is written `[kind]` or `[kind name]`",
-                ],
+                    "a section is written `[kind]` or `[kind name]`"
+                ),
             )),
         };
     }
     let Ok((tail, key)) = key(text) else {
         return Err(Flaw::new(
             text,
-            &[
+            template!(
                 "neither a section nor `key = value`",
-                "a comment begins with `#` or `;`",
-            ],
+                "a comment begins with `#` or `;`"
+            ),
         ));
     };
     let value = value(tail)?;
     if matches!(value, "" | "\"\"") {
         return Err(Flaw::new(
             key,
-            &[
+            template!(
                 "`{0}` has no value",
-                "write `{0} = VALUE`, or remove the line for the default",
-            ],
+                "write `{0} = VALUE`, or remove the line for the default"
+            ),
         ));
     }
     Ok(Some(Statement::Entry { key, value }))
@@ -192,10 +192,10 @@ fn value(input: &str) -> Result<&str, Flaw<'_>> {
         let Some((_, after)) = word(trimmed) else {
             return Err(Flaw::new(
                 trimmed,
-                &[
+                template!(
                     "a quote is not closed",
-                    "close it, or write `\\\"` for the character itself",
-                ],
+                    "close it, or write `\\\"` for the character itself"
+                ),
             ));
         };
         tail = after;

@@ -3,7 +3,7 @@
 
 use core::net::IpAddr;
 
-use super::diagnostic::{Argument, Template, Told};
+use super::diagnostic::{Argument, Template, Told, template};
 use super::entry::{argument, no_option};
 use super::model::{KEYS_MAX, Peer};
 use super::reader::Reader;
@@ -11,6 +11,7 @@ use super::statement::find;
 use super::value;
 use super::words::Words;
 use crate::key::{Flaw, Key, SECRET_LEN};
+use crate::pack::packed;
 use crate::protocol::{Family, Version};
 
 type Read = Result<(), Told>;
@@ -33,7 +34,7 @@ pub(super) fn peer<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read {
         let place = names.iter().position(|known| *known == name);
         let free = place.filter(|&place| bounds[place].is_none());
         let Some(place) = free else {
-            let hint = "write `min_ttl NUMBER` or `max_ttl NUMBER`, each once";
+            let hint = packed!("write `min_ttl NUMBER` or `max_ttl NUMBER`, each once");
             return Err(no_option(&mut r.findings, name, place.is_some(), hint));
         };
         let written = argument(&mut r.findings, word, &mut words)?;
@@ -47,7 +48,7 @@ pub(super) fn peer<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read {
     if ttl.is_some_and(|(least, most)| least > most) {
         return Err(r.findings.error(
             value,
-            &["no TTL is between these", "swap `min_ttl` and `max_ttl`"],
+            template!("no TTL is between these", "swap `min_ttl` and `max_ttl`"),
             &[],
         ));
     }
@@ -55,7 +56,7 @@ pub(super) fn peer<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read {
     if peers.iter().any(|other| other.address == address) {
         return Err(r.findings.error(
             first,
-            &["{0} has the peer `{1}` twice", "remove one"],
+            template!("{0} has the peer `{1}` twice", "remove one"),
             &[r.section(), Argument::Text(first)],
         ));
     }
@@ -72,7 +73,7 @@ fn host<'a>(r: &mut Reader<'_, 'a>, word: &'a str) -> Result<IpAddr, Told> {
     if let Some((_, length)) = text.split_once('/') {
         return Err(r.findings.error(
             word,
-            &["an address without a network belongs here", "remove `/{0}`"],
+            template!("an address without a network belongs here", "remove `/{0}`"),
             &[Argument::Text(length)],
         ));
     }
@@ -87,26 +88,27 @@ pub(super) fn auth_hmac<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read {
     // What is no number may be the secret, written first or alone.
     let id = said.filter(|(id, _)| !id.is_empty() && id.bytes().all(|b| b.is_ascii_digit()));
     let Some((id, secret)) = id else {
-        let hint = "write `ID:KEY`, such as `1:` and what `openssl rand -base64 32` prints";
-        let template = &["`auth_hmac` has no id", hint];
+        let hint =
+            packed!("write `ID:KEY`, such as `1:` and what `openssl rand -base64 32` prints");
+        let template = &[packed!("`auth_hmac` has no id"), hint];
         return Err(r.findings.error(value, template, &[]));
     };
     let id = value::number(&mut r.findings, id, "key id", 1, 255)? as u8;
     let key = match Key::new(id, secret) {
         Ok(key) => key,
         Err(Flaw::Form) => {
-            let hint = "write what `openssl rand -base64 32` prints, in one piece";
-            let template = &["the key of `auth_hmac` is no base64", hint];
+            let hint = packed!("write what `openssl rand -base64 32` prints, in one piece");
+            let template = &[packed!("the key of `auth_hmac` is no base64"), hint];
             return Err(r.findings.error(secret_at(value, secret), template, &[]));
         }
         Err(Flaw::Length(length)) => {
             let (least, most) = SECRET_LEN;
             return Err(r.findings.error(
                 secret_at(value, secret),
-                &[
+                template!(
                     "the key of `auth_hmac` has {0} bytes",
-                    "it needs {1} to {2}: `openssl rand -base64 32` makes one",
-                ],
+                    "it needs {1} to {2}: `openssl rand -base64 32` makes one"
+                ),
                 &[length, least, most].map(|number| Argument::Number(number as i64)),
             ));
         }
@@ -115,20 +117,20 @@ pub(super) fn auth_hmac<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read {
     if keys.iter().any(|other| other.id() == id) {
         return Err(r.findings.error(
             value,
-            &[
+            template!(
                 "{0} has a key with the id {1} already",
-                "each key needs its own, the same on all nodes",
-            ],
+                "each key needs its own, the same on all nodes"
+            ),
             &[r.section(), Argument::Number(id.into())],
         ));
     }
     if keys.push(key).is_err() {
         return Err(r.findings.error(
             value,
-            &[
+            template!(
                 "more than {0} keys",
-                "remove those that no node signs with any more",
-            ],
+                "remove those that no node signs with any more"
+            ),
             &[Argument::Number(KEYS_MAX as i64)],
         ));
     }
@@ -146,10 +148,10 @@ impl Reader<'_, '_> {
         if self.said("auth_hmac") && self.router.version == Version::V2 {
             self.findings.error(
                 find(self.source.text, "vrrp", self.name, "auth_hmac", 0),
-                &[
+                template!(
                     "version 2 has no `auth_hmac`",
-                    "write `version = 3` on both nodes, or remove the line",
-                ],
+                    "write `version = 3` on both nodes, or remove the line"
+                ),
                 &[],
             );
         }
@@ -157,10 +159,10 @@ impl Reader<'_, '_> {
             if self.given(key) && !self.said("auth_hmac") {
                 self.findings.error(
                     self.value_of(key),
-                    &[
+                    template!(
                         "`{0}` without a key",
-                        "add a line `auth_hmac = ID:KEY`, or remove this one",
-                    ],
+                        "add a line `auth_hmac = ID:KEY`, or remove this one"
+                    ),
                     &[Argument::Text(key)],
                 );
             }
@@ -169,10 +171,10 @@ impl Reader<'_, '_> {
         if self.given("checksum") && !choice {
             self.findings.error(
                 self.value_of("checksum"),
-                &[
+                template!(
                     "only version 3 over IPv4 has a choice of checksums",
-                    "remove the line",
-                ],
+                    "remove the line"
+                ),
                 &[],
             );
         }
@@ -184,10 +186,10 @@ impl Reader<'_, '_> {
         if let Some(source) = source {
             let alone = !self.said("unicast_peer");
             let wrong: Option<&Template> = if alone {
-                Some(&[
+                Some(template!(
                     "`unicast_src_ip` without a peer",
-                    "add a line `unicast_peer = ADDRESS`, or remove this one",
-                ])
+                    "add a line `unicast_peer = ADDRESS`, or remove this one"
+                ))
             } else {
                 self.no_role(source)
             };
@@ -199,15 +201,15 @@ impl Reader<'_, '_> {
         for nth in 0..self.router.peers.len() {
             let peer = self.router.peers[nth].address;
             let wrong: Option<&Template> = if Some(peer) == source {
-                Some(&[
+                Some(template!(
                     "{0} is its own peer",
-                    "write the other node's address here, and this one as `unicast_src_ip`",
-                ])
+                    "write the other node's address here, and this one as `unicast_src_ip`"
+                ))
             } else if source.is_none() && peer.is_ipv6() && !link_local(peer) {
-                Some(&[
+                Some(template!(
                     "a peer beyond the link, and no `unicast_src_ip`",
-                    "say which address of this node it knows: adverts come from the link-local one otherwise",
-                ])
+                    "say which address of this node it knows: adverts come from the link-local one otherwise"
+                ))
             } else {
                 self.no_role(peer)
             };
@@ -223,20 +225,22 @@ impl Reader<'_, '_> {
         let mut virtuals = self.router.addresses.iter();
         if Family::of(&address) != self.router.family {
             return Some(match self.router.family {
-                Family::Ipv4 => &[
+                Family::Ipv4 => template!(
                     "{0} has IPv4 addresses, and this is an IPv6 one",
-                    "write an IPv4 address, or move it to another [vrrp] section",
-                ],
-                Family::Ipv6 => &[
+                    "write an IPv4 address, or move it to another [vrrp] section"
+                ),
+                Family::Ipv6 => template!(
                     "{0} has IPv6 addresses, and this is an IPv4 one",
-                    "write an IPv6 address, or move it to another [vrrp] section",
-                ],
+                    "write an IPv6 address, or move it to another [vrrp] section"
+                ),
             });
         }
-        virtuals.any(|other| other.address == address).then_some(&[
-            "this is an address that {0} moves between the nodes",
-            "write one that stays with its node",
-        ])
+        virtuals
+            .any(|other| other.address == address)
+            .then_some(template!(
+                "this is an address that {0} moves between the nodes",
+                "write one that stays with its node"
+            ))
     }
 }
 

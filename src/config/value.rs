@@ -4,10 +4,11 @@
 
 use core::net::IpAddr;
 
-use super::diagnostic::{Argument, Findings, Told};
+use super::diagnostic::{Argument, Findings, Told, template};
 use super::words::{Word, Words};
 use crate::Duration;
 use crate::address;
+use crate::pack::packed;
 
 /// The longest name of a section, in bytes.
 pub(super) const NAME_MAX: usize = 31;
@@ -30,10 +31,10 @@ pub(super) fn text<'a>(f: &mut Findings<'a>, value: &'a str) -> Read<&'a str> {
     if special(inner) {
         return Err(f.error(
             value,
-            &[
+            template!(
                 "quotes and escapes inside a value that is no command",
-                "write it without, or all of it in one pair of quotes",
-            ],
+                "write it without, or all of it in one pair of quotes"
+            ),
             &[],
         ));
     }
@@ -51,10 +52,10 @@ pub(super) fn second_word<'a>(f: &mut Findings<'a>, word: Word<'a>) -> Told {
     let word = word.as_written();
     f.error(
         word,
-        &[
+        template!(
             "one word more than expected",
-            "remove `{0}`, or put quotes around the whole",
-        ],
+            "remove `{0}`, or put quotes around the whole"
+        ),
         &[Argument::Text(word)],
     )
 }
@@ -66,10 +67,10 @@ pub(super) fn name<'a>(f: &mut Findings<'a>, value: &'a str) -> Read<&'a str> {
     if !(1..=NAME_MAX).contains(&name.len()) || !name.bytes().all(allowed) {
         return Err(f.error(
             value,
-            &[
+            template!(
                 "`{0}` is no name",
-                "1 to {1} letters, digits, `_`, `.` and `-`",
-            ],
+                "1 to {1} letters, digits, `_`, `.` and `-`"
+            ),
             &[Argument::Text(name), Argument::Number(NAME_MAX as i64)],
         ));
     }
@@ -98,10 +99,10 @@ pub(super) fn label<'a>(f: &mut Findings<'a>, value: &'a str) -> Read<&'a str> {
 fn no_interface<'a>(f: &mut Findings<'a>, value: &'a str, name: &'a str) -> Told {
     f.error(
         value,
-        &[
+        template!(
             "`{0}` cannot be the name of an interface or label",
-            "at most {1} characters without blanks; an interface has no `/` and `:`",
-        ],
+            "at most {1} characters without blanks; an interface has no `/` and `:`"
+        ),
         &[Argument::Text(name), Argument::Number(INTERFACE_MAX as i64)],
     )
 }
@@ -115,10 +116,10 @@ pub(super) fn path<'a>(f: &mut Findings<'a>, value: &'a str) -> Read<&'a str> {
     if !path.starts_with('/') || path.len() > PATH_MAX {
         return Err(f.error(
             value,
-            &[
+            template!(
                 "`{0}` is no absolute path",
-                "it begins with `/` and has at most {1} bytes",
-            ],
+                "it begins with `/` and has at most {1} bytes"
+            ),
             &[Argument::Text(path), Argument::Number(PATH_MAX as i64)],
         ));
     }
@@ -139,13 +140,13 @@ pub(super) fn number<'a>(
         None => (1, word.strip_prefix('+').unwrap_or(word)),
     };
     let (min, max) = (i64::from(min), i64::from(max));
-    let hint = "write a number from {1} to {2}";
+    let hint = packed!("write a number from {1} to {2}");
     let (about, template) = match digits(unsigned) {
         (Some(number), "") => match sign * i64::try_from(number).unwrap_or(i64::MAX) {
             number if (min..=max).contains(&number) => return Ok(number as i32),
-            _ => (key, ["`{0}` is out of range", hint]),
+            _ => (key, [packed!("`{0}` is out of range"), hint]),
         },
-        _ => (word, ["`{0}` is no whole number", hint]),
+        _ => (word, [packed!("`{0}` is no whole number"), hint]),
     };
     let arguments = [
         Argument::Text(about),
@@ -169,16 +170,16 @@ pub(super) fn time<'a>(
             return Ok(Duration::from_micros(micros));
         }
         Ok(_) => {
-            let hint = "write a duration from {1} to {2}";
-            (key, ["`{0}` is out of range", hint])
+            let hint = packed!("write a duration from {1} to {2}");
+            (key, [packed!("`{0}` is out of range"), hint])
         }
         Err(NoTime::Form) => {
-            let hint = "write a number and `ms`, `s`, `m` or `h`, such as `10ms` or `2s`";
-            (word, ["`{0}` is no duration", hint])
+            let hint = packed!("write a number and `ms`, `s`, `m` or `h`, such as `10ms` or `2s`");
+            (word, [packed!("`{0}` is no duration"), hint])
         }
         Err(NoTime::Fine) => {
-            let message = "`{0}` is finer than a microsecond";
-            (word, [message, "write fewer digits"])
+            let message = packed!("`{0}` is finer than a microsecond");
+            (word, [message, packed!("write fewer digits")])
         }
     };
     let arguments = [
@@ -255,7 +256,7 @@ pub(super) fn switch<'a>(f: &mut Findings<'a>, value: &'a str) -> Read<bool> {
         "no" | "off" | "false" => Ok(false),
         word => Err(f.error(
             value,
-            &["`{0}` is no switch", "write `yes` or `no`"],
+            template!("`{0}` is no switch", "write `yes` or `no`"),
             &[Argument::Text(word)],
         )),
     }
@@ -277,7 +278,11 @@ pub(super) fn choice<'a>(
         Argument::Text(word),
         Argument::OneOf(words),
     ];
-    Err(f.error(value, &["`{0}` cannot be `{1}`", "write {2}"], &arguments))
+    Err(f.error(
+        value,
+        template!("`{0}` cannot be `{1}`", "write {2}"),
+        &arguments,
+    ))
 }
 
 /// The name of a kernel setting: it becomes a path below /proc/sys and stays
@@ -288,10 +293,10 @@ pub(super) fn sysctl<'a>(f: &mut Findings<'a>, name: &'a str) -> Read<&'a str> {
     if !parts.all(|part| !part.is_empty() && part.iter().all(allowed)) {
         return Err(f.error(
             name,
-            &[
+            template!(
                 "`{0}` is no kernel setting",
-                "write it as sysctl(8) does, such as `net.ipv4.ip_forward`",
-            ],
+                "write it as sysctl(8) does, such as `net.ipv4.ip_forward`"
+            ),
             &[Argument::Text(name)],
         ));
     }
@@ -308,10 +313,10 @@ pub(super) fn address<'a>(f: &mut Findings<'a>, word: &'a str) -> Read<(IpAddr, 
     let Some(ip) = address::parse(address) else {
         return Err(f.error(
             word,
-            &[
+            template!(
                 "`{0}` is no IP address",
-                "write `192.0.2.1/24` or `2001:db8::1/64`",
-            ],
+                "write `192.0.2.1/24` or `2001:db8::1/64`"
+            ),
             &[Argument::Text(word)],
         ));
     };
@@ -322,10 +327,10 @@ pub(super) fn address<'a>(f: &mut Findings<'a>, word: &'a str) -> Read<(IpAddr, 
     if broadcast || ip.is_unspecified() || ip.is_multicast() || ip.is_loopback() {
         return Err(f.error(
             address,
-            &[
+            template!(
                 "`{0}` is no address that a host can have",
-                "write a unicast address of the network",
-            ],
+                "write a unicast address of the network"
+            ),
             &[Argument::Text(address)],
         ));
     }

@@ -14,6 +14,7 @@ use core::ptr;
 
 use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous};
 use smena::event::Outcome;
+use smena::pack::packed;
 
 use super::failure::Failure;
 use super::text::Text;
@@ -53,10 +54,9 @@ impl Answers {
                 count,
             }),
             Err(errno) => Err(Failure::new(
-                "mmap",
-                format_args!("(shared memory)"),
+                format_args!("mmap (shared memory)"),
                 errno,
-                "",
+                packed!(""),
             )),
         }
     }

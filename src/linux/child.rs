@@ -7,6 +7,7 @@ use core::fmt;
 use smena::config::CheckKind;
 use smena::event::{HookCall, HookId, Outcome};
 use smena::node::Node;
+use smena::pack::packed;
 use smena::say::Plain;
 
 use super::answer::Answers;
@@ -101,10 +102,9 @@ impl Child<'_> {
         match spawn::become_user(&self.setting, self.user) {
             Ok(()) => program.execute(),
             Err(errno) => Failure::new(
-                "setresuid",
-                format_args!("(script_user)"),
+                format_args!("setresuid (script_user)"),
                 errno,
-                "run smena as root, or let `script_user` be the user who runs it",
+                packed!("run smena as root, or let `script_user` be the user who runs it"),
             ),
         }
     }

@@ -5,6 +5,7 @@ use rustix::fd::OwnedFd;
 use rustix::io::{Errno, read};
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{SocketAddrUnix, connect};
+use smena::pack::{Packed, packed};
 use smena::say::Plain;
 
 use super::failure::Reason;
@@ -26,7 +27,7 @@ pub fn ask(path: &str, question: &str) -> i32 {
                 "error: cannot ask at {}: {}: {}",
                 Plain(path),
                 Reason(errno),
-                Plain(mend(errno))
+                mend(errno)
             ));
             NOT_RUNNING
         }
@@ -55,14 +56,16 @@ enum Trouble {
 }
 
 /// What to do when nobody answers.
-fn mend(errno: Errno) -> &'static str {
+fn mend(errno: Errno) -> Packed {
     match errno {
         Errno::NOENT | Errno::CONNREFUSED => {
-            "smena is not running; start it with `smena run`, or name its file with `-c FILE`"
+            packed!(
+                "smena is not running; start it with `smena run`, or name its file with `-c FILE`"
+            )
         }
-        Errno::ACCESS | Errno::PERM => "run this as root",
-        Errno::AGAIN => "the keeper does not answer; is it stopped?",
-        _ => "",
+        Errno::ACCESS | Errno::PERM => packed!("run this as root"),
+        Errno::AGAIN => packed!("the keeper does not answer; is it stopped?"),
+        _ => packed!(""),
     }
 }
 

@@ -16,6 +16,7 @@ use rustix::process::{
     Signal, WaitId, WaitIdOptions, pidfd_send_signal, set_parent_process_death_signal, waitid,
 };
 use smena::node::Node;
+use smena::pack::packed;
 use smena::report::{self, View};
 use smena::say::{Level, Number, Plain};
 use smena::{Duration, Instant};
@@ -75,7 +76,11 @@ impl<'a> Control<'a> {
         let listener = Listener::open(path)?;
         let token = EventData::new_u64(TOKENS);
         epoll::add(epoll, &listener, token, EventFlags::IN).map_err(|errno| {
-            Failure::new("epoll_ctl", format_args!("{}", Plain(path)), errno, "")
+            Failure::new(
+                format_args!("epoll_ctl {}", Plain(path)),
+                errno,
+                packed!(""),
+            )
         })?;
         Ok(Control {
             epoll,

@@ -13,6 +13,7 @@ use core::cell::UnsafeCell;
 use core::fmt;
 
 use rustix::io::Errno;
+use smena::pack::{Packed, packed};
 use smena::say::{Level, Number, say};
 
 use super::text::Text;
@@ -24,10 +25,9 @@ pub struct Failure(());
 
 /// What a [`Failure`] says.
 struct Refusal {
-    call: &'static str,
-    object: Text<96>,
+    what: Text<112>,
     errno: Errno,
-    mend: &'static str,
+    mend: Packed,
 }
 
 /// The place of the latest refusal.
@@ -39,21 +39,14 @@ unsafe impl Sync for Latest {}
 static LATEST: Latest = Latest(UnsafeCell::new(None));
 
 impl Failure {
-    /// `call` is the system call, such as `bind`. `object` is what it was about:
-    /// a path, an interface, a kind of socket; what of it does not fit into 96
-    /// bytes is cut. `mend` is what the reader can do; empty when nothing is
-    /// known.
+    /// `what` is the system call and what it was about, such as `bind PATH`;
+    /// what of it does not fit into 112 bytes is cut. `mend` is what the reader
+    /// can do; empty when nothing is known.
     #[cold]
     #[inline(never)]
-    pub fn new(
-        call: &'static str,
-        object: fmt::Arguments<'_>,
-        errno: Errno,
-        mend: &'static str,
-    ) -> Failure {
+    pub fn new(what: fmt::Arguments<'_>, errno: Errno, mend: Packed) -> Failure {
         let refusal = Refusal {
-            call,
-            object: Text::of(object),
+            what: Text::of(what),
             errno,
             mend,
         };
@@ -76,15 +69,14 @@ impl fmt::Display for Failure {
         let Some(latest) = (unsafe { &*LATEST.0.get() }) else {
             return Ok(());
         };
-        for part in [latest.call, " ", latest.object.as_str(), ": "] {
-            f.write_str(part)?;
-        }
+        f.write_str(latest.what.as_str())?;
+        f.write_str(": ")?;
         Reason(latest.errno).fmt(f)?;
-        if !latest.mend.is_empty() {
-            f.write_str(": ")?;
-            f.write_str(latest.mend)?;
+        if latest.mend == packed!("") {
+            return Ok(());
         }
-        Ok(())
+        f.write_str(": ")?;
+        latest.mend.fmt(f)
     }
 }
 
@@ -95,7 +87,7 @@ pub struct Reason(pub Errno);
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match REASONS.iter().find(|(errno, _)| *errno == self.0) {
-            Some((_, text)) => f.write_str(text),
+            Some((_, text)) => text.fmt(f),
             None => {
                 let number = Number(self.0.raw_os_error().unsigned_abs().into());
                 write!(f, "error {number}")
@@ -112,40 +104,55 @@ pub fn log_refusal(level: Level, what: fmt::Arguments<'_>, errno: Errno) {
 }
 
 /// The error numbers that our calls are known to give.
-const REASONS: &[(Errno, &str)] = &[
-    (Errno::PERM, "operation not permitted (EPERM)"),
-    (Errno::NOENT, "no such file (ENOENT)"),
-    (Errno::SRCH, "no such process (ESRCH)"),
-    (Errno::NXIO, "no such device or address (ENXIO)"),
-    (Errno::NOEXEC, "not an executable format (ENOEXEC)"),
-    (Errno::AGAIN, "temporarily no room (EAGAIN)"),
-    (Errno::NOMEM, "out of memory (ENOMEM)"),
-    (Errno::ACCESS, "permission denied (EACCES)"),
-    (Errno::BUSY, "busy (EBUSY)"),
-    (Errno::EXIST, "exists already (EEXIST)"),
-    (Errno::NODEV, "no such device (ENODEV)"),
-    (Errno::NOTDIR, "not a directory (ENOTDIR)"),
-    (Errno::ISDIR, "is a directory (EISDIR)"),
-    (Errno::INVAL, "invalid argument (EINVAL)"),
-    (Errno::MFILE, "too many open files (EMFILE)"),
-    (Errno::NFILE, "too many open files in the system (ENFILE)"),
-    (Errno::NOSPC, "no space left (ENOSPC)"),
-    (Errno::ROFS, "read-only file system (EROFS)"),
-    (Errno::PIPE, "nobody reads (EPIPE)"),
-    (Errno::NAMETOOLONG, "name too long (ENAMETOOLONG)"),
-    (Errno::NOSYS, "not in this kernel (ENOSYS)"),
-    (Errno::LOOP, "too many symbolic links (ELOOP)"),
-    (Errno::OPNOTSUPP, "not supported (EOPNOTSUPP)"),
+const REASONS: &[(Errno, Packed)] = &[
+    (Errno::PERM, packed!("operation not permitted (EPERM)")),
+    (Errno::NOENT, packed!("no such file (ENOENT)")),
+    (Errno::SRCH, packed!("no such process (ESRCH)")),
+    (Errno::NXIO, packed!("no such device or address (ENXIO)")),
+    (Errno::NOEXEC, packed!("not an executable format (ENOEXEC)")),
+    (Errno::AGAIN, packed!("temporarily no room (EAGAIN)")),
+    (Errno::NOMEM, packed!("out of memory (ENOMEM)")),
+    (Errno::ACCESS, packed!("permission denied (EACCES)")),
+    (Errno::BUSY, packed!("busy (EBUSY)")),
+    (Errno::EXIST, packed!("exists already (EEXIST)")),
+    (Errno::NODEV, packed!("no such device (ENODEV)")),
+    (Errno::NOTDIR, packed!("not a directory (ENOTDIR)")),
+    (Errno::ISDIR, packed!("is a directory (EISDIR)")),
+    (Errno::INVAL, packed!("invalid argument (EINVAL)")),
+    (Errno::MFILE, packed!("too many open files (EMFILE)")),
+    (
+        Errno::NFILE,
+        packed!("too many open files in the system (ENFILE)"),
+    ),
+    (Errno::NOSPC, packed!("no space left (ENOSPC)")),
+    (Errno::ROFS, packed!("read-only file system (EROFS)")),
+    (Errno::PIPE, packed!("nobody reads (EPIPE)")),
+    (Errno::NAMETOOLONG, packed!("name too long (ENAMETOOLONG)")),
+    (Errno::NOSYS, packed!("not in this kernel (ENOSYS)")),
+    (Errno::LOOP, packed!("too many symbolic links (ELOOP)")),
+    (Errno::OPNOTSUPP, packed!("not supported (EOPNOTSUPP)")),
     (
         Errno::AFNOSUPPORT,
-        "address family not supported (EAFNOSUPPORT)",
+        packed!("address family not supported (EAFNOSUPPORT)"),
     ),
-    (Errno::ADDRINUSE, "address in use (EADDRINUSE)"),
-    (Errno::ADDRNOTAVAIL, "address not available (EADDRNOTAVAIL)"),
-    (Errno::NETDOWN, "network is down (ENETDOWN)"),
-    (Errno::NETUNREACH, "network is unreachable (ENETUNREACH)"),
-    (Errno::NOBUFS, "no buffer space (ENOBUFS)"),
-    (Errno::TIMEDOUT, "timed out (ETIMEDOUT)"),
-    (Errno::CONNREFUSED, "connection refused (ECONNREFUSED)"),
-    (Errno::HOSTUNREACH, "host is unreachable (EHOSTUNREACH)"),
+    (Errno::ADDRINUSE, packed!("address in use (EADDRINUSE)")),
+    (
+        Errno::ADDRNOTAVAIL,
+        packed!("address not available (EADDRNOTAVAIL)"),
+    ),
+    (Errno::NETDOWN, packed!("network is down (ENETDOWN)")),
+    (
+        Errno::NETUNREACH,
+        packed!("network is unreachable (ENETUNREACH)"),
+    ),
+    (Errno::NOBUFS, packed!("no buffer space (ENOBUFS)")),
+    (Errno::TIMEDOUT, packed!("timed out (ETIMEDOUT)")),
+    (
+        Errno::CONNREFUSED,
+        packed!("connection refused (ECONNREFUSED)"),
+    ),
+    (
+        Errno::HOSTUNREACH,
+        packed!("host is unreachable (EHOSTUNREACH)"),
+    ),
 ];

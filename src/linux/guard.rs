@@ -28,6 +28,7 @@ use rustix::process::{
 use rustix::thread::set_name;
 use smena::event::RouterId;
 use smena::node::Node;
+use smena::pack::packed;
 use smena::protocol::Family;
 use smena::say::{Level, Number, say};
 use smena::{Duration, Instant, wire};
@@ -78,10 +79,9 @@ impl<'a> Guard<'a> {
     pub fn open(epoll: BorrowedFd<'a>, invocation: &'a Invocation) -> Result<Guard<'a>, Failure> {
         Guard::try_open(epoll, invocation).map_err(|errno| {
             Failure::new(
-                "mmap, pipe2",
-                format_args!("(the guard)"),
+                format_args!("mmap, pipe2 (the guard)"),
                 errno,
-                "raise the limits of memory and open files",
+                packed!("raise the limits of memory and open files"),
             )
         })
     }

@@ -26,6 +26,7 @@ use rustix::time::{
 use smena::config::Config;
 use smena::event::{Action, Actions, Event};
 use smena::node::Node;
+use smena::pack::packed;
 use smena::report::View;
 use smena::say::{Level, Number, Plain, say};
 use smena::{Duration, Instant, board};
@@ -410,12 +411,9 @@ fn watch(epoll: BorrowedFd<'_>, descriptor: BorrowedFd<'_>, token: u64) -> Resul
 
 /// A refusal that only a lack of memory or descriptors explains.
 fn refused(call: &'static str, errno: Errno) -> Failure {
-    Failure::new(
-        call,
-        format_args!("(the keeper's loop)"),
-        errno,
-        "raise the limits of memory and open files",
-    )
+    let what = format_args!("{} (the keeper's loop)", Plain(call));
+    let mend = packed!("raise the limits of memory and open files");
+    Failure::new(what, errno, mend)
 }
 
 /// Something that differs between two nodes and two starts.

@@ -14,6 +14,7 @@ use rustix::net::{
 use rustix::process::umask;
 use rustix::thread::nanosleep;
 use rustix::time::Timespec;
+use smena::pack::{Packed, packed};
 use smena::say::{Number, Plain};
 
 use super::failure::Failure;
@@ -47,20 +48,19 @@ impl Listener {
         };
         attempt.open(path).map_err(|errno| match attempt.keeper {
             None => Failure::new(
-                attempt.call,
-                format_args!("{}", Plain(path)),
+                format_args!("{} {}", Plain(attempt.call), Plain(path)),
                 errno,
                 mend(errno),
             ),
             Some(pid) => Failure::new(
-                attempt.call,
                 format_args!(
-                    "{} (already running, pid {})",
+                    "{} {} (already running, pid {})",
+                    Plain(attempt.call),
                     Plain(path),
                     Number(pid.into())
                 ),
                 errno,
-                "stop it first",
+                packed!("stop it first"),
             ),
         })
     }
@@ -180,14 +180,18 @@ fn lock_folder(path: &str) -> Option<OwnedFd> {
 }
 
 /// What to do when the socket cannot be made.
-fn mend(errno: Errno) -> &'static str {
+fn mend(errno: Errno) -> Packed {
     match errno {
-        Errno::NOENT | Errno::NOTDIR => "make its folder, or name another path as `control`",
-        Errno::ACCESS | Errno::PERM | Errno::ROFS => {
-            "run as root, or name a path that can be written as `control`"
+        Errno::NOENT | Errno::NOTDIR => {
+            packed!("make its folder, or name another path as `control`")
         }
-        Errno::ADDRINUSE => "something else is there: remove it, or name another path as `control`",
-        Errno::NAMETOOLONG => "choose a shorter path for `control`",
-        _ => "",
+        Errno::ACCESS | Errno::PERM | Errno::ROFS => {
+            packed!("run as root, or name a path that can be written as `control`")
+        }
+        Errno::ADDRINUSE => {
+            packed!("something else is there: remove it, or name another path as `control`")
+        }
+        Errno::NAMETOOLONG => packed!("choose a shorter path for `control`"),
+        _ => packed!(""),
     }
 }

@@ -8,6 +8,7 @@ use rustix::fs::{FileType, Mode, OFlags, fstat, open};
 use rustix::io::{Errno, read};
 use smena::board;
 use smena::config::Source;
+use smena::pack::{Packed, packed};
 use smena::say::Plain;
 
 use super::failure::Reason;
@@ -41,7 +42,7 @@ impl fmt::Display for Error<'_> {
             ),
             Error::Unreadable(file, errno) => {
                 writeln!(f, "error: cannot read the configuration: {}", Reason(errno))?;
-                let (file, mend) = (Plain(file), Plain(mend(errno)));
+                let (file, mend) = (Plain(file), mend(errno));
                 write!(f, "  --> {file}\n   | {mend}")
             }
         }
@@ -49,12 +50,12 @@ impl fmt::Display for Error<'_> {
 }
 
 /// What to do about a file that cannot be read.
-fn mend(errno: Errno) -> &'static str {
+fn mend(errno: Errno) -> Packed {
     match errno {
-        Errno::NOENT | Errno::NOTDIR => "check the path",
-        Errno::ISDIR => "name a file inside of it",
-        Errno::ACCESS | Errno::PERM => "run as root, or let this user read it",
-        _ => "check the file system it is on",
+        Errno::NOENT | Errno::NOTDIR => packed!("check the path"),
+        Errno::ISDIR => packed!("name a file inside of it"),
+        Errno::ACCESS | Errno::PERM => packed!("run as root, or let this user read it"),
+        _ => packed!("check the file system it is on"),
     }
 }
 

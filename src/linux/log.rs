@@ -24,6 +24,7 @@ use rustix::net::{AddressFamily, SendFlags, SocketAddrUnix, SocketFlags, SocketT
 use rustix::net::{send, sendto, socket_with};
 use rustix::stdio::dup2_stdout;
 use smena::config::LogTarget;
+use smena::pack::packed;
 use smena::say::{Number, Plain};
 
 use super::clock::WallTime;
@@ -105,10 +106,11 @@ pub fn open_target(level: Level, target: LogTarget, journal: Option<&[u8]>) -> R
             )
             .map_err(|errno| {
                 Failure::new(
-                    "open",
-                    format_args!("/dev/kmsg"),
+                    format_args!("open /dev/kmsg"),
                     errno,
-                    "run as root on a system with devtmpfs, or choose another `log_target`",
+                    packed!(
+                        "run as root on a system with devtmpfs, or choose another `log_target`"
+                    ),
                 )
             })?;
             (kmsg.into_raw_fd(), Way::Write, Head::Kmsg)
@@ -120,7 +122,7 @@ pub fn open_target(level: Level, target: LogTarget, journal: Option<&[u8]>) -> R
                 SocketFlags::CLOEXEC | SocketFlags::NONBLOCK,
                 None,
             )
-            .map_err(|errno| Failure::new("socket", format_args!("AF_UNIX"), errno, ""))?;
+            .map_err(|errno| Failure::new(format_args!("socket AF_UNIX"), errno, packed!("")))?;
             (socket.into_raw_fd(), Way::Syslog, Head::Syslog)
         }
     };

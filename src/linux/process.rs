@@ -19,6 +19,7 @@ use rustix::process::{
 use smena::config::Config;
 use smena::event::{CheckId, CheckResult, Event, Exit, HookCall, HookId, Kill, Outcome, RouterId};
 use smena::node::Node;
+use smena::pack::packed;
 use smena::say::{Level, Number, Plain, say};
 use smena::{Instant, board};
 
@@ -129,10 +130,9 @@ impl<'a> Children<'a> {
         let flags = OFlags::RDWR | OFlags::CLOEXEC;
         let null = open(c"/dev/null", flags, Mode::empty()).map_err(|errno| {
             Failure::new(
-                "open",
-                format_args!("/dev/null"),
+                format_args!("open /dev/null"),
                 errno,
-                "mount devtmpfs on /dev",
+                packed!("mount devtmpfs on /dev"),
             )
         })?;
         let keeper = getpid();

@@ -58,7 +58,7 @@ pub fn main(invocation: Invocation) -> i32 {
             env!("CARGO_PKG_VERSION"),
             "\n"
         ))),
-        Ok(Command::Help) => print(format_args!("{}", Plain(HELP))),
+        Ok(Command::Help) => print(format_args!("{HELP}")),
         Err(error) => {
             complain(format_args!("error: {error}"));
             WRONG

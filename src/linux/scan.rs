@@ -9,6 +9,7 @@ use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, Mode, OFlags, RawDir, open, openat, stat, statat};
 use rustix::io::{Errno, read};
 use smena::event::Outcome;
+use smena::pack::packed;
 use smena::say::{Number, Plain};
 
 use super::failure::Failure;
@@ -38,7 +39,13 @@ pub fn look(name: fmt::Arguments<'_>, answer: &mut dyn FnMut(Outcome, fmt::Argum
 /// How many processes have this name. One with a slash names a program file,
 /// and the processes that execute it count.
 fn count(name: &mut Text<NAME_MAX>) -> Result<u32, Failure> {
-    let fail = |call, errno| Failure::new(call, format_args!("/proc"), errno, "mount /proc");
+    let fail = |call, errno| {
+        Failure::new(
+            format_args!("{} /proc", Plain(call)),
+            errno,
+            packed!("mount /proc"),
+        )
+    };
     let proc = open(
         c"/proc",
         OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,

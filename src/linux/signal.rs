@@ -6,6 +6,7 @@ use rustix::io::read;
 
 use super::failure::Failure;
 use super::syscall::{self, SignalSet};
+use smena::pack::packed;
 
 const SIGHUP: u32 = 1;
 const SIGINT: u32 = 2;
@@ -46,8 +47,9 @@ impl Signals {
             read |= bit(SIGUSR2);
         }
         syscall::set_signal_mask(SignalSet(read | bit(SIGPIPE)));
-        let descriptor = syscall::signalfd(SignalSet(read))
-            .map_err(|errno| Failure::new("signalfd", format_args!("(signals)"), errno, ""))?;
+        let descriptor = syscall::signalfd(SignalSet(read)).map_err(|errno| {
+            Failure::new(format_args!("signalfd (signals)"), errno, packed!(""))
+        })?;
         Ok(Signals { descriptor })
     }
 

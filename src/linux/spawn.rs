@@ -12,6 +12,7 @@ use rustix::process::{
     Pid, Signal, chdir, getppid, set_parent_process_death_signal, setpgid, umask,
 };
 use smena::config::Words;
+use smena::pack::{Packed, packed};
 use smena::say::Plain;
 
 use super::failure::Failure;
@@ -153,10 +154,9 @@ impl<'a> Program<'a> {
     pub fn execute(self) -> Failure {
         let Some(name) = self.name.filter(|_| !self.full) else {
             return Failure::new(
-                "execve",
-                format_args!("(command)"),
+                format_args!("execve (command)"),
                 Errno::TOOBIG,
-                "shorten the command",
+                packed!("shorten the command"),
             );
         };
         let readable = name.to_str().unwrap_or_default();
@@ -177,8 +177,7 @@ impl<'a> Program<'a> {
             }
         }
         Failure::new(
-            "execve",
-            format_args!("{}", Plain(readable)),
+            format_args!("execve {}", Plain(readable)),
             errno,
             mend(errno),
         )
@@ -186,12 +185,14 @@ impl<'a> Program<'a> {
 }
 
 /// What to do when a program cannot be executed.
-fn mend(errno: Errno) -> &'static str {
+fn mend(errno: Errno) -> Packed {
     match errno {
-        Errno::NOENT => "check the path, and the interpreter that its first line names",
-        Errno::ACCESS => "make it executable for `script_user`, on a file system without noexec",
-        Errno::NOEXEC => "begin the script with a line such as #!/bin/sh",
-        _ => "",
+        Errno::NOENT => packed!("check the path, and the interpreter that its first line names"),
+        Errno::ACCESS => {
+            packed!("make it executable for `script_user`, on a file system without noexec")
+        }
+        Errno::NOEXEC => packed!("begin the script with a line such as #!/bin/sh"),
+        _ => packed!(""),
     }
 }
 

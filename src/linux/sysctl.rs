@@ -9,6 +9,7 @@ use rustix::fs::{Mode, OFlags, open};
 use rustix::io::{Errno, read, write};
 
 use smena::config::Sysctl;
+use smena::pack::packed;
 use smena::say::Plain;
 
 use super::failure::Failure;
@@ -30,12 +31,15 @@ pub fn set(sysctl: &Sysctl<'_>) -> Result<(), Failure> {
     };
     done.map_err(|errno| {
         let mend = match errno {
-            Errno::ROFS => "mount /proc/sys writable, or set it from outside this container",
-            Errno::INVAL => "the kernel does not take this value",
-            Errno::ACCESS | Errno::PERM => "run as root",
-            _ => "check the name; its module may not be loaded",
+            Errno::ROFS => {
+                packed!("mount /proc/sys writable, or set it from outside this container")
+            }
+            Errno::INVAL => packed!("the kernel does not take this value"),
+            Errno::ACCESS | Errno::PERM => packed!("run as root"),
+            _ => packed!("check the name; its module may not be loaded"),
         };
-        Failure::new(call, format_args!("{}", Plain(path.as_str())), errno, mend)
+        let what = format_args!("{} {}", Plain(call), Plain(path.as_str()));
+        Failure::new(what, errno, mend)
     })
 }
 

@@ -24,6 +24,7 @@ use core::net::Ipv4Addr;
 
 use rustix::process::getpid;
 
+use smena::pack::{Packed, packed};
 use smena::say::{Number, Plain};
 
 use super::output::Output;
@@ -56,31 +57,37 @@ pub fn run() -> i32 {
     let end = show.tell();
     let (code, words) = match end {
         Ok(()) => (0, LAST_WORDS),
-        Err(End::Stopped) => (130, "\nStopped. Nothing is left behind.\n"),
+        Err(End::Stopped) => (130, packed!("\nStopped. Nothing is left behind.\n")),
         Err(End::Unexpected) => (1, UNEXPECTED),
     };
-    show.close().print(format_args!("{}", Plain(words)));
+    show.close().print(format_args!("{words}"));
     code
 }
 
-const FIRST_WORDS: &str = "\
+const FIRST_WORDS: Packed = packed!(
+    "\
 Two boxes, gw-a and gw-b, keep one address between them: 10.0.0.10. A client
 pings it every millisecond while things go wrong. All of this is real, lives in
 private network namespaces and ends by itself in about 20 seconds.
 
 gw-a runs this file; gw-b the same with priority 100 and its own web process:
 
-";
+"
+);
 
-const LAST_WORDS: &str = "
+const LAST_WORDS: Packed = packed!(
+    "
 The demo is over, and nothing of it is left behind. For a pair of your own,
 write such a file for each box, try it with `smena check`, start `smena run`.
-";
+"
+);
 
-const UNEXPECTED: &str = "
+const UNEXPECTED: Packed = packed!(
+    "
 This is not what should have happened. A machine that is very busy can be the
 reason; if it happens again, please report it with the lines above.
-";
+"
+);
 
 /// The configurations of both.
 const FILES: [File; 2] = [

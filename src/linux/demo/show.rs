@@ -3,6 +3,7 @@
 //! ends the story.
 
 use rustix::process::Signal;
+use smena::pack::{Packed, packed};
 use smena::say::{Number, Plain};
 use smena::{Duration, Instant};
 
@@ -49,11 +50,11 @@ enum Deed {
 struct Scene {
     deed: Deed,
     /// What the reader is told that happens.
-    told: &'static str,
+    told: Packed,
     /// Who ends up as the one master.
     master: usize,
     /// What it is called in the table at the end.
-    row: &'static str,
+    row: Packed,
     /// How long the client may go without an answer.
     gap_max: Duration,
 }
@@ -62,51 +63,53 @@ struct Scene {
 const STORY: [Scene; 7] = [
     Scene {
         deed: Deed::PullCable,
-        told: "The cable of gw-a is pulled.",
+        told: packed!("The cable of gw-a is pulled."),
         master: B,
-        row: "a pulled cable",
+        row: packed!("a pulled cable"),
         gap_max: FAILOVER_MAX,
     },
     Scene {
         deed: Deed::PlugCable,
-        told: "The cable is plugged in again; gw-a has the higher priority.",
+        told: packed!("The cable is plugged in again; gw-a has the higher priority."),
         master: A,
-        row: "the cable is back",
+        row: packed!("the cable is back"),
         gap_max: PLANNED_MAX,
     },
     Scene {
         deed: Deed::KillService,
-        told: "The web process of gw-a dies. Without its weight of 2 gw-a is worth 101, and gw-b 102.",
+        told: packed!(
+            "The web process of gw-a dies. Without its weight of 2 gw-a is worth 101, and gw-b 102."
+        ),
         master: B,
-        row: "a service that dies",
+        row: packed!("a service that dies"),
         gap_max: PLANNED_MAX,
     },
     Scene {
         deed: Deed::StartService,
-        told: "The web process of gw-a runs again.",
+        told: packed!("The web process of gw-a runs again."),
         master: A,
-        row: "the service is back",
+        row: packed!("the service is back"),
         gap_max: PLANNED_MAX,
     },
     Scene {
         deed: Deed::Stop,
-        told: "gw-a is asked to stop (SIGTERM), as for an upgrade: a planned hand-over.",
+        told: packed!("gw-a is asked to stop (SIGTERM), as for an upgrade: a planned hand-over."),
         master: B,
-        row: "a planned stop",
+        row: packed!("a planned stop"),
         gap_max: PLANNED_MAX,
     },
     Scene {
         deed: Deed::Start,
-        told: "gw-a starts again.",
+        told: packed!("gw-a starts again."),
         master: A,
-        row: "the box is back",
+        row: packed!("the box is back"),
         gap_max: PLANNED_MAX,
     },
     Scene {
         deed: Deed::Kill,
-        told: "smena on gw-a is killed (kill -9). It can neither hand over nor clean up.",
+        told: packed!("smena on gw-a is killed (kill -9). It can neither hand over nor clean up."),
         master: B,
-        row: "kill -9",
+        row: packed!("kill -9"),
         gap_max: FAILOVER_MAX,
     },
 ];
@@ -181,7 +184,7 @@ impl Show {
         let screen = &mut self.stage.screen;
         screen.print(format_args!("\nThe client went without an answer for\n"));
         for (Scene { row, .. }, gap) in STORY.iter().zip(gaps) {
-            let (ms, row) = (Column(gap.total_millis(), 9), Plain(row));
+            let ms = Column(gap.total_millis(), 9);
             screen.print(format_args!("{ms} ms  {row}\n"));
         }
         Ok(())
@@ -197,7 +200,7 @@ impl Show {
 
     fn introduce(&mut self) {
         let screen = &mut self.stage.screen;
-        screen.print(format_args!("{}", Plain(FIRST_WORDS)));
+        screen.print(format_args!("{FIRST_WORDS}"));
         let text = Text::<512>::of(format_args!("{}", FILES[A]));
         for line in text.as_str().lines() {
             let margin = if line.is_empty() { "" } else { "    " };
@@ -207,7 +210,9 @@ impl Show {
 
     /// Both boxes start, and the client is served.
     fn begin(&mut self) -> Result<(), End> {
-        self.open("Both boxes start. They listen before they take anything.");
+        self.open(packed!(
+            "Both boxes start. They listen before they take anything."
+        ));
         for at in [A, B] {
             self.stage.gateways[at].start_service();
             self.stage.gateways[at].start_keeper(&self.home);
@@ -218,8 +223,8 @@ impl Show {
         }
         self.expect_master(A)?;
         self.stage.client.start(clock::now());
-        self.expect_answers("The client gets no answer.")?;
-        self.say("The client gets its answers from gw-a.");
+        self.expect_answers(packed!("The client gets no answer."))?;
+        self.say(packed!("The client gets its answers from gw-a."));
         Ok(self.stage.pause(READING)?)
     }
 
@@ -234,7 +239,7 @@ impl Show {
             Deed::Kill => self.expect_end_of_lease(begun_at)?,
             _ => {}
         }
-        self.expect_answers("The client still gets no answer.")?;
+        self.expect_answers(packed!("The client still gets no answer."))?;
         self.stage.pause(READING)?;
         if self
             .stage
@@ -242,7 +247,7 @@ impl Show {
             .iter()
             .all(|gateway| gateway.has_address)
         {
-            return self.unexpected("Both boxes have the address.");
+            return self.unexpected(packed!("Both boxes have the address."));
         }
         let gap = self.tell_gap();
         if gap > scene.gap_max {
@@ -271,19 +276,19 @@ impl Show {
     }
 
     /// Begins a part of the story.
-    fn open(&mut self, what: &str) {
+    fn open(&mut self, what: Packed) {
         self.stage.client.reset();
         let screen = &mut self.stage.screen;
         screen.print(format_args!("\n"));
-        screen.tell(format_args!("* {}", Plain(what)));
+        screen.tell(format_args!("* {what}"));
     }
 
     /// Waits until this box is the one master, has the address, and its hook
     /// has said so.
     fn expect_master(&mut self, at: usize) -> Result<(), End> {
-        const OTHERWISE: [&str; 2] = [
-            "gw-a did not become the one master.",
-            "gw-b did not become the one master.",
+        const OTHERWISE: [Packed; 2] = [
+            packed!("gw-a did not become the one master."),
+            packed!("gw-b did not become the one master."),
         ];
         let alone = |stage: &Stage, _| {
             let (gateway, other) = (&stage.gateways[at], &stage.gateways[1 - at]);
@@ -296,7 +301,7 @@ impl Show {
     }
 
     /// Waits until the client gets its answers.
-    fn expect_answers(&mut self, otherwise: &str) -> Result<(), End> {
+    fn expect_answers(&mut self, otherwise: Packed) -> Result<(), End> {
         let served = |stage: &Stage, now| stage.client.is_served(now);
         self.expect(PATIENCE, &served, otherwise)
     }
@@ -304,9 +309,9 @@ impl Show {
     /// Waits until gw-a has ended as it should.
     fn expect_end(&mut self) -> Result<(), End> {
         let ended = |stage: &Stage, _| stage.gateways[A].exit == Some(0);
-        let otherwise = "gw-a did not end with exit code 0.";
+        let otherwise = packed!("gw-a did not end with exit code 0.");
         self.expect(PATIENCE, &ended, otherwise)?;
-        self.say("gw-a: has ended, exit code 0");
+        self.say(packed!("gw-a: has ended, exit code 0"));
         Ok(())
     }
 
@@ -314,7 +319,7 @@ impl Show {
     /// killed then.
     fn expect_end_of_lease(&mut self, killed_at: Instant) -> Result<(), End> {
         let freed = |stage: &Stage, _| !stage.gateways[A].has_address;
-        let otherwise = "gw-a still has the address: its lease did not end.";
+        let otherwise = packed!("gw-a still has the address: its lease did not end.");
         self.expect(LEASE_MAX, &freed, otherwise)?;
         let ms = Number((clock::now() - killed_at).total_millis());
         self.stage.screen.tell(format_args!(
@@ -329,7 +334,7 @@ impl Show {
         &mut self,
         limit: Duration,
         done: &dyn Fn(&Stage, Instant) -> bool,
-        otherwise: &str,
+        otherwise: Packed,
     ) -> Result<(), End> {
         if self.stage.watch(limit, done)? {
             return Ok(());
@@ -342,8 +347,8 @@ impl Show {
         let (gap, lost) = self.stage.client.gap();
         let (ms, pings) = (Number(gap.total_millis()), Number(lost.into()));
         match lost {
-            0 => self.say("The client lost not one ping."),
-            1 => self.say("The client lost one ping."),
+            0 => self.say(packed!("The client lost not one ping.")),
+            1 => self.say(packed!("The client lost one ping.")),
             _ => self.stage.screen.tell(format_args!(
                 "The client went without an answer for {ms} ms ({pings} pings lost)."
             )),
@@ -351,12 +356,12 @@ impl Show {
         gap
     }
 
-    fn unexpected<T>(&mut self, what: &str) -> Result<T, End> {
+    fn unexpected<T>(&mut self, what: Packed) -> Result<T, End> {
         self.say(what);
         Err(End::Unexpected)
     }
 
-    fn say(&mut self, what: &str) {
-        self.stage.screen.tell(format_args!("{}", Plain(what)));
+    fn say(&mut self, what: Packed) {
+        self.stage.screen.tell(format_args!("{what}"));
     }
 }

@@ -20,6 +20,7 @@ use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_bind_recursi
 use rustix::process::{chdir, chroot, getegid, geteuid};
 use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space, unshare_unsafe};
 
+use smena::pack::{Packed, packed};
 use smena::say::{Number, Plain};
 
 use crate::linux::failure::{Failure, Reason};
@@ -29,29 +30,37 @@ use crate::linux::text::Text;
 
 /// What is said when the kernel gives no private namespaces and no setting
 /// explains it.
-const MEND: &str = "run the demo as root; in a container, give it CAP_SYS_ADMIN and \
-                    CAP_NET_ADMIN (docker run --privileged)";
+const MEND: Packed = packed!(
+    "run the demo as root; in a container, give it CAP_SYS_ADMIN and \
+                    CAP_NET_ADMIN (docker run --privileged)"
+);
 
 /// Settings that keep ordinary users from private namespaces: the file, the
 /// value that forbids, and the mend.
-const SWITCHES: [(&CStr, u8, &str); 3] = [
+const SWITCHES: [(&CStr, u8, Packed); 3] = [
     (
         c"/proc/sys/kernel/unprivileged_userns_clone",
         b'0',
-        "run the demo as root, or allow user namespaces: \
-         sysctl -w kernel.unprivileged_userns_clone=1",
+        packed!(
+            "run the demo as root, or allow user namespaces: \
+         sysctl -w kernel.unprivileged_userns_clone=1"
+        ),
     ),
     (
         c"/proc/sys/user/max_user_namespaces",
         b'0',
-        "run the demo as root, or allow user namespaces: \
-         sysctl -w user.max_user_namespaces=1000",
+        packed!(
+            "run the demo as root, or allow user namespaces: \
+         sysctl -w user.max_user_namespaces=1000"
+        ),
     ),
     (
         c"/proc/sys/kernel/apparmor_restrict_unprivileged_userns",
         b'1',
-        "run the demo as root, or allow user namespaces: \
-         sysctl -w kernel.apparmor_restrict_unprivileged_userns=0",
+        packed!(
+            "run the demo as root, or allow user namespaces: \
+         sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"
+        ),
     ),
 ];
 
@@ -180,7 +189,7 @@ fn unshare(what: UnshareFlags) -> Result<(), Errno> {
 #[cold]
 #[inline(never)]
 fn refused(what: fmt::Arguments<'_>, errno: Errno) -> ! {
-    let forbids = |(path, value, _): &&(&CStr, u8, &str)| {
+    let forbids = |(path, value, _): &&(&CStr, u8, Packed)| {
         let mut first = [0];
         let file = open(*path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
         file.is_ok_and(|file| read(&file, &mut first) == Ok(1) && first == [*value])
@@ -188,8 +197,7 @@ fn refused(what: fmt::Arguments<'_>, errno: Errno) -> ! {
     let mend = SWITCHES
         .iter()
         .find(forbids)
-        .map_or(MEND, |(.., mend)| mend);
-    let mend = Plain(mend);
+        .map_or(MEND, |(.., mend)| *mend);
     give_up(format_args!("{what}: {}: {mend}", Reason(errno)))
 }
 

@@ -28,6 +28,7 @@ use smena::address::Shown;
 use smena::board;
 use smena::event::{self, Action, Event, InterfaceId, Mac, RouterId};
 use smena::node::Node;
+use smena::pack::packed;
 use smena::protocol::Family;
 use smena::say::{Level, Plain};
 use smena::wire;
@@ -113,11 +114,14 @@ impl<'a> Net<'a> {
         Net::try_open(node, epoll, held, memory, &mut step).map_err(|errno| {
             let (call, object) = step;
             let mend = match errno {
-                Errno::PERM | Errno::ACCESS => "run as root, or with CAP_NET_ADMIN and CAP_NET_RAW",
-                Errno::AFNOSUPPORT => "the kernel, or this sandbox, must have this family",
-                _ => "raise the limits of memory and open files",
+                Errno::PERM | Errno::ACCESS => {
+                    packed!("run as root, or with CAP_NET_ADMIN and CAP_NET_RAW")
+                }
+                Errno::AFNOSUPPORT => packed!("the kernel, or this sandbox, must have this family"),
+                _ => packed!("raise the limits of memory and open files"),
             };
-            Failure::new(call, format_args!("{}", Plain(object)), errno, mend)
+            let what = format_args!("{} {}", Plain(call), Plain(object));
+            Failure::new(what, errno, mend)
         })
     }
 
