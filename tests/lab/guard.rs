@@ -44,6 +44,8 @@ fn a_keeper_that_panics_costs_one_skew() {
 /// said at once, and the peer has it after a skew.
 fn dies(lab: &Lab, mut keeper: Daemon, signal: i32) -> Daemon {
     let guard = guard_of(&keeper).expect("the keeper has a guard");
+    // Its first advert is on its way when its address is seen.
+    std::thread::sleep(Duration::from_millis(300));
     let died_at = Instant::now();
     keeper.signal(signal);
     expect_owner(lab, "b");

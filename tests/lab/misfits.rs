@@ -4,7 +4,9 @@
 
 use std::time::Duration;
 
-use super::harness::{Pace, always, eventually, scenario};
+use super::harness::advert::checksum;
+use super::harness::capture::Frame;
+use super::harness::{Pace, always, eventually, scenario, sys};
 use super::pair::{LIMIT, VIP, boxes, expect_owner, keepalived_conf, smena_ini};
 
 /// smena with `wrong` and keepalived never agree, and smena counts `reason`. The
@@ -111,6 +113,99 @@ fn another_interval_in_version_2() {
         reason: "interval",
     };
     IT.is_counted_and_cured();
+}
+
+#[test]
+fn multicast_beside_unicast() {
+    const IT: Misfit = Misfit {
+        wrong: "",
+        right: "unicast_src_ip = 10.0.0.1\nunicast_peer = 10.0.0.2",
+        keepalived: "unicast_src_ip 10.0.0.2\n unicast_peer {\n 10.0.0.1\n }",
+        reason: "destination",
+    };
+    IT.is_counted_and_cured();
+}
+
+#[test]
+fn unicast_beside_multicast() {
+    const IT: Misfit = Misfit {
+        wrong: "unicast_src_ip = 10.0.0.1\nunicast_peer = 10.0.0.2",
+        right: "",
+        keepalived: "",
+        reason: "destination",
+    };
+    IT.is_counted_and_cured();
+}
+
+#[test]
+fn a_peer_that_is_not_in_the_list() {
+    const IT: Misfit = Misfit {
+        wrong: "unicast_src_ip = 10.0.0.1\nunicast_peer = 10.0.0.3",
+        right: "unicast_src_ip = 10.0.0.1\nunicast_peer = 10.0.0.2",
+        keepalived: "unicast_src_ip 10.0.0.2\n unicast_peer {\n 10.0.0.1\n }",
+        reason: "source",
+    };
+    IT.is_counted_and_cured();
+}
+
+/// The sum of RFC 9568 leaves the pseudo-header out. smena takes both, and sends
+/// what its peer sends unless it is told otherwise; keepalived takes only its own.
+#[test]
+fn a_checksum_that_keepalived_does_not_take() {
+    let limit = Duration::from_secs(90);
+    scenario(&["keepalived"], Pace::Shared, limit, |lab| {
+        let (a, b) = boxes(lab);
+        let v3 = "version = 3\nadvert_int = 200ms";
+        let rfc = format!("{v3}\nchecksum = rfc9568");
+        let keepalived = keepalived_conf(100, "version 3\n advert_int 0.2");
+        let _other = b.keepalived(&keepalived);
+        expect_owner(lab, "b");
+        // Lower than keepalived, it listens to it.
+        let keeper = a.smena(&smena_ini(99, &rfc));
+        a.wait_state("VI_01", "BACKUP", LIMIT);
+        always(Duration::from_secs(2), "b alone has it", || {
+            lab.watch.owners(VIP) == ["b"]
+        });
+        assert_eq!(a.router("VI_01")["discarded"]["checksum"].number(), Some(0));
+        drop(keeper);
+        let keeper = a.smena(&smena_ini(101, &rfc));
+        assert!(lab.watch.wait_for(VIP, &["a", "b"], LIMIT));
+        always(Duration::from_secs(2), "both have it", || {
+            lab.watch.owners(VIP).len() == 2
+        });
+        drop(keeper);
+        let _keeper = a.smena(&smena_ini(101, v3));
+        expect_owner(lab, "a");
+    });
+}
+
+/// Two smena, of which one is told to leave the pseudo-header out: the other one
+/// does as it does once it has heard it.
+#[test]
+fn a_checksum_that_is_learned_from_the_peer() {
+    scenario(&[], Pace::Shared, Duration::from_secs(90), |lab| {
+        let (a, b) = boxes(lab);
+        let v3 = "version = 3\nadvert_int = 200ms";
+        let mut first = a.smena(&smena_ini(101, &format!("{v3}\nchecksum = rfc9568")));
+        expect_owner(lab, "a");
+        let _second = b.smena(&smena_ini(100, v3));
+        b.wait_state("VI_01", "BACKUP", LIMIT);
+        std::thread::sleep(Duration::from_secs(1));
+        first.signal(sys::SIGTERM);
+        expect_owner(lab, "b");
+        first.wait(LIMIT);
+        let frames = lab.capture.frames();
+        for name in ["a", "b"] {
+            let mut adverts = frames
+                .iter()
+                .filter(|f| f.sender() == name && f.advert().is_some());
+            let plain = |f: &Frame| checksum(&f.bytes[14 + 20..14 + 20 + 12]) == 0;
+            assert!(
+                adverts.next().is_some_and(plain),
+                "{name} sums the pseudo-header"
+            );
+        }
+    });
 }
 
 #[test]

@@ -65,6 +65,21 @@ const IPV6_VMAC: Form = Form {
         virtual_ipaddress {\n fe80::49:1/64\n fd00::49\n }",
 };
 
+const UNICAST: Form = Form {
+    vip: "10.0.0.49",
+    smena: "unicast_src_ip = OWN\nunicast_peer = PEER\nauth_pass = wimark123\naddress = 10.0.0.49",
+    keepalived: "unicast_src_ip OWN\n unicast_peer {\n PEER\n }
+        authentication {\n auth_type PASS\n auth_pass wimark123\n }
+        virtual_ipaddress {\n 10.0.0.49\n }",
+};
+
+const UNICAST_3: Form = Form {
+    vip: "10.0.0.49",
+    smena: "version = 3\nadvert_int = 200ms\nunicast_src_ip = OWN\nunicast_peer = PEER\naddress = 10.0.0.49",
+    keepalived: "version 3\n advert_int 0.2\n unicast_src_ip OWN\n unicast_peer {\n PEER\n }
+        virtual_ipaddress {\n 10.0.0.49\n }",
+};
+
 #[derive(Clone, Copy, PartialEq)]
 enum Program {
     Smena,
@@ -92,17 +107,24 @@ impl Keeper {
     }
 }
 
+/// With the addresses of a box and its peer where a form names them.
+fn with_addresses(text: &str, node: &Node) -> String {
+    let (own, peer) = if node.name() == "a" { (1, 2) } else { (2, 1) };
+    text.replace("OWN", &format!("10.0.0.{own}"))
+        .replace("PEER", &format!("10.0.0.{peer}"))
+}
+
 impl Form {
     fn start(&self, node: &Node, priority: u8, program: Program) -> Keeper {
         match program {
             Smena => Keeper::Daemon(node.smena(&format!(
                 "[vrrp VI_01]\ninterface = eth0\nvirtual_router_id = 67\npriority = {priority}\n{}\n",
-                self.smena
+                with_addresses(self.smena, node)
             ))),
             Keepalived => Keeper::Daemon(node.keepalived(&format!(
                 "vrrp_instance VI_01 {{\n state BACKUP\n interface eth0\n \
                  virtual_router_id 67\n priority {priority}\n {}\n}}\n",
-                self.keepalived
+                with_addresses(self.keepalived, node)
             ))),
             Program::Frr => {
                 let addresses: &[&str] = if self.vip.contains(':') {
@@ -235,6 +257,26 @@ fn vmac_smena_first() {
 #[test]
 fn vmac_keepalived_first() {
     VMAC.goes_over_and_back(Keepalived, Smena);
+}
+
+#[test]
+fn unicast_smena_first() {
+    UNICAST.goes_over_and_back(Smena, Keepalived);
+}
+
+#[test]
+fn unicast_keepalived_first() {
+    UNICAST.goes_over_and_back(Keepalived, Smena);
+}
+
+#[test]
+fn unicast_in_version_3_smena_first() {
+    UNICAST_3.goes_over_and_back(Smena, Keepalived);
+}
+
+#[test]
+fn unicast_in_version_3_keepalived_first() {
+    UNICAST_3.goes_over_and_back(Keepalived, Smena);
 }
 
 #[test]

@@ -69,6 +69,7 @@ where
         Pace::Shared => _shared = ALONE.read().unwrap_or_else(PoisonError::into_inner),
         Pace::Alone => _alone = ALONE.write().unwrap_or_else(PoisonError::into_inner),
     }
+    let began = Instant::now();
     let (done, end) = channel();
     let folder = new_folder();
     let thread = {
@@ -93,6 +94,7 @@ where
             .expect("a thread for the scenario")
     };
     let ended = end.recv_timeout(limit);
+    println!("{name} took {} ms", began.elapsed().as_millis());
     if ended == Err(RecvTimeoutError::Timeout) {
         tell_logs(&folder);
     }
