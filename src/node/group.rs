@@ -12,9 +12,9 @@
 use log::Level;
 
 use super::{Node, Phase, fits, note};
-use crate::Instant;
 use crate::event::{Actions, HookState, RouterId};
 use crate::vrrp::{Readiness, Reason, Role, Router};
+use crate::{Duration, Instant};
 
 /// A group and what its members are together.
 #[derive(Debug)]
@@ -61,6 +61,20 @@ impl<'a> Node<'a> {
             fits(self.groups.push(group).is_ok());
         }
         number as u8
+    }
+
+    /// The routers of a group have one patience at a hand-over, the longest.
+    pub(super) fn share_patience(&mut self) {
+        for group in 0..self.groups.len() as u8 {
+            let mut longest = Duration::ZERO;
+            // What the first round finds, the second one gives to all.
+            for _ in 0..2 {
+                let members = self.routers.iter_mut().zip(&self.router_groups);
+                for (router, _) in members.filter(|(_, of)| **of == Some(group)) {
+                    longest = router.wait_for_successor(longest);
+                }
+            }
+        }
     }
 
     /// Brings each group together again, after an event.

@@ -212,6 +212,20 @@ fn weights_act_on_every_member() {
     assert_eq!(priorities, [70, 70]);
 }
 
+// The successor needs as long as its slowest member, and so long each waits.
+#[test]
+fn a_hand_over_waits_for_the_groups_slowest() {
+    let mut trace = master("version = 3\nadvert_int = 100ms", "");
+    trace
+        .node
+        .process(Instant::from_millis(4100), Event::Stop, &mut trace.actions);
+    // Priority 1 of OUT, at 1 s, and half a second.
+    trace.skip(5595);
+    are(&trace, Role::Master, HookState::Master);
+    trace.skip(5597);
+    assert!(trace.node.routers().iter().all(Router::stopped));
+}
+
 // A planned stop: each hands over as its own successor is heard.
 #[test]
 fn a_group_hands_over_together() {

@@ -174,6 +174,7 @@ impl<'a> Node<'a> {
             fits(node.rivals.push(None).is_ok());
             fits(node.diagnoses.push(Table::new(router.advert_int)).is_ok());
         }
+        node.share_patience();
         for (id, check) in (0u8..).map(CheckId).zip(&config.checks) {
             fits(node.checks.push(Check::new(id, check, now)).is_ok());
         }

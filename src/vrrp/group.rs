@@ -9,14 +9,22 @@
 
 use super::state::{Backup, Expecting};
 use super::{Readiness, Reason, Router, State};
-use crate::Instant;
 use crate::event::{Actions, RouterId};
+use crate::{Duration, Instant};
 
 impl Router {
     /// What the other routers of its group allow has changed.
     pub fn on_company(&mut self, now: Instant, company: Readiness, actions: &mut Actions) {
         self.company = Some(company);
         self.settle(now, actions);
+    }
+
+    /// A successor takes a whole group over when its slowest member may, so a
+    /// hand-over waits at least this long. Returns how long it waits.
+    pub fn wait_for_successor(&mut self, least: Duration) -> Duration {
+        let limit = &mut self.settings.release_limit;
+        *limit = least.max(*limit);
+        *limit
     }
 
     /// Its own election says that it should be master, and it waits for the

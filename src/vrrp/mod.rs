@@ -119,6 +119,8 @@ struct Settings {
     preempt_delay: Duration,
     startup_delay: Duration,
     release: Release,
+    /// How long a hand-over waits for a successor.
+    release_limit: Duration,
     lease: Duration,
     garp_repeat: u8,
     garp_delay: Duration,
@@ -136,6 +138,7 @@ impl Router {
             preempt_delay: config.preempt_delay,
             startup_delay: config.startup_delay,
             release: config.release,
+            release_limit: release_limit(config.version, config.advert_int),
             lease: Duration::from_secs(u64::from(config.lease_s)),
             garp_repeat: config.garp_master_repeat,
             garp_delay: config.garp_master_delay,
@@ -282,8 +285,7 @@ impl Router {
             State::Master(ref mut master) if first && !now_or_never => {
                 match self.settings.release {
                     Release::Overlap => {
-                        let limit = release_limit(self.settings.version, self.settings.advert_int);
-                        master.release_until = Some(now + limit);
+                        master.release_until = Some(now + self.settings.release_limit);
                         self.send_resignation(actions);
                     }
                     Release::AfterHook => master.awaits_hook = true,
