@@ -112,6 +112,7 @@ impl<'a> Node<'a> {
         let apart = |id: &RouterId| !is_master(&self.routers[usize::from(id.0)]);
         let reluctant = |id: &RouterId| apart(id) && !self.routers[usize::from(id.0)].willing();
         let leader = self.members(group).find(reluctant);
+        let were_master = self.members(group).any(|id| !apart(&id));
         for index in 0..self.routers.len() {
             if self.router_groups[index] != Some(group as u8) {
                 continue;
@@ -119,6 +120,28 @@ impl<'a> Node<'a> {
             match leader {
                 None => self.routers[index].take_over(now, actions),
                 Some(member) => self.routers[index].follow(now, member, actions),
+            }
+        }
+        if let (Some(member), true) = (leader, were_master) {
+            self.give_way(group, member);
+        }
+    }
+
+    /// Two groups of equal priorities, of which each has the higher address on
+    /// one side, would take over, tie and give up in step for ever. So the one
+    /// that lost on the side of the lowest id lets the other go first.
+    fn give_way(&mut self, group: usize, loser: RouterId) {
+        let configs = &self.config.routers;
+        let number = |id: &RouterId| configs[usize::from(id.0)].virtual_router_id;
+        let decisive = self.members(group).min_by_key(number);
+        let reason = self.routers[usize::from(loser.0)].reason();
+        if decisive != Some(loser) || !matches!(reason, Reason::HigherAddress(..)) {
+            return;
+        }
+        let members = self.routers.iter_mut().zip(&self.router_groups);
+        for (router, of) in members {
+            if *of == Some(group as u8) {
+                router.stand_back();
             }
         }
     }

@@ -4,6 +4,7 @@
 //! Times are milliseconds. IN is router 0 on eth0, OUT router 1 on eth1; both
 //! have priority 100 unless a trace says otherwise.
 
+use core::net::IpAddr;
 use std::format;
 use std::string::String;
 use std::vec::Vec;
@@ -133,6 +134,27 @@ fn one_that_yields_takes_the_group_along() {
         hears(&mut trace, 1000 * second, IN, 200, &[]);
     }
     are(&trace, Role::Backup, HookState::Backup);
+}
+
+// Of two groups that each have the higher address on one side, the one that
+// loses on the side of the lowest id lets the other go first.
+#[test]
+fn a_tie_on_the_decisive_side_stands_back() {
+    for (side, waits) in [(IN, 4_609), (OUT, 3_609)] {
+        let mut trace = master("", "");
+        let interface = trace.node.interface_of(side);
+        let theirs = packet(|advert| {
+            advert.virtual_router_id = side.0 + 1;
+            advert.source = IpAddr::from([10, 0, 9, 9]);
+        });
+        let event = Event::Packet(interface, Family::Ipv4, &theirs);
+        let now = Instant::from_millis(4100);
+        trace.node.process(now, event, &mut trace.actions);
+        are(&trace, Role::Backup, HookState::Backup);
+        assert_eq!(trace.skip(4100 + waits), []);
+        trace.skip(4101 + waits);
+        are(&trace, Role::Master, HookState::Master);
+    }
 }
 
 #[test]

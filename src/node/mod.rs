@@ -209,6 +209,8 @@ impl<'a> Node<'a> {
         for router in &mut self.routers {
             router.on_wake(now, asleep, actions);
         }
+        // Nobody speaks for a group of which one has slept too long.
+        self.move_groups(now, actions);
         // A hook that ends with this event is not followed by an old state.
         self.tell_hooks(now, actions);
         match event {

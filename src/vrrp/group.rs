@@ -53,6 +53,16 @@ impl Router {
         }
     }
 
+    /// Lets another group go first: an interval longer than its patience.
+    pub fn stand_back(&mut self) {
+        let interval = self.master_interval;
+        if let State::Backup(backup) = &mut self.state
+            && let Some(at) = &mut backup.down_at
+        {
+            *at += interval;
+        }
+    }
+
     /// The down timer has ended.
     pub(super) fn on_silence(&mut self, now: Instant, mut backup: Backup, actions: &mut Actions) {
         backup.down_at = None;

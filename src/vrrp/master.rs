@@ -151,7 +151,8 @@ impl Router {
                 master.sent_at = now;
                 self.send_advert(actions);
             }
-            if self.renewal_is_due(now, &master) {
+            let restores = master.restore_at.is_some_and(|at| now >= at);
+            if self.renewal_is_due(now, &master) && !restores {
                 master.renewed_at = now;
                 actions.push(Action::SetAddresses(self.id));
             }

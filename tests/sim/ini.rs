@@ -44,14 +44,21 @@ fn section(out: &mut String, number: usize, router: &RouterPlan, member: &Member
     }
     line(out, &format!("priority = {}", member.priority));
     line(out, &format!("advert_int = {}", duration(member.advert)));
-    for (address, prefix_len, carrier) in &router.addresses {
+    let advertised = router.addresses.len() - router.excluded;
+    for (place, (address, prefix_len, carrier)) in router.addresses.iter().enumerate() {
+        let key = if place < advertised {
+            "address"
+        } else {
+            "excluded_address"
+        };
+        let carrier = INTERFACES[*carrier];
         line(
             out,
-            &format!(
-                "address = {address}/{prefix_len} dev {}",
-                INTERFACES[*carrier]
-            ),
+            &format!("{key} = {address}/{prefix_len} dev {carrier}"),
         );
+    }
+    if let Some(group) = router.group {
+        line(out, &format!("group = g{group}"));
     }
     if router.auth && router.version == Version::V2 {
         line(out, "auth_pass = wimark12");
@@ -90,6 +97,14 @@ fn section(out: &mut String, number: usize, router: &RouterPlan, member: &Member
     for (check, weight, reverse) in &member.tracks {
         let reverse = if *reverse { " reverse" } else { "" };
         line(out, &format!("track = c{check} weight {weight}{reverse}"));
+    }
+    for (slot, weight, reverse) in &member.watches {
+        let reverse = if *reverse { " reverse" } else { "" };
+        let name = INTERFACES[*slot];
+        line(
+            out,
+            &format!("track = interface {name} weight {weight}{reverse}"),
+        );
     }
     if let Some(limit) = member.notify {
         line(out, "notify = /etc/smena/role.sh");

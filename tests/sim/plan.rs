@@ -58,7 +58,11 @@ pub struct RouterPlan {
     pub interface: usize,
     /// Address, prefix length, and the interface that carries it.
     pub addresses: Vec<(IpAddr, u8, usize)>,
+    /// So many of the last addresses are excluded ones.
+    pub excluded: usize,
     pub auth: bool,
+    /// The group that it is in.
+    pub group: Option<usize>,
     pub members: Vec<Member>,
 }
 
@@ -80,6 +84,8 @@ pub struct Member {
     pub hook: HookPlan,
     /// Check, weight, reverse.
     pub tracks: Vec<(usize, i16, bool)>,
+    /// Interface, weight, reverse.
+    pub watches: Vec<(usize, i16, bool)>,
 }
 
 /// The keys that say when a hook is called.
@@ -133,6 +139,9 @@ impl Plan {
             router.id = 51 + routers.iter().filter(|r| r.family == router.family).count() as u8;
             routers.push(router);
         }
+        if routers.len() > 1 && random.chance(400) {
+            join(&mut routers);
+        }
         let quickest = routers.iter().flat_map(|r| &r.members).map(|m| m.advert);
         let latency =
             (quickest.min().unwrap_or(SECOND) / 5).min(random.pick(&[MS / 2, 2 * MS, 30 * MS]));
@@ -174,6 +183,7 @@ impl Plan {
             notify: Some(5 * SECOND),
             hook: HookPlan::default(),
             tracks: Vec::new(),
+            watches: Vec::new(),
         };
         Plan {
             seed: 1,
@@ -184,7 +194,9 @@ impl Plan {
                 family: Family::Ipv4,
                 interface: 0,
                 addresses: vec![(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 5)), 24, 0)],
+                excluded: 0,
                 auth: false,
+                group: None,
                 members: (0..priorities.len()).map(member).collect(),
             }],
             latency: MS,
@@ -261,7 +273,11 @@ impl Plan {
             });
         // Fault after a fight over addresses, the longest that a node gives itself.
         let fought = 61 * SECOND;
-        4 * SECOND + checks.max().unwrap_or(0) + routers.max().unwrap_or(0) + fought
+        let routers = routers.max().unwrap_or(0);
+        // What one of a group waits for may begin when another's has ended.
+        let grouped = self.routers.iter().any(|router| router.group.is_some());
+        let routers = if grouped { 2 * routers } else { routers };
+        4 * SECOND + checks.max().unwrap_or(0) + routers + fought
     }
 }
 
@@ -289,11 +305,15 @@ fn router(random: &mut Random, number: usize, nodes: &[NodePlan]) -> RouterPlan 
     let interface = random.below(2) as usize;
     let auth = version == Version::V2 && random.chance(300);
     let advert = interval(random, version);
-    let mut priorities: Vec<u8> = match random.below(4) {
-        0 => vec![100; nodes.len()],
-        1 => (0..nodes.len()).map(|n| 101 - n as u8).collect(),
-        2 => (0..nodes.len())
+    let mut priorities: Vec<u8> = match random.below(9) {
+        0 | 1 => vec![100; nodes.len()],
+        2 | 3 => (0..nodes.len()).map(|n| 101 - n as u8).collect(),
+        4 | 5 => (0..nodes.len())
             .map(|n| [255, 200, 100, 50, 1][n])
+            .collect(),
+        // Two that both think that the addresses are theirs.
+        6 => (0..nodes.len())
+            .map(|n| [255, 255, 100, 50, 1][n])
             .collect(),
         _ => nodes.iter().map(|_| random.between(1, 254) as u8).collect(),
     };
@@ -313,14 +333,52 @@ fn router(random: &mut Random, number: usize, nodes: &[NodePlan]) -> RouterPlan 
     while members.len() > 2 && random.chance(200) {
         members.remove(random.below(members.len() as u64) as usize);
     }
+    let mut addresses = addresses(random, family, number, interface);
+    let mut excluded = if addresses.len() > 1 && random.chance(250) {
+        1
+    } else {
+        0
+    };
+    if random.chance(100) {
+        // One of the other family, which no advert could list.
+        let other = match family {
+            Family::Ipv4 => IpAddr::V6(Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0x5f, number as u16)),
+            Family::Ipv6 => IpAddr::V4(Ipv4Addr::new(10, 9, interface as u8, number as u8)),
+        };
+        addresses.push((other, 32, interface));
+        excluded += 1;
+    }
     RouterPlan {
         id: 51,
         version,
         family,
         interface,
-        addresses: addresses(random, family, number, interface),
+        addresses,
+        excluded,
         auth,
+        group: None,
         members,
+    }
+}
+
+/// The first two routers in one group, with what only makes sense together.
+fn join(routers: &mut [RouterPlan]) {
+    let [first, second, ..] = routers else { return };
+    for router in [&mut *first, &mut *second] {
+        router.group = Some(0);
+    }
+    let nodes: Vec<usize> = first.members.iter().map(|member| member.node).collect();
+    let common = |member: &Member| nodes.contains(&member.node);
+    second.members.retain(common);
+    let nodes: Vec<usize> = second.members.iter().map(|member| member.node).collect();
+    first.members.retain(|member| nodes.contains(&member.node));
+    for (ours, theirs) in first.members.iter().zip(&mut second.members) {
+        theirs.priority = ours.priority;
+        theirs.preempt = ours.preempt;
+        theirs.preempt_delay = ours.preempt_delay;
+        (theirs.release, theirs.notify) = (ours.release, ours.notify);
+        theirs.tracks = ours.tracks.clone();
+        theirs.watches = ours.watches.clone();
     }
 }
 
@@ -373,6 +431,16 @@ fn member(random: &mut Random, node: usize, priority: u8, plan: &NodePlan) -> Me
                 (check, weight, reverse)
             })
             .collect(),
+        watches: if random.chance(200) {
+            let weight = random.pick(&[0, 0, 30, -30]);
+            vec![(
+                random.below(2) as usize,
+                weight,
+                weight != 0 && random.chance(200),
+            )]
+        } else {
+            Vec::new()
+        },
     }
 }
 

@@ -2,7 +2,7 @@
 //! their time limit.
 
 use smena::config::{self, Release};
-use smena::event::{Action, HookCall, HookId, HookState, Kill, RouterId};
+use smena::event::{Action, Event, HookCall, HookId, HookState, Kill, RouterId};
 use smena::vrrp::Reason;
 
 use super::{LATE, PerRouter, Rule, View, Violation, broken, drift};
@@ -115,6 +115,7 @@ impl Hooks {
         &mut self,
         view: &View<'_, '_>,
         node: usize,
+        event: &Event<'_>,
         actions: &[Action],
         calm: bool,
     ) -> Result<(), Violation> {
@@ -136,6 +137,10 @@ impl Hooks {
             let starting = actions[..place].iter().any(starts);
             let told = self.told.get(node, router);
             let since = told.since.or(starting.then_some(local));
+            // One that has just ended is overtaken by what was slept through.
+            if since.is_none() && matches!(*event, Event::HookEnded(of, _) if of == id) {
+                continue;
+            }
             let (Some(since), Some(config)) = (since, config) else {
                 return broken(
                     Rule::Hooks,
@@ -232,9 +237,11 @@ impl Hooks {
         let local = view.local(node);
         let settle = config.map_or(0, |config| config.notify_settle.total_micros());
         let fresh = call.previous != Some(call.state) && call.state != HookState::Stop;
+        // While a router waits, what it was before goes on for its hook.
         let young = view.router(node, router).is_some_and(|state| {
-            state.hook_state() != Some(call.state)
-                || local - state.since().total_micros() < settle as i64
+            let young = local - state.since().total_micros() < settle as i64;
+            let state = state.hook_state();
+            state.is_some() && (state != Some(call.state) || young)
         });
         if settle > 0 && fresh && young {
             return broken(

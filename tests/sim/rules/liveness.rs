@@ -68,8 +68,13 @@ impl Liveness {
         router: usize,
         calm_since: At,
     ) -> Result<(), Violation> {
-        let plan = &view.plan.routers[router];
-        let last = |node: usize| self.advertised.values[node * self.advertised.routers + router];
+        // A group is waited for as a whole.
+        let company: Vec<usize> = view.company(router).collect();
+        let last = |node: usize| {
+            let of =
+                |router: &usize| self.advertised.values[node * self.advertised.routers + router];
+            company.iter().filter_map(of).max()
+        };
         let all = || view.carriers(router).filter_map(|(node, _)| last(node));
         let Some(at) = all().map(|(at, _)| at).max() else {
             return Ok(());
@@ -77,15 +82,31 @@ impl Liveness {
         // Two that were masters at once may have promised different things.
         let recent = all().filter(|(other, _)| at - other <= 100 * MS);
         let interval = recent.map(|(_, interval)| interval).max().unwrap_or(0);
+        let slowest = company
+            .iter()
+            .map(|router| view.plan.slowest(*router))
+            .max();
+        let interval = match company.len() {
+            1 => interval,
+            _ => slowest.unwrap_or(interval),
+        };
         // The first backup to lose its patience must be there; one that began
         // to listen lately has not been waiting as long.
-        let waits = |node: usize| {
+        let one_waits = |node: usize, router: usize| {
             let state = view.router(node, router)?;
             let waiting = view.hosts[node].acts() && state.role() == Role::Backup;
             let there = view.hosts[node].disturbed_at < at;
+            let plan = &view.plan.routers[router];
             let patience = down_interval(plan, interval, state.priority());
             let listens = view.local(node) - state.since().total_micros();
             (waiting && there && listens > patience as i64).then_some(patience)
+        };
+        let waits = |node: usize| {
+            let all: Option<Vec<At>> = company
+                .iter()
+                .map(|router| one_waits(node, *router))
+                .collect();
+            all?.into_iter().max()
         };
         let waiting = view.carriers(router).filter_map(|(node, _)| waits(node));
         let Some(patience) = waiting.min() else {
@@ -105,32 +126,58 @@ impl Liveness {
     /// A node is told to stop: rule 5 for each router that it is master of, and
     /// in calm for each that somebody else can take.
     pub fn on_stop(&mut self, view: &View<'_, '_>, node: usize, calm: bool) {
-        for (router, plan) in view.plan.routers.iter().enumerate() {
+        for router in 0..view.plan.routers.len() {
             let config = view.config(node, router);
             let Some(config) = config.filter(|_| view.rules_now(node, router)) else {
                 continue;
             };
-            let interval = config.advert_int.total_micros();
+            // The heirs of a group take over when the slowest may.
+            let configs = || {
+                view.company(router)
+                    .filter_map(|other| view.config(node, other))
+            };
+            let skews = |priority: u8| {
+                let skew = |other: usize| {
+                    let config = view.config(node, other)?;
+                    let interval = config.advert_int.total_micros();
+                    Some(skew(&view.plan.routers[other], interval, priority))
+                };
+                view.company(router).filter_map(skew).max().unwrap_or(0)
+            };
             let overlap = config.release == Release::Overlap;
             let kept = match config.release {
-                Release::Overlap => skew(plan, interval, 1) + 500 * MS,
+                Release::Overlap => skews(1) + 500 * MS,
                 Release::AfterHook => hooks_end(config),
                 Release::Immediate => 0,
             };
             let until = view.local(node) + (kept + drift(kept) + LATE) as i64;
             self.released_by.get(node, router).get_or_insert(until);
             let heirs = view.carriers(router).filter(|(other, _)| {
-                view.role(*other, router) == Some(Role::Backup) && view.hosts[*other].acts()
+                let listens = |router| view.role(*other, router) == Some(Role::Backup);
+                view.company(router).all(listens) && view.hosts[*other].acts()
             });
             let heirs = heirs.filter_map(|(other, _)| view.router(other, router));
-            let best = heirs.map(|heir| heir.priority()).max();
+            let priorities: Vec<u8> = heirs.map(|heir| heir.priority()).collect();
+            let best = priorities.iter().copied().max();
             let Some(heir) = best.filter(|_| calm) else {
                 continue;
             };
+            // Two groups that take over in one moment may each lose on one side.
+            let tie = priorities.iter().filter(|other| **other == heir).count() > 1;
+            if tie && view.company(router).count() > 1 {
+                continue;
+            }
             let gap = if overlap {
                 0
             } else {
-                skew(plan, interval, heir) + 2 * view.plan.latency + LATE
+                // One's hook may end long before the other's.
+                let apart = match config.release {
+                    Release::AfterHook if view.company(router).count() > 1 => {
+                        configs().map(hooks_end).max().unwrap_or(0)
+                    }
+                    _ => 0,
+                };
+                skews(heir) + apart + 2 * view.plan.latency + LATE
             };
             self.hand_overs[router] = Some(HandOver {
                 leaving: node,

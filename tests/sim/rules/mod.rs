@@ -12,6 +12,7 @@
 
 mod adverts;
 mod checks;
+mod groups;
 mod hooks;
 mod liveness;
 mod owners;
@@ -72,6 +73,8 @@ pub enum Rule {
     Hooks,
     /// A master announces itself, and never in a rush (PROTOCOL 70, 71).
     Announcements,
+    /// Routers of a group are master together or not at all.
+    Group,
     /// Who cannot take part does not (PROTOCOL A.1).
     Ready,
     /// A master follows a better one, and only that (PROTOCOL 45 to 48).
@@ -131,6 +134,14 @@ impl<'w, 'a> View<'w, 'a> {
     /// How long nothing has disturbed a node.
     fn undisturbed(&self, node: usize) -> At {
         self.now - self.hosts[node].disturbed_at
+    }
+
+    /// A router and those of its group.
+    fn company(&self, router: usize) -> impl Iterator<Item = usize> {
+        let group = self.plan.routers[router].group;
+        (0..self.plan.routers.len()).filter(move |other| {
+            *other == router || group.is_some() && self.plan.routers[*other].group == group
+        })
     }
 
     /// The nodes that carry a virtual router.
@@ -287,7 +298,7 @@ impl Rules {
         self.seen.decided(view, node);
         let holds = self
             .hooks
-            .decided(view, node, actions, self.calm_since.is_some());
+            .decided(view, node, event, actions, self.calm_since.is_some());
         self.hold(holds);
         let holds = self.checks.decided(view, node, event, actions);
         self.hold(holds);
@@ -298,6 +309,8 @@ impl Rules {
         let holds = self.owners.after(view, node);
         self.hold(holds);
         let holds = ready::after(view, node);
+        self.hold(holds);
+        let holds = groups::after(view, node);
         self.hold(holds);
         if self.calm_since.is_some() {
             let holds = self.liveness.after(view);

@@ -2,7 +2,7 @@
 //! on each backup's timer, from the adverts that reached it.
 
 use smena::event::Event;
-use smena::vrrp::Role;
+use smena::vrrp::{Reason, Role};
 
 use super::{PerRouter, Rule, View, Violation, broken, down_interval, skew};
 use crate::sim::bytes::Said;
@@ -86,6 +86,8 @@ impl Patience {
                 (Role::Initialize, Role::Backup | Role::Master) => {
                     self.awake(view, node, router)?
                 }
+                // An owner waits for its group only.
+                (Role::Backup, Role::Master) if state.reason() == Reason::Owner => {}
                 (Role::Backup, Role::Master) => self.takes_over(view, node, router)?,
                 _ => {}
             }

@@ -7,7 +7,7 @@ use super::{PerRouter, View};
 use crate::sim::plan::Plan;
 
 /// The causes that status can name.
-pub const CAUSES: [&str; 17] = [
+pub const CAUSES: [&str; 19] = [
     "check pending",
     "check failed",
     "interface missing",
@@ -25,6 +25,8 @@ pub const CAUSES: [&str; 17] = [
     "stalled",
     "stopped",
     "no successor",
+    "held by group",
+    "group yields",
 ];
 
 /// How often each was the cause of a change.
@@ -61,8 +63,10 @@ fn cause(reason: Reason) -> Option<usize> {
     Some(match reason {
         // Both hold a router where it begins, and change nothing.
         Reason::NotStarted | Reason::StartupDelay => return None,
-        // No plan has groups.
-        Reason::HeldByGroup(_) | Reason::GroupYields(_) | Reason::InterfaceUp(_) => return None,
+        // No plan has an interface that must be down.
+        Reason::InterfaceUp(_) => return None,
+        Reason::HeldByGroup(_) => 17,
+        Reason::GroupYields(_) => 18,
         Reason::CheckPending(_) => 0,
         Reason::CheckFailed(_) => 1,
         Reason::InterfaceMissing(_) => 2,

@@ -199,7 +199,10 @@ fn follows(view: &View<'_, '_>, node: usize, router: usize, said: Said) -> Resul
     };
     // It may have found out by this event that it had slept for too long, or
     // the event ends a hand-over.
-    let other = matches!(state.reason(), Reason::Stalled(_) | Reason::Stopped);
+    let other = matches!(
+        state.reason(),
+        Reason::Stalled(_) | Reason::Stopped | Reason::GroupYields(_)
+    );
     let (Some(own), false) = (state.source().map(number), other) else {
         return Ok(());
     };
