@@ -73,6 +73,7 @@ pub struct Check {
     /// Results in a row that speak against `health`.
     against: u16,
     run: Run,
+    runs: u32,
     since: Instant,
     detail: String<DETAIL_MAX>,
     duration: Option<Duration>,
@@ -91,6 +92,7 @@ impl Check {
             health: Health::Unknown,
             against: 0,
             run: Run::Stopped,
+            runs: 0,
             since: now,
             detail: String::new(),
             duration: None,
@@ -115,6 +117,22 @@ impl Check {
     /// How long the last run took; `None` before the first end.
     pub fn duration(&self) -> Option<Duration> {
         self.duration
+    }
+
+    /// How often it was started.
+    pub fn runs(&self) -> u32 {
+        self.runs
+    }
+
+    /// Results in a row that speak against [`Check::health`], and how many of
+    /// them change it.
+    pub fn against(&self) -> (u16, u16) {
+        let needed = match self.health {
+            Health::Unknown => 1,
+            Health::Up => self.fall,
+            Health::Down => self.rise,
+        };
+        (self.against, needed)
     }
 
     /// No process of this check is left.
@@ -145,6 +163,7 @@ impl Check {
                     started_at: now,
                     term_at: now + self.timeout,
                 };
+                self.runs = self.runs.saturating_add(1);
                 actions.push(Action::StartCheck(self.id));
                 false
             }
@@ -232,17 +251,12 @@ impl Check {
         } else {
             Health::Down
         };
-        let needed = match (self.health, said) {
-            (Health::Unknown, _) => 1,
-            (_, Health::Up) => self.rise,
-            (_, _) => self.fall,
-        };
         if said == self.health {
             self.against = 0;
             return false;
         }
         self.against += 1;
-        if self.against < needed {
+        if self.against < self.against().1 {
             return false;
         }
         self.against = 0;
@@ -286,6 +300,7 @@ mod tests {
                 health: Health::Unknown,
                 against: 0,
                 run: Run::Stopped,
+                runs: 0,
                 since: ms(0),
                 detail: String::new(),
                 duration: None,

@@ -29,6 +29,13 @@ pub enum Command<'a> {
         /// `--json`.
         json: bool,
     },
+    /// `why`: one router or check of the running keeper.
+    Why {
+        /// `-c`.
+        file: Option<&'a str>,
+        /// The router's or check's name.
+        name: &'a str,
+    },
     /// `demo`.
     Demo,
     /// `version`.
@@ -50,6 +57,8 @@ pub enum Error<'a> {
     NoValue(&'static str),
     /// An option that stands there twice.
     Twice(&'static str),
+    /// The NAME is missing.
+    NoName(&'static str),
     /// A word too many.
     Unexpected(&'static str, &'a str),
 }
@@ -62,6 +71,7 @@ usage: smena [COMMAND] [OPTIONS]
   run     [-c FILE]                 keep the addresses, in the foreground
   check   [-c FILE] [--peer FILE]   validate a configuration, or both halves of a pair
   status  [-c FILE] [--json]        one look at everything; plain `smena` is the same
+  why     [-c FILE] NAME            why a router is (not) master, or a check (not) up
   demo                              watch a pair fail over in private network namespaces
   version
   help
@@ -80,7 +90,7 @@ type Known = (
 );
 
 /// The commands there are.
-static COMMANDS: [Known; 6] = [
+static COMMANDS: [Known; 7] = [
     ("run", &["-c"], |said| Command::Run { file: said.file }),
     ("check", &["-c", "--peer"], |said| Command::Check {
         file: said.file,
@@ -90,14 +100,21 @@ static COMMANDS: [Known; 6] = [
         file: said.file,
         json: said.json,
     }),
+    ("why", &["-c", NAME], |said| Command::Why {
+        file: said.file,
+        name: said.name.unwrap_or_default(),
+    }),
     ("demo", &[], |_| Command::Demo),
     ("version", &[], |_| Command::Version),
     ("help", &[], |_| Command::Help),
 ];
 
+/// Stands among a command's options when it takes one word that is none.
+const NAME: &str = "NAME";
+
 /// Commands that the surface names and this version has not.
 const LATER: &[&str] = &[
-    "events", "why", "standby", "resume", "takeover", "drain", "maint", "ready", "reload", "adapt",
+    "events", "standby", "resume", "takeover", "drain", "maint", "ready", "reload", "adapt",
     "replay", "bake",
 ];
 
@@ -130,6 +147,9 @@ impl<'a> Command<'a> {
             }
             said.take(name, options, word, words)?;
         }
+        if options.contains(&NAME) && said.name.is_none() {
+            return Err(Error::NoName(name));
+        }
         Ok(build(said))
     }
 }
@@ -144,6 +164,7 @@ fn known(word: &str) -> Option<&'static Known> {
 struct Options<'a> {
     file: Option<&'a str>,
     peer: Option<&'a str>,
+    name: Option<&'a str>,
     json: bool,
 }
 
@@ -157,6 +178,10 @@ impl<'a> Options<'a> {
         words: &mut dyn Iterator<Item = &'a str>,
     ) -> Result<(), Error<'a>> {
         if !word.starts_with('-') {
+            if options.contains(&NAME) && self.name.is_none() {
+                self.name = Some(word);
+                return Ok(());
+            }
             return Err(Error::Unexpected(command, word));
         }
         // `-cFILE` and `--peer=FILE` carry their value.
@@ -203,6 +228,13 @@ impl fmt::Display for Error<'_> {
                 suggest(f, nearest(word, &mut options.iter().copied()))
             }
             Error::NoValue(option) => write!(f, "`{}` needs a FILE behind it", Plain(option)),
+            Error::NoName(command) => {
+                let command = Plain(command);
+                write!(
+                    f,
+                    "`{command}` needs the NAME of a router or check behind it"
+                )
+            }
             Error::Twice(option) => write!(f, "`{}` is given twice", Plain(option)),
             Error::Unexpected(command, word) => {
                 write!(f, "`{}` takes no `{}`", Plain(command), Plain(word))?;
@@ -264,6 +296,21 @@ mod tests {
         assert_eq!(parse(&["run", "--help"]), Ok(Command::Help));
         assert_eq!(parse(&["--version"]), Ok(Command::Version));
         assert_eq!(parse(&["-h"]), Ok(Command::Help));
+    }
+
+    #[test]
+    fn why_takes_one_name() {
+        let why = |file| Command::Why { file, name: "VI_1" };
+        assert_eq!(parse(&["why", "VI_1"]), Ok(why(None)));
+        assert_eq!(parse(&["why", "VI_1", "-c", "a"]), Ok(why(Some("a"))));
+        message(
+            &["why"],
+            "`why` needs the NAME of a router or check behind it",
+        );
+        message(
+            &["why", "VI_1", "VI_2"],
+            "`why` takes no `VI_2`; see `smena help`",
+        );
     }
 
     #[test]

@@ -75,8 +75,8 @@ pub fn highest(router: &Router<'_>) -> u32 {
     priority(router, |weight| weight.max(0))
 }
 
-/// The priority with every weighted check failing.
-fn lowest(router: &Router<'_>) -> u32 {
+/// The priority of a router with every weighted check failing, 1..=255.
+pub fn lowest(router: &Router<'_>) -> u32 {
     priority(router, |weight| weight.min(0))
 }
 

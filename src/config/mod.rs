@@ -22,7 +22,7 @@ mod unicast;
 mod value;
 mod words;
 
-pub use compare::{compare, highest};
+pub use compare::{compare, highest, lowest};
 pub use diagnostic::{DIAGNOSTICS_MAX, Diagnostic, Severity, Source, write_time};
 pub use model::*;
 pub use statement::LINE_MAX;

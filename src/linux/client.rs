@@ -12,6 +12,10 @@ use super::failure::Reason;
 use super::listener::{self, Path};
 use super::output::{self, complain, write_all};
 
+/// The longest question, without the line feed that ends it.
+const QUESTION_MAX: usize = 63;
+/// Exit code: the question was wrong, and the answer says why.
+const WRONG: i32 = 2;
 /// Exit code: not running, or unreadable.
 const NOT_RUNNING: i32 = 3;
 /// How long the keeper may be silent. Its answers come within a millisecond;
@@ -19,7 +23,8 @@ const NOT_RUNNING: i32 = 3;
 const PATIENCE: core::time::Duration = core::time::Duration::from_secs(7);
 
 /// Asks the keeper at a socket, prints its answer, and returns the exit code.
-pub fn ask(path: &str, question: &str) -> i32 {
+/// A question that is too long is cut: no name is as long.
+pub fn ask(path: &str, question: &[&str]) -> i32 {
     match try_ask(path, question) {
         Ok(exit) => exit,
         Err(Trouble::Socket(errno)) => {
@@ -69,14 +74,15 @@ fn mend(errno: Errno) -> Packed {
     }
 }
 
-fn try_ask(path: &str, question: &str) -> Result<i32, Trouble> {
+fn try_ask(path: &str, question: &[&str]) -> Result<i32, Trouble> {
     let socket = open(path).map_err(Trouble::Socket)?;
-    let mut line = [0; 64];
-    let end = question.len();
-    if let Some(room) = line.get_mut(..end) {
-        room.copy_from_slice(question.as_bytes());
+    let mut line = [b'\n'; 64];
+    let mut end = 0;
+    let bytes = question.iter().flat_map(|part| part.bytes());
+    for (room, byte) in line.iter_mut().take(QUESTION_MAX).zip(bytes) {
+        *room = byte;
+        end += 1;
     }
-    line[end] = b'\n';
     write_all(&socket, line.get(..=end).unwrap_or_default()).map_err(Trouble::Socket)?;
     print_answer(&socket)
 }
@@ -112,12 +118,16 @@ fn print_answer(socket: &OwnedFd) -> Result<i32, Trouble> {
             break (exit, length, end + 1);
         }
     };
+    let to = match exit {
+        WRONG => output::stderr(),
+        _ => output::stdout(),
+    };
     let mut left = length;
     let mut begin = at;
     loop {
         let bytes = buffer.get(begin..have).unwrap_or_default();
         left = left.checked_sub(bytes.len()).ok_or(Trouble::Cut)?;
-        write_all(output::stdout(), bytes).map_err(|_| Trouble::Output)?;
+        write_all(to, bytes).map_err(|_| Trouble::Output)?;
         if left == 0 {
             break;
         }

@@ -290,7 +290,13 @@ fn write_answer(socket: &OwnedFd, question: &[u8], node: &Node<'_>, view: &View<
     let written = match question {
         b"status" => answer_twice(&mut output, exit, &|to| report::text(node, view, to)),
         b"status --json" => answer_twice(&mut output, exit, &|to| report::json(node, view, to)),
-        _ => fmt::write(&mut output, format_args!("smena 2 0\n")),
+        _ => match question.strip_prefix(b"why ").map(core::str::from_utf8) {
+            Some(Ok(name)) => {
+                let exit = if report::knows(node, name) { 0 } else { 2 };
+                answer_twice(&mut output, exit, &|to| report::why(node, view, name, to))
+            }
+            _ => fmt::write(&mut output, format_args!("smena 2 0\n")),
+        },
     };
     let whole = written.is_ok() && output.flush();
     let _ = shutdown(socket, Shutdown::Both);

@@ -51,7 +51,10 @@ pub fn main(invocation: Invocation) -> i32 {
     match command {
         Ok(Command::Run { file }) => run(file, &invocation),
         Ok(Command::Check { file, peer }) => check(file, peer),
-        Ok(Command::Status { file, json }) => status(file, json),
+        Ok(Command::Status { file, json }) => {
+            ask(file, &["status", if json { " --json" } else { "" }])
+        }
+        Ok(Command::Why { file, name }) => ask(file, &["why ", name]),
         Ok(Command::Demo) => show(),
         Ok(Command::Version) => print(format_args!(concat!(
             "smena ",
@@ -238,9 +241,9 @@ fn check(file: Option<&'static str>, peer: Option<&'static str>) -> i32 {
     if output.flush() { exit } else { REFUSED }
 }
 
-/// `smena status`. A file that is wrong or missing says no other socket.
+/// Asks the running keeper. A file that is wrong or missing says no other socket.
 #[inline(never)]
-fn status(file: Option<&'static str>, json: bool) -> i32 {
+fn ask(file: Option<&'static str>, question: &[&str]) -> i32 {
     let mut path = config::Node::CONTROL;
     match load::load(file, TEXT.claim()) {
         Ok(source) => {
@@ -256,5 +259,5 @@ fn status(file: Option<&'static str>, json: bool) -> i32 {
         }
         Err(_) => {}
     }
-    client::ask(path, if json { "status --json" } else { "status" })
+    client::ask(path, question)
 }

@@ -36,6 +36,7 @@ pub(super) struct Rival {
     heard: u8,
     /// It took mastership from this node.
     took_over: bool,
+    at: Instant,
 }
 
 impl Node<'_> {
@@ -126,6 +127,7 @@ impl Node<'_> {
             highest: theirs,
             heard: 1,
             took_over: router.reason().names(said.source),
+            at: now,
         };
         if let Some(known) = &self.rivals[index]
             && known.address == rival.address
@@ -254,6 +256,13 @@ impl Node<'_> {
     /// What is wrong with a router now.
     pub fn diagnoses(&self, now: Instant, id: RouterId) -> impl Iterator<Item = &Finding> {
         self.diagnoses[usize::from(id.0)].shown(now)
+    }
+
+    /// The other master of a router that was last heard: its address, what it
+    /// said its priority is, and when.
+    pub fn rival(&self, id: RouterId) -> Option<(IpAddr, u8, Instant)> {
+        let rival = self.rivals[usize::from(id.0)].as_ref()?;
+        Some((rival.address.address(), rival.head.priority, rival.at))
     }
 
     /// The sentence of a finding about a router.

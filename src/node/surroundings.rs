@@ -17,37 +17,42 @@ impl Node<'_> {
     /// Whether a router may run. A thing that is broken counts before one that
     /// is not known yet.
     pub(super) fn readiness(&self, router: RouterId) -> Readiness {
+        let mut readiness = Readiness::Ready;
+        self.obstacles(router, &mut |obstacle| readiness = readiness.and(obstacle));
+        readiness
+    }
+
+    /// Tells each thing that keeps a router from running.
+    pub fn obstacles(&self, router: RouterId, tell: &mut dyn FnMut(Readiness)) {
         let config = &self.config.routers[usize::from(router.0)];
-        let own = self.interface_of(router);
         for interface in self.carriers(router) {
             if let Some(reason) = self.trouble(interface) {
-                return Readiness::Unable(reason);
+                tell(Readiness::Unable(reason));
             }
         }
         if self.source(router).is_none() {
-            return Readiness::Unable(Reason::NoSourceAddress(own));
+            let own = self.interface_of(router);
+            tell(Readiness::Unable(Reason::NoSourceAddress(own)));
         }
-        let mut pending = None;
         for track in config.tracks.iter().filter(|track| track.weight == 0) {
             let health = self.health_of(track);
             if succeeds(track, health) && health != Health::Unknown {
                 continue;
             }
-            match (track.what, health) {
+            tell(match (track.what, health) {
                 (Tracked::Check(check), Health::Unknown) => {
-                    pending = pending.or(Some(Reason::CheckPending(CheckId(check))));
+                    Readiness::Waiting(Reason::CheckPending(CheckId(check)))
                 }
                 (Tracked::Check(check), _) => {
-                    return Readiness::Unable(Reason::CheckFailed(CheckId(check)));
+                    Readiness::Unable(Reason::CheckFailed(CheckId(check)))
                 }
                 (Tracked::Interface(name), _) => {
                     let id = self.named(name);
                     let reason = self.trouble(id).unwrap_or(Reason::InterfaceUp(id));
-                    return Readiness::Unable(reason);
+                    Readiness::Unable(reason)
                 }
-            }
+            });
         }
-        pending.map_or(Readiness::Ready, Readiness::Waiting)
     }
 
     /// The effective priority: the configured one and the weights of what is tracked.

@@ -6,9 +6,11 @@ mod json;
 #[cfg(test)]
 mod sample;
 mod text;
+mod why;
 
 pub use json::json;
 pub use text::text;
+pub use why::{knows, why};
 
 use crate::check::Health;
 use crate::event::{Exit, HookState, RouterId};

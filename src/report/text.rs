@@ -5,7 +5,7 @@ use core::fmt::{self, Display, Formatter, Write};
 
 use super::{LatestCall, View, age_ms, name};
 use crate::address::Shown;
-use crate::check::Health;
+use crate::check::{Check, Health};
 use crate::config::{self, Tracked};
 use crate::event::RouterId;
 use crate::hook::Hook;
@@ -30,49 +30,60 @@ pub fn text(node: &Node<'_>, view: &View<'_>, out: &mut dyn Write) -> fmt::Resul
         Number(view.lag_max.total_micros()),
     ));
     for id in (0u8..).take(config.routers.len()).map(RouterId) {
+        lines.put(format_args!("\n"));
         router(node, view, id, &mut lines);
     }
     if !config.checks.is_empty() {
         lines.put(format_args!("\nchecks\n"));
     }
     for (config, check) in config.checks.iter().zip(node.checks()) {
-        lines.put(format_args!(
-            "  {}: {} for {}, {}: {}",
-            Plain(config.name),
-            Plain(check.health().name()),
-            Age(age_ms(view, check.since())),
-            Plain(config.kind.name()),
-            Printable(check.detail().unwrap_or("no result yet")),
-        ));
-        if let Some(took) = check.duration() {
-            lines.put(format_args!(" ({} us)", Number(took.total_micros())));
-        }
-        lines.put(format_args!("\n"));
+        self::check(view, config, check, &mut lines);
     }
     lines.result
 }
 
+/// The line of a check.
+pub(super) fn check(
+    view: &View<'_>,
+    config: &config::Check<'_>,
+    check: &Check,
+    lines: &mut Lines<'_>,
+) {
+    lines.put(format_args!(
+        "  {}: {} for {}, {}: {}",
+        Plain(config.name),
+        Plain(check.health().name()),
+        Age(age_ms(view, check.since())),
+        Plain(config.kind.name()),
+        Printable(check.detail().unwrap_or("no result yet")),
+    ));
+    if let Some(took) = check.duration() {
+        lines.put(format_args!(" ({} us)", Number(took.total_micros())));
+    }
+    lines.put(format_args!("\n"));
+}
+
 /// Writes until the first failure, which is kept, so that no caller has to look.
 pub(super) struct Lines<'w> {
-    out: &'w mut dyn Write,
-    result: fmt::Result,
+    pub(super) out: &'w mut dyn Write,
+    pub(super) result: fmt::Result,
 }
 
 impl Lines<'_> {
     #[inline(never)]
-    fn put(&mut self, text: fmt::Arguments<'_>) {
+    pub(super) fn put(&mut self, text: fmt::Arguments<'_>) {
         if self.result.is_ok() {
             self.result = self.out.write_fmt(text);
         }
     }
 }
 
-fn router(node: &Node<'_>, view: &View<'_>, id: RouterId, out: &mut Lines<'_>) {
+pub(super) fn router(node: &Node<'_>, view: &View<'_>, id: RouterId, out: &mut Lines<'_>) {
     let index = usize::from(id.0);
     let config = &node.config().routers[index];
     let router = &node.routers()[index];
     out.put(format_args!(
-        "\n{}: {}{} for {}: {}\n  virtual router {} on {}, version {}, {}\n  priority  {} = {}",
+        "{}: {}{} for {}: {}\n  virtual router {} on {}, version {}, {}\n  priority  {} = {}",
         Plain(config.name),
         Plain(router.role().name()),
         Plain(if router.releasing() {
@@ -195,7 +206,7 @@ fn hook(hook: &Hook, out: &mut Lines<'_>) {
 }
 
 /// Text of others, without what would move a terminal's cursor.
-struct Printable<'t>(&'t str);
+pub(super) struct Printable<'t>(pub &'t str);
 
 impl Display for Printable<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -207,7 +218,7 @@ impl Display for Printable<'_> {
 }
 
 /// Milliseconds as a person says them: the two largest units.
-struct Age(u64);
+pub(super) struct Age(pub u64);
 
 impl Display for Age {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {

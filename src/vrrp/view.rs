@@ -100,6 +100,30 @@ impl Router {
         self.master_interval
     }
 
+    /// What the router waits for, and until when.
+    pub fn timers(&self) -> [(&'static str, Option<Instant>); 6] {
+        let mut timers = [
+            ("startup_delay ends", self.hold_until),
+            ("FAULT ends", self.blocked.map(|(until, _)| until)),
+            ("takes over unless an advert comes", None),
+            ("preempt_delay ends", None),
+            ("next advert", None),
+            ("gives up without a successor", None),
+        ];
+        match self.state {
+            State::Initialize | State::Fault => {}
+            State::Backup(backup) => {
+                timers[2].1 = backup.down_at;
+                timers[3].1 = backup.tolerate_until;
+            }
+            State::Master(master) => {
+                timers[4].1 = Some(master.advert_at);
+                timers[5].1 = master.release_until;
+            }
+        }
+        timers
+    }
+
     /// The state changed since the last call: the state before it.
     pub fn take_news(&mut self) -> Option<Role> {
         self.news.take()

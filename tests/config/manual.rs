@@ -1,6 +1,7 @@
 //! The manual knows every key, and says of each what holds without it.
 
 use smena::config::table::{Absence, SECTIONS};
+use smena::diagnosis::Code;
 
 const MANUAL: &str = include_str!("../../man/smena.8");
 
@@ -31,6 +32,24 @@ fn every_key_stands_in_the_manual_with_its_default() {
         let items = text.matches("\n.It Sy ").count();
         assert_eq!(items, section.keys.len(), "[{}]: too many", section.kind);
     }
+}
+
+/// Each diagnosis with its cause and its mend, in the order of the enum.
+#[test]
+fn every_diagnosis_stands_in_the_manual() {
+    let (_, text) = MANUAL.split_once("\n.Sh DIAGNOSES\n").unwrap();
+    let text = text.split("\n.Sh ").next().unwrap();
+    let mut items = text.split("\n.It Sy ").skip(1);
+    for code in Code::ALL {
+        let item = items.next().unwrap_or_default();
+        let (name, lines) = item.split_once('\n').unwrap();
+        assert_eq!(name, code.name());
+        assert!(
+            lines.trim_end_matches(".El\n").lines().count() >= 2,
+            "{name}"
+        );
+    }
+    assert_eq!(items.next(), None);
 }
 
 #[cfg(debug_assertions)]
