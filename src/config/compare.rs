@@ -11,6 +11,7 @@ use crate::protocol::Version;
 
 /// Compares two configurations that were read without errors, each with the
 /// file that it was read from.
+#[inline(never)]
 pub fn compare(
     one: (&Config<'_>, &Source<'_>),
     other: (&Config<'_>, &Source<'_>),
@@ -103,6 +104,7 @@ struct Comparison<'c, 't> {
 
 impl Comparison<'_, '_> {
     /// Everything about two routers with the same id.
+    #[inline(never)]
     fn pair(&mut self, router: &Router<'_>, peer: &Router<'_>) {
         if router.version != peer.version {
             self.differ(

@@ -10,6 +10,7 @@ use crate::wire::{Reject, Said};
 
 /// Tells what an advert that was accepted says otherwise than the router would,
 /// each with the address that it is about.
+#[inline(never)]
 pub fn differences(
     router: &Router<'_>,
     said: &Said<'_>,

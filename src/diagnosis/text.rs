@@ -47,6 +47,7 @@ impl Display for Text<'_> {
 }
 
 impl Text<'_> {
+    #[inline(never)]
     fn fill(&self, letter: char, f: &mut Formatter<'_>) -> fmt::Result {
         let (router, evidence) = (self.router, &self.finding.evidence);
         let head = &evidence.head;

@@ -74,6 +74,7 @@ fn mend(errno: Errno) -> Packed {
     }
 }
 
+#[inline(never)]
 fn try_ask(path: &str, question: &[&str]) -> Result<i32, Trouble> {
     let socket = open(path).map_err(Trouble::Socket)?;
     let mut line = [b'\n'; 64];
@@ -101,6 +102,7 @@ fn open(path: &str) -> Result<OwnedFd, Errno> {
 
 /// Copies the answer's body to standard output; its head says the exit code
 /// and the length.
+#[inline(never)]
 fn print_answer(socket: &OwnedFd) -> Result<i32, Trouble> {
     let mut buffer = [0; 4096];
     let mut have = 0;

@@ -38,6 +38,7 @@ pub fn command<'a>(config: &Config<'a>, id: HookId, call: &HookCall) -> Words<'a
 
 /// Says what a hook's program is told: keepalived's arguments, or a resource's
 /// word, and the same and more in the environment.
+#[inline(never)]
 pub fn tell(
     program: &mut Program<'_>,
     words: &Words<'_>,
@@ -142,6 +143,7 @@ impl fmt::Display for Refused {
 
 /// Judges a hook's file and each folder above it.
 #[expect(clippy::result_large_err, reason = "made once, in a child")]
+#[inline(never)]
 pub fn judge(path: &str) -> Result<(), Refused> {
     let mut walk = Walk {
         at: None,
@@ -185,6 +187,7 @@ struct Walk {
 
 impl Walk {
     /// Walks to the end, judging all that is passed.
+    #[inline(never)]
     fn go(&mut self, path: &[u8]) -> Result<(), Wrong> {
         let mut rest = Rest::new(path).ok_or(TOO_LONG).map_err(system("open"))?;
         let mut links = 0;

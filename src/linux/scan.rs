@@ -23,6 +23,7 @@ const NAME_MAX: usize = 1024;
 const PATH_MAX: usize = 48;
 
 /// Counts the processes of a name and says what that means for a check.
+#[inline(never)]
 pub fn look(name: fmt::Arguments<'_>, answer: &mut dyn FnMut(Outcome, fmt::Arguments<'_>)) {
     let mut name = Text::<NAME_MAX>::of(name);
     match count(&mut name) {
@@ -38,6 +39,7 @@ pub fn look(name: fmt::Arguments<'_>, answer: &mut dyn FnMut(Outcome, fmt::Argum
 
 /// How many processes have this name. One with a slash names a program file,
 /// and the processes that execute it count.
+#[inline(never)]
 fn count(name: &mut Text<NAME_MAX>) -> Result<u32, Failure> {
     let fail = |call, errno| {
         Failure::new(
@@ -113,6 +115,7 @@ fn executes(proc: BorrowedFd<'_>, pid: i32, file: (u64, u64)) -> bool {
 }
 
 /// Whether a process has this name and is no zombie.
+#[inline(never)]
 fn is_named(proc: BorrowedFd<'_>, pid: i32, name: &[u8]) -> bool {
     let Some(file) = open_of(proc, pid, "stat") else {
         return false;

@@ -211,6 +211,7 @@ impl Node<'_> {
     }
 
     /// Looks at what is no event, and says what is to be said.
+    #[inline(never)]
     pub(super) fn settle_diagnoses(&mut self, now: Instant) {
         for index in 0..self.routers.len() {
             self.weigh(now, index);

@@ -83,6 +83,7 @@ impl<'a> Interface<'a> {
 
     /// An address is there. `ours` says that a router of this node owns it, so
     /// that it can't be a source (PROTOCOL 51, 63).
+    #[inline(never)]
     pub fn on_address(&mut self, local: LocalAddress, ours: bool) {
         let scanning = self.scanning;
         let Some(source) = self.source_of(&local.address) else {

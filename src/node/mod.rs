@@ -370,6 +370,7 @@ impl<'a> Node<'a> {
         self.look_around(now, actions);
     }
 
+    #[inline(never)]
     fn on_address(
         &mut self,
         now: Instant,
@@ -394,6 +395,7 @@ impl<'a> Node<'a> {
         self.look_around(now, actions);
     }
 
+    #[inline(never)]
     fn on_address_removed(
         &mut self,
         now: Instant,
@@ -435,6 +437,7 @@ impl<'a> Node<'a> {
     }
 
     /// Asks to stop; asked again, it stops at once.
+    #[inline(never)]
     fn on_stop(&mut self, now: Instant, actions: &mut Actions) {
         let again = self.phase == Phase::Stopping;
         if again {

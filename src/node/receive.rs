@@ -45,6 +45,7 @@ impl Mentions {
 }
 
 impl Node<'_> {
+    #[inline(never)]
     pub(super) fn on_packet(
         &mut self,
         now: Instant,

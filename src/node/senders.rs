@@ -129,6 +129,7 @@ impl Node<'_> {
 
     /// Takes note of an advert that passed every check but the last: false, a
     /// signed one that was heard before, or is older than one that was.
+    #[inline(never)]
     pub(super) fn take_note(&mut self, router: usize, received: &Received<'_>) -> bool {
         let config = &self.config.routers[router];
         let senders = &mut self.senders[router];

@@ -16,6 +16,7 @@ const PRIORITY_RANGE: (i32, i32) = (1, 254);
 impl Node<'_> {
     /// Whether a router may run. A thing that is broken counts before one that
     /// is not known yet.
+    #[inline(never)]
     pub(super) fn readiness(&self, router: RouterId) -> Readiness {
         let mut readiness = Readiness::Ready;
         self.obstacles(router, &mut |obstacle| readiness = readiness.and(obstacle));

@@ -15,6 +15,7 @@ use crate::say::{Number, Plain, write_number};
 use crate::wire::Reject;
 
 /// Writes the object and a line feed.
+#[inline(never)]
 pub fn json(node: &Node<'_>, view: &View<'_>, out: &mut dyn Write) -> fmt::Result {
     let mut json = Json {
         out,
@@ -53,6 +54,7 @@ pub fn json(node: &Node<'_>, view: &View<'_>, out: &mut dyn Write) -> fmt::Resul
     json.result
 }
 
+#[inline(never)]
 fn router(json: &mut Json<'_>, node: &Node<'_>, view: &View<'_>, id: RouterId) {
     let config = &node.config().routers[usize::from(id.0)];
     let router = &node.routers()[usize::from(id.0)];

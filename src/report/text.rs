@@ -15,6 +15,7 @@ use crate::vrrp::Role;
 use crate::wire::Reject;
 
 /// Writes lines; each ends with a line feed.
+#[inline(never)]
 pub fn text(node: &Node<'_>, view: &View<'_>, out: &mut dyn Write) -> fmt::Result {
     let config = node.config();
     let mut lines = Lines {
@@ -78,6 +79,7 @@ impl Lines<'_> {
     }
 }
 
+#[inline(never)]
 pub(super) fn router(node: &Node<'_>, view: &View<'_>, id: RouterId, out: &mut Lines<'_>) {
     let index = usize::from(id.0);
     let config = &node.config().routers[index];
@@ -144,6 +146,7 @@ pub(super) fn diagnoses(node: &Node<'_>, view: &View<'_>, id: RouterId, out: &mu
 }
 
 /// The sum behind the priority: each weight with the check that it comes from.
+#[inline(never)]
 fn weights<'n>(node: &'n Node<'_>, config: &'n config::Router<'_>, out: &mut Lines<'_>) {
     if config.priority == 255 {
         return out.put(format_args!(" (owner, no weights)"));
@@ -180,6 +183,7 @@ fn weights<'n>(node: &'n Node<'_>, config: &'n config::Router<'_>, out: &mut Lin
     }
 }
 
+#[inline(never)]
 fn hook(hook: &Hook, out: &mut Lines<'_>) {
     if !hook.configured() {
         return;

@@ -8,6 +8,7 @@ use crate::protocol::Version;
 
 impl Router {
     /// PROTOCOL 31 to 37 (RFC 9568 section 6.4.2).
+    #[inline(never)]
     pub(super) fn on_advert_as_backup(&mut self, now: Instant, mut backup: Backup, heard: Heard) {
         let Settings {
             version,

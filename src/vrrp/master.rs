@@ -68,6 +68,7 @@ impl Router {
     }
 
     /// PROTOCOL 44 to 48 (RFC 9568 section 6.4.3).
+    #[inline(never)]
     pub(super) fn on_advert_as_master(
         &mut self,
         now: Instant,
@@ -128,6 +129,7 @@ impl Router {
 
     /// Does what is due: the end of a release, an advert, a renewal, an
     /// announcement.
+    #[inline(never)]
     pub(super) fn on_poll_as_master(
         &mut self,
         now: Instant,

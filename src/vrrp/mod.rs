@@ -216,6 +216,7 @@ impl Router {
     }
 
     /// A valid advert for this router came in.
+    #[inline(never)]
     pub fn on_advert(&mut self, now: Instant, heard: Heard, actions: &mut Actions) {
         match self.state {
             // Not taking part: RFC 9568 has no receiving in Initialize.
@@ -232,6 +233,7 @@ impl Router {
     }
 
     /// A deadline of [`Router::poll_at`] may have passed.
+    #[inline(never)]
     pub fn on_poll(&mut self, now: Instant, actions: &mut Actions) {
         if self.blocked.is_some_and(|(until, _)| now >= until) {
             self.blocked = None;

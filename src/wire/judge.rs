@@ -45,6 +45,7 @@ pub fn judge_alone(family: Family, packet: &[u8]) -> Verdict<'_> {
     read(family, packet, &|_| false, None)
 }
 
+#[inline(never)]
 fn read<'p>(
     family: Family,
     packet: &'p [u8],
@@ -63,6 +64,7 @@ fn read<'p>(
     }
 }
 
+#[inline(never)]
 fn check<'p>(
     family: Family,
     datagram: &Datagram<'p>,

@@ -155,6 +155,7 @@ impl<'a> Door<'a> {
     }
 
     /// Opens what the link needs, and parts from what was another's.
+    #[inline(never)]
     pub fn follow(&mut self, link: Option<Link>, epoll: BorrowedFd<'_>) -> Followed {
         let index = link.map_or(0, |link| link.index);
         if self.index != index {

@@ -37,6 +37,7 @@ impl<'a> Watched<'a> {
 }
 
 /// A link changed: an event, or a reason to look.
+#[inline(never)]
 pub fn on_link(links: &mut [Watched<'_>], body: &[u8], deleted: bool) -> Option<Event<'static>> {
     let (name, link) = meaning::link(body)?;
     let mut event = None;

@@ -180,6 +180,7 @@ impl<'a> Net<'a> {
     }
 
     /// The next event; `None`: nothing waits, or everybody had a turn.
+    #[inline(never)]
     pub fn next(&mut self) -> Option<Event<'_>> {
         Some(match self.step()? {
             Step::Event(event) => event,
@@ -226,6 +227,7 @@ impl<'a> Net<'a> {
         }
     }
 
+    #[inline(never)]
     fn step(&mut self) -> Option<Step> {
         if let Some((router, errno)) = self.refused.pop() {
             let errno = event::Errno(errno.raw_os_error() as u16);
@@ -239,6 +241,7 @@ impl<'a> Net<'a> {
 
     /// Opens and closes ports as links come and go. A link that we cannot
     /// listen on is as good as none: who is deaf must not take over.
+    #[inline(never)]
     fn follow(&mut self, event: Event<'static>) -> Event<'static> {
         let interface = match event {
             Event::Link(interface, _) | Event::AddressAdded(interface, _) => interface,

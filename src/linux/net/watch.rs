@@ -197,6 +197,7 @@ impl<'a> Watch<'a> {
     }
 
     /// Reads notifications up to the next one that is an event.
+    #[inline(never)]
     fn step_notices(&mut self) -> Option<Event<'static>> {
         loop {
             let rest = self.memory.notices.get(self.at..self.end);
@@ -247,6 +248,7 @@ impl<'a> Watch<'a> {
     }
 
     /// Asks for a link by name and tells how it differs from what was told.
+    #[inline(never)]
     fn look(&mut self, interface: InterfaceId) -> Option<Event<'static>> {
         let watched = &mut self.links[usize::from(interface.0)];
         let found = match self
@@ -327,6 +329,7 @@ impl<'a> Watch<'a> {
     }
 
     /// Reads one message of a dump.
+    #[inline(never)]
     fn step_dump(&mut self) -> Option<Event<'static>> {
         let scan = &mut self.scan;
         let rest = self.memory.answers.get(scan.at..scan.end);
