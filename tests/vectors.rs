@@ -7,6 +7,8 @@ mod broken;
 mod json;
 #[path = "vectors/oracle.rs"]
 mod oracle;
+#[path = "vectors/signed.rs"]
+mod signed;
 
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -226,7 +228,8 @@ fn public_verdict(id: &str, expect: &str) -> Option<&'static str> {
         "lagopus-badttl" => "ip-header",
         "lagopus-badver" => "version",
         id if id.starts_with("vrrp-oobr2-") => "ip-header",
-        // No router here is configured for an authentication trailer.
+        // No router here is configured for an authentication trailer; those of
+        // `signed` are.
         id if id.starts_with("hmac-") => "length",
         _ if expect == "accept" => "accept",
         id => panic!("{id}: no verdict known for {expect:?}"),
