@@ -36,6 +36,13 @@ pub enum Command<'a> {
         /// The router's or check's name.
         name: &'a str,
     },
+    /// `replay`: recorded traffic through the receiver.
+    Replay {
+        /// The capture file.
+        capture: &'a str,
+        /// `-c`: judge as the routers of this file.
+        file: Option<&'a str>,
+    },
     /// `demo`.
     Demo,
     /// `version`.
@@ -57,8 +64,8 @@ pub enum Error<'a> {
     NoValue(&'static str),
     /// An option that stands there twice.
     Twice(&'static str),
-    /// The NAME is missing.
-    NoName(&'static str),
+    /// The word that a command needs is not there.
+    NoWord(&'static str, &'static str),
     /// A word too many.
     Unexpected(&'static str, &'a str),
 }
@@ -72,6 +79,7 @@ usage: smena [COMMAND] [OPTIONS]
   check   [-c FILE] [--peer FILE]   validate a configuration, or both halves of a pair
   status  [-c FILE] [--json]        one look at everything; plain `smena` is the same
   why     [-c FILE] NAME            why a router is (not) master, or a check (not) up
+  replay  CAPTURE.pcap [-c FILE]    recorded VRRP traffic through the receiver: a verdict a frame
   demo                              watch a pair fail over in private network namespaces
   version
   help
@@ -82,7 +90,8 @@ line is wrong; 3 not running, or unreadable; 4 the system refused.
 "
 );
 
-/// A command: its name, its options, and what it becomes with them.
+/// A command: its name, its options, and what it becomes with them. An option
+/// without a dash is what a word that the command needs is called.
 type Known = (
     &'static str,
     &'static [&'static str],
@@ -90,7 +99,7 @@ type Known = (
 );
 
 /// The commands there are.
-static COMMANDS: [Known; 7] = [
+static COMMANDS: [Known; 8] = [
     ("run", &["-c"], |said| Command::Run { file: said.file }),
     ("check", &["-c", "--peer"], |said| Command::Check {
         file: said.file,
@@ -104,18 +113,24 @@ static COMMANDS: [Known; 7] = [
         file: said.file,
         name: said.name.unwrap_or_default(),
     }),
+    ("replay", &[CAPTURE, "-c"], |said| Command::Replay {
+        capture: said.name.unwrap_or_default(),
+        file: said.file,
+    }),
     ("demo", &[], |_| Command::Demo),
     ("version", &[], |_| Command::Version),
     ("help", &[], |_| Command::Help),
 ];
 
 /// Stands among a command's options when it takes one word that is none.
-const NAME: &str = "NAME";
+const NAME: &str = "the NAME of a router or check";
+/// The same for a file.
+const CAPTURE: &str = "a CAPTURE file";
 
 /// Commands that the surface names and this version has not.
 const LATER: &[&str] = &[
     "events", "standby", "resume", "takeover", "drain", "maint", "ready", "reload", "adapt",
-    "replay", "bake",
+    "bake",
 ];
 
 impl<'a> Command<'a> {
@@ -147,10 +162,10 @@ impl<'a> Command<'a> {
             }
             said.take(name, options, word, words)?;
         }
-        if options.contains(&NAME) && said.name.is_none() {
-            return Err(Error::NoName(name));
+        match options.iter().find(|option| !option.starts_with('-')) {
+            Some(needed) if said.name.is_none() => Err(Error::NoWord(name, needed)),
+            _ => Ok(build(said)),
         }
-        Ok(build(said))
     }
 }
 
@@ -178,7 +193,8 @@ impl<'a> Options<'a> {
         words: &mut dyn Iterator<Item = &'a str>,
     ) -> Result<(), Error<'a>> {
         if !word.starts_with('-') {
-            if options.contains(&NAME) && self.name.is_none() {
+            let takes = options.iter().any(|option| !option.starts_with('-'));
+            if takes && self.name.is_none() && !word.is_empty() {
                 self.name = Some(word);
                 return Ok(());
             }
@@ -228,12 +244,8 @@ impl fmt::Display for Error<'_> {
                 suggest(f, nearest(word, &mut options.iter().copied()))
             }
             Error::NoValue(option) => write!(f, "`{}` needs a FILE behind it", Plain(option)),
-            Error::NoName(command) => {
-                let command = Plain(command);
-                write!(
-                    f,
-                    "`{command}` needs the NAME of a router or check behind it"
-                )
+            Error::NoWord(command, word) => {
+                write!(f, "`{}` needs {} behind it", Plain(command), Plain(word))
             }
             Error::Twice(option) => write!(f, "`{}` is given twice", Plain(option)),
             Error::Unexpected(command, word) => {
@@ -292,6 +304,11 @@ mod tests {
         };
         assert_eq!(parse(&["check", "-c", "a", "--peer", "b"]), Ok(both));
         assert_eq!(parse(&["check", "--peer=b", "-ca"]), Ok(both));
+        let replay = Command::Replay {
+            capture: "x.pcap",
+            file: Some("a"),
+        };
+        assert_eq!(parse(&["replay", "-ca", "x.pcap"]), Ok(replay));
         assert_eq!(parse(&["run"]), Ok(Command::Run { file: None }));
         assert_eq!(parse(&["run", "--help"]), Ok(Command::Help));
         assert_eq!(parse(&["--version"]), Ok(Command::Version));
@@ -336,6 +353,12 @@ mod tests {
         );
         message(&["run", "-c"], "`-c` needs a FILE behind it");
         message(&["check", "--peer="], "`--peer` needs a FILE behind it");
+        message(&["replay"], "`replay` needs a CAPTURE file behind it");
+        message(&["replay", "-c", "a"], "`replay` needs a CAPTURE file behind it");
+        message(
+            &["replay", "a", "b"],
+            "`replay` takes no `b`; see `smena help`",
+        );
         message(&["run", "-c", "a", "-c", "b"], "`-c` is given twice");
         message(
             &["run", "a.ini"],

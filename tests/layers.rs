@@ -10,15 +10,16 @@ mod protocol;
 
 /// The rooms of the core in layers. Each may name what is below it; siblings
 /// never name each other, and nothing names what is above it.
-const LAYERS: [&[&str]; 8] = [
+const LAYERS: [&[&str]; 9] = [
     &["mutation", "pack", "say"],
     &["address", "board", "key", "protocol"],
+    &["capture"],
     &["config", "wire"],
     &["event", "command"],
     &["call"],
     &["vrrp", "check", "hook", "diagnosis"],
     &["node"],
-    &["report"],
+    &["replay", "report"],
 ];
 
 /// What of the root is no room: lib.rs lends smoltcp's time to everybody, and an

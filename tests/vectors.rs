@@ -7,6 +7,8 @@ mod broken;
 mod json;
 #[path = "vectors/oracle.rs"]
 mod oracle;
+#[path = "vectors/replay.rs"]
+mod replay;
 #[path = "vectors/signed.rs"]
 mod signed;
 

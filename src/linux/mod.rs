@@ -32,6 +32,7 @@ mod process;
 mod program;
 mod raw;
 mod realtime;
+mod replay;
 mod scan;
 mod signal;
 mod socket;

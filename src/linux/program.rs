@@ -14,7 +14,7 @@ use super::cell::Cell;
 use super::output::{Output, complain};
 use super::start::Invocation;
 use super::user::{Unknown, User};
-use super::{client, demo, keeper, load, log, sysctl};
+use super::{client, demo, keeper, load, log, replay, sysctl};
 
 const FINE: i32 = 0;
 const WARNINGS: i32 = 1;
@@ -55,6 +55,7 @@ pub fn main(invocation: Invocation) -> i32 {
             ask(file, &["status", if json { " --json" } else { "" }])
         }
         Ok(Command::Why { file, name }) => ask(file, &["why ", name]),
+        Ok(Command::Replay { capture, file }) => replay(capture, file),
         Ok(Command::Demo) => show(),
         Ok(Command::Version) => print(format_args!(concat!(
             "smena ",
@@ -239,6 +240,31 @@ fn check(file: Option<&'static str>, peer: Option<&'static str>) -> i32 {
         }
     }
     if output.flush() { exit } else { REFUSED }
+}
+
+/// `smena replay`.
+#[inline(never)]
+fn replay(capture: &str, file: Option<&'static str>) -> i32 {
+    let mut config = None;
+    if let Some(file) = file {
+        match load::load(Some(file), TEXT.claim()) {
+            Ok(source) => {
+                let parsed = config.insert(CONFIG.claim());
+                if parse(&source, parsed).errors > 0 {
+                    return WRONG;
+                }
+            }
+            Err(error) => {
+                complain(format_args!("{error}"));
+                return WRONG;
+            }
+        }
+    }
+    match replay::run(capture, config) {
+        replay::End::Whole => FINE,
+        replay::End::Wrong => WRONG,
+        replay::End::Unwritten => REFUSED,
+    }
 }
 
 /// Asks the running keeper. A file that is wrong or missing says no other socket.

@@ -91,6 +91,8 @@ pub struct Node<'a> {
     ip_id: u16,
     /// How far the wall clock is ahead of `now`, in microseconds.
     wall_ahead: i64,
+    /// Why the last packet was refused, if it was.
+    verdict: Option<Reject>,
     now: Instant,
     phase: Phase,
 }
@@ -131,6 +133,7 @@ impl<'a> Node<'a> {
             rivals: Vec::new(),
             ip_id: seed as u16,
             wall_ahead: 0,
+            verdict: None,
             now,
             phase: Phase::Preparing,
         };
@@ -302,6 +305,11 @@ impl<'a> Node<'a> {
     /// The refused packets of a router, indexed by [`Reject`].
     pub fn discarded(&self, router: RouterId) -> &Discarded {
         &self.discarded[usize::from(router.0)]
+    }
+
+    /// Why the last packet was refused, if it was.
+    pub fn verdict(&self) -> Option<Reject> {
+        self.verdict
     }
 
     /// Where a router sends and receives.

@@ -54,6 +54,7 @@ impl Node<'_> {
         packet: &[u8],
         actions: &mut Actions,
     ) {
+        self.verdict = None;
         let own = |address: IpAddr| self.owns_source(&address);
         let find = |id: u8, source: IpAddr| {
             let router = self.find_router(interface, family, id)?;
@@ -96,6 +97,7 @@ impl Node<'_> {
         id: Option<u8>,
         source: Option<IpAddr>,
     ) {
+        self.verdict = Some(reject);
         let named = id.and_then(|id| self.find_router(interface, family, id));
         for index in 0..self.routers.len() {
             let here = self.router_interfaces[index] == interface

@@ -13,7 +13,11 @@
 
 mod advert;
 mod announce;
+<<<<<<< HEAD
 mod inspect;
+=======
+mod describe;
+>>>>>>> 0c2b922 (replay: recorded traffic through the receiver)
 mod ip;
 mod judge;
 mod reject;
@@ -29,7 +33,11 @@ use crate::protocol::{Checksum, Family, Version};
 
 pub use advert::{Addresses, emit_advert};
 pub use announce::{ARP_LEN, emit_arp, emit_neighbor_advertisement};
+<<<<<<< HEAD
 pub use inspect::{Head, Said, inspect};
+=======
+pub use describe::{Described, source};
+>>>>>>> 0c2b922 (replay: recorded traffic through the receiver)
 pub use judge::{Verdict, judge, judge_alone};
 pub use reject::Reject;
 pub use trailer::{Signature, later, stamp};
