@@ -4,7 +4,7 @@
 use core::fmt::{self, Write};
 use core::net::IpAddr;
 
-use super::ip::{self, Read};
+use super::{Said, inspect};
 use crate::address::Shown;
 use crate::protocol::Family;
 use crate::say::{Number, Plain};
@@ -26,62 +26,38 @@ pub fn source(family: Family, packet: &[u8]) -> Option<IpAddr> {
 
 impl fmt::Display for Described<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let payload = match ip::read(self.0, self.1) {
-            Read::Datagram(datagram) => datagram.payload,
-            Read::NotVrrp | Read::Broken => &[],
+        let Some(Said {
+            head, addresses, ..
+        }) = inspect(self.0, self.1)
+        else {
+            return f.write_char('-');
         };
-        match payload.split_first_chunk::<8>() {
-            Some((head, rest)) => write_pdu(f, self.0, head, rest),
-            None => f.write_char('-'),
+        let adv = head.centiseconds;
+        // Whole seconds are shown as such.
+        let (adv, unit) = match adv.is_multiple_of(100) && adv > 0 {
+            true => (adv / 100, "s"),
+            false => (adv * 10, "ms"),
+        };
+        for (name, number) in [
+            ("v", head.version.into()),
+            (" vrid=", head.virtual_router_id.into()),
+            (" prio=", head.priority.into()),
+            (" adv=", adv),
+        ] {
+            write!(f, "{}{}", Plain(name), Number(number.into()))?;
         }
-    }
-}
-
-fn write_pdu(
-    f: &mut fmt::Formatter<'_>,
-    family: Family,
-    head: &[u8; 8],
-    rest: &[u8],
-) -> fmt::Result {
-    let [first, id, priority, count, high, low, ..] = *head;
-    let number = |f: &mut fmt::Formatter<'_>, name, number: u64| {
-        write!(f, "{}{}", Plain(name), Number(number))
-    };
-    number(f, "v", u64::from(first >> 4))?;
-    number(f, " vrid=", id.into())?;
-    number(f, " prio=", priority.into())?;
-    match first >> 4 {
-        2 => {
-            number(f, " adv=", low.into())?;
-            f.write_char('s')?;
+        write!(f, "{} addr=", Plain(unit))?;
+        if addresses.is_empty() {
+            f.write_char('-')?;
         }
-        3 => {
-            let centiseconds = u64::from(u16::from_be_bytes([high & 0x0f, low]));
-            // Whole seconds are shown as such.
-            let (value, unit) = match centiseconds.is_multiple_of(100) && centiseconds > 0 {
-                true => (centiseconds / 100, "s"),
-                false => (centiseconds * 10, "ms"),
-            };
-            number(f, " adv=", value)?;
-            f.write_str(unit)?;
+        for (nth, address) in addresses.iter().enumerate() {
+            if nth > 0 {
+                f.write_char(',')?;
+            }
+            write!(f, "{}", Shown(address))?;
         }
-        _ => return Ok(()),
+        Ok(())
     }
-    let size = match family {
-        Family::Ipv4 => 4,
-        Family::Ipv6 => 16,
-    };
-    f.write_str(" addr=")?;
-    let listed = rest.chunks_exact(size).take(count.into());
-    let mut addresses = listed.filter_map(|bytes| match bytes.first_chunk::<16>() {
-        Some(&octets) => Some(IpAddr::from(octets)),
-        None => bytes.first_chunk::<4>().map(|&octets| octets.into()),
-    });
-    match addresses.next() {
-        None => f.write_char('-')?,
-        Some(address) => write!(f, "{}", Shown(address))?,
-    }
-    addresses.try_for_each(|address| write!(f, ",{}", Shown(address)))
 }
 
 #[cfg(test)]
@@ -120,7 +96,10 @@ mod tests {
                 ],
                 "v2 vrid=5 prio=100 adv=1s addr=10.0.0.1",
             ),
-            (&[0x41, 5, 100, 1, 0, 1, 0, 0], "v4 vrid=5 prio=100"),
+            (
+                &[0x41, 5, 100, 1, 0, 1, 0, 0],
+                "v4 vrid=5 prio=100 adv=10ms addr=-",
+            ),
             (&[0x21, 5, 100, 1, 0, 1, 0], "-"),
         ] {
             let packet = v4(pdu);

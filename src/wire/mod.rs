@@ -13,11 +13,8 @@
 
 mod advert;
 mod announce;
-<<<<<<< HEAD
-mod inspect;
-=======
 mod describe;
->>>>>>> 0c2b922 (replay: recorded traffic through the receiver)
+mod inspect;
 mod ip;
 mod judge;
 mod reject;
@@ -33,11 +30,8 @@ use crate::protocol::{Checksum, Family, Version};
 
 pub use advert::{Addresses, emit_advert};
 pub use announce::{ARP_LEN, emit_arp, emit_neighbor_advertisement};
-<<<<<<< HEAD
-pub use inspect::{Head, Said, inspect};
-=======
 pub use describe::{Described, source};
->>>>>>> 0c2b922 (replay: recorded traffic through the receiver)
+pub use inspect::{Head, Said, inspect};
 pub use judge::{Verdict, judge, judge_alone};
 pub use reject::Reject;
 pub use trailer::{Signature, later, stamp};
