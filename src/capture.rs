@@ -438,9 +438,11 @@ mod tests {
 
     use super::*;
 
-    /// Everything in a file, read `chunk` bytes at a time: time, family and
-    /// length of the packet of each frame, and how it ended.
-    fn read(file: &[u8], chunk: usize) -> (Vec<(u64, Option<(Family, usize)>)>, Option<Broken>) {
+    /// Time, family and length of the packet of a frame.
+    type Seen = (u64, Option<(Family, usize)>);
+
+    /// Everything in a file, read `chunk` bytes at a time, and how it ended.
+    fn read(file: &[u8], chunk: usize) -> (Vec<Seen>, Option<Broken>) {
         let mut rest = file;
         let mut input = |buffer: &mut [u8]| {
             let length = buffer.len().min(chunk).min(rest.len());
@@ -759,7 +761,7 @@ mod tests {
             let mut file = w.0.clone();
             for _ in 0..3 {
                 seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-                let at = seed as usize >> 8 % 24;
+                let at = (seed >> 8) as usize;
                 let length = file.len();
                 file[at % length] = (seed >> 24) as u8;
             }
