@@ -129,8 +129,7 @@ const CAPTURE: &str = "a CAPTURE file";
 
 /// Commands that the surface names and this version has not.
 const LATER: &[&str] = &[
-    "events", "standby", "resume", "takeover", "drain", "maint", "ready", "reload", "adapt",
-    "bake",
+    "events", "standby", "resume", "takeover", "drain", "maint", "ready", "reload", "adapt", "bake",
 ];
 
 impl<'a> Command<'a> {
@@ -354,7 +353,10 @@ mod tests {
         message(&["run", "-c"], "`-c` needs a FILE behind it");
         message(&["check", "--peer="], "`--peer` needs a FILE behind it");
         message(&["replay"], "`replay` needs a CAPTURE file behind it");
-        message(&["replay", "-c", "a"], "`replay` needs a CAPTURE file behind it");
+        message(
+            &["replay", "-c", "a"],
+            "`replay` needs a CAPTURE file behind it",
+        );
         message(
             &["replay", "a", "b"],
             "`replay` takes no `b`; see `smena help`",
