@@ -4,7 +4,7 @@
 
 use super::Outcome;
 use super::diagnostic::{Argument, Diagnostic, Problem, Severity, Source, template};
-use super::model::{Address, Config, Router};
+use super::model::{Address, AuthMode, Config, Router};
 use super::statement::find;
 use crate::pack::{Packed, packed};
 use crate::protocol::Version;
@@ -32,6 +32,7 @@ pub fn compare(
             Some(peer) => comparison.two_ids(router, peer),
             None => comparison.alone(router),
         }
+        comparison.group(router, one.0, other.0);
     }
     // What is seen from the other side only.
     core::mem::swap(&mut comparison.here, &mut comparison.there);
@@ -41,6 +42,7 @@ pub fn compare(
             Some(_) => {}
             None => comparison.alone(router),
         }
+        comparison.group(router, other.0, one.0);
     }
     comparison.outcome
 }
@@ -162,6 +164,27 @@ impl Comparison<'_, '_> {
                 Argument::Number(peer.priority.into()),
             );
         }
+        if router.checksum.is_some() && peer.checksum.is_some() && router.checksum != peer.checksum
+        {
+            self.differ(
+                (Severity::Warning, router, peer, "checksum"),
+                packed!("the two nodes send different checksums"),
+                packed!("smena accepts both, others do not: leave it out, also in `{0}`, line {1}"),
+                Argument::Text(""),
+            );
+        }
+        if router.peers.is_empty() != peer.peers.is_empty() {
+            let what = match peer.peers.is_empty() {
+                true => "sends to the group",
+                false => "sends to its peers",
+            };
+            self.differ(
+                (Severity::Error, router, peer, "unicast_peer"),
+                packed!("only one of the nodes uses unicast"),
+                packed!("the router of `{0}`, line {1} {2}: both must do the same"),
+                Argument::Text(what),
+            );
+        }
         self.one_way(router, peer);
     }
 
@@ -182,7 +205,78 @@ impl Comparison<'_, '_> {
                 Argument::Text(""),
             );
         }
+        let hidden = router.addresses.iter().position(|address| {
+            let mut there = peer.addresses.iter().filter(|there| there.excluded);
+            !address.excluded && there.any(|there| there.address == address.address)
+        });
+        if let Some(nth) = hidden {
+            self.tell(
+                Severity::Warning,
+                router.line_of(self.here.text, nth),
+                (peer, "excluded_address"),
+                packed!("only one of the nodes announces this address"),
+                packed!("in `{0}`, from line {1} on, it is excluded: write it in the same way"),
+                Argument::Text(""),
+            );
+        }
+        let source = peer.unicast_src_ip;
+        if let Some(source) = source
+            && !router.peers.is_empty()
+            && !router.peers.iter().any(|known| known.address == source)
+        {
+            self.differ_from(
+                (Severity::Error, router, "unicast_peer"),
+                (peer, "unicast_src_ip"),
+                packed!("no unicast_peer is the other node"),
+                packed!("add the unicast_src_ip of `{0}`, line {1}, or its adverts are refused"),
+            );
+        }
+        self.signatures(router, peer);
         self.weights(router, peer);
+    }
+
+    /// Would the other node accept the signatures of this one, or do without?
+    fn signatures(&mut self, router: &Router<'_>, peer: &Router<'_>) {
+        let signing = match router.auth_mode {
+            AuthMode::ReceiveOnly => None,
+            AuthMode::Permissive | AuthMode::Enforce => router.keys.first(),
+        };
+        let hint = match signing {
+            Some(key) if !peer.keys.contains(key) => {
+                packed!("the router of `{0}`, line {1} has not this key and refuses the adverts")
+            }
+            None if peer.auth_mode == AuthMode::Enforce && !peer.keys.is_empty() => {
+                packed!("`{0}`, line {1} asks for signatures and refuses the adverts of this one")
+            }
+            Some(_) | None => return,
+        };
+        self.differ_from(
+            (Severity::Error, router, "auth_hmac"),
+            (peer, "auth_hmac"),
+            packed!("the two nodes do not agree on signatures"),
+            hint,
+        );
+    }
+
+    /// Routers of a group move together on both nodes, or one of them finds no
+    /// master: the one node waits for what the other does not do.
+    fn group(&mut self, router: &Router<'_>, here: &Config<'_>, there: &Config<'_>) {
+        let Some(peer) = counterpart(router, there).filter(|_| router.group.is_some()) else {
+            return;
+        };
+        let together = |mate: &&Router<'_>| mate.group == router.group;
+        let apart = here.routers.iter().filter(together).any(|mate| {
+            let theirs = counterpart(mate, there).and_then(|mate| mate.group);
+            theirs.is_none() || theirs != peer.group
+        });
+        if apart {
+            self.differ_from(
+                (Severity::Error, router, "group"),
+                (peer, "group"),
+                packed!("the two nodes have other routers in this group"),
+                packed!("let the router of `{0}`, line {1} move with the same ones"),
+            );
+        }
     }
 
     /// Weights exist to hand over; do they?
@@ -193,7 +287,20 @@ impl Comparison<'_, '_> {
         };
         let at = find(self.here.text, "vrrp", router.name, "track", nth);
         if highest(router) < highest(peer) {
-            // It is master only while the other cannot be.
+            // It is master only while the other cannot be. A weight that is
+            // added is meant to change that.
+            let fixed = lowest(peer) == highest(peer);
+            let adds = highest(router) > router.priority.into();
+            if fixed && adds && highest(router) <= lowest(peer) {
+                self.tell(
+                    Severity::Warning,
+                    at,
+                    (peer, "priority"),
+                    packed!("this weight never changes who is master"),
+                    packed!("`{0}`, line {1} always has {2}, and more than this node can reach"),
+                    Argument::Number(lowest(peer).into()),
+                );
+            }
             return;
         }
         if !peer.preempt {
@@ -253,6 +360,18 @@ impl Comparison<'_, '_> {
     ) {
         let at = find(self.here.text, "vrrp", router.name, key, 0);
         self.tell(severity, at, (peer, key), message, hint, value);
+    }
+
+    /// Two keys that do not go together, without a value to show.
+    fn differ_from(
+        &mut self,
+        (severity, router, key): (Severity, &Router<'_>, &str),
+        there: (&Router<'_>, &str),
+        message: Packed,
+        hint: Packed,
+    ) {
+        let at = find(self.here.text, "vrrp", router.name, key, 0);
+        self.tell(severity, at, there, message, hint, Argument::Text(""));
     }
 
     /// In the hint, `{0}` and `{1}` are file and line of the other node's key,

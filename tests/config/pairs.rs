@@ -337,3 +337,162 @@ error: no weight can lead to a fail-over
 ",
     );
 }
+
+/// The higher one never gets lower than this, whatever the weight adds.
+#[test]
+fn a_weight_that_is_added_in_vain() {
+    let check = "track = c weight 2\n[check c]\nprocess = c";
+    differ(
+        &with("200", ""),
+        &with("100", check),
+        "\
+warning: this weight never changes who is master
+  --> b.ini:6:9
+ 6 | track = c weight 2
+   |         ^^^^^^^^^^ `a.ini`, line 5 always has 200, and more than this node can reach
+",
+    );
+    differ(&with("101", ""), &with("100", check), "");
+}
+
+#[test]
+fn unicast_on_one_side_and_lists_that_miss_each_other() {
+    let unicast = |own, peer| format!("unicast_src_ip = {own}\nunicast_peer = {peer}");
+    let a = with("101", &unicast("10.0.0.11", "10.0.0.12"));
+    differ(&a, &with("100", &unicast("10.0.0.12", "10.0.0.11")), "");
+    differ(
+        &a,
+        &with("100", ""),
+        "\
+error: only one of the nodes uses unicast
+  --> a.ini:7:16
+ 7 | unicast_peer = 10.0.0.12
+   |                ^^^^^^^^^ the router of `b.ini`, line 1 sends to the group: both must do the same
+",
+    );
+    differ(
+        &with("101", ""),
+        &with("100", &unicast("10.0.0.12", "10.0.0.11")),
+        "\
+error: only one of the nodes uses unicast
+  --> a.ini:1:1
+ 1 | [vrrp web]
+   | ^^^^^^^^^^ the router of `b.ini`, line 7 sends to its peers: both must do the same
+",
+    );
+    differ(
+        &a,
+        &with("100", &unicast("10.0.0.13", "10.0.0.11")),
+        "\
+error: no unicast_peer is the other node
+  --> a.ini:7:16
+ 7 | unicast_peer = 10.0.0.12
+   |                ^^^^^^^^^ add the unicast_src_ip of `b.ini`, line 6, or its adverts are refused
+",
+    );
+}
+
+#[test]
+fn signatures_that_the_other_node_does_not_read_or_misses() {
+    const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+    const OTHER: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
+    let half = |priority, lines: &str| with(priority, &format!("version = 3\n{lines}"));
+    let keyed = |priority, key, mode| {
+        half(
+            priority,
+            &format!("auth_hmac = 1:{key}\nauth_mode = {mode}"),
+        )
+    };
+    let said = |a: &str, b: &str| {
+        let (_, said) = peers(a, b);
+        let problems = said.lines().filter(|line| !line.contains("***"));
+        problems.collect::<Vec<_>>().join("\n")
+    };
+    let enforce = keyed("101", KEY, "enforce");
+    assert_eq!(said(&enforce, &keyed("100", KEY, "enforce")), "");
+    assert_eq!(said(&enforce, &keyed("100", KEY, "permissive")), "");
+    // The three steps of bringing them in.
+    let receives = keyed("100", KEY, "receive-only");
+    assert_eq!(said(&half("101", ""), &receives), "");
+    assert_eq!(said(&keyed("101", KEY, "permissive"), &receives), "");
+    assert_eq!(
+        said(&enforce, &half("100", "")),
+        "\
+error: the two nodes do not agree on signatures
+  --> a.ini:7:13
+   |             ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ the router of `b.ini`, line 1 has \
+         not this key and refuses the adverts
+error: the two nodes do not agree on signatures
+  --> b.ini:1:1
+ 1 | [vrrp web]
+   | ^^^^^^^^^^ `a.ini`, line 7 asks for signatures and refuses the adverts of this one"
+    );
+    let both = said(&enforce, &keyed("100", OTHER, "enforce"));
+    assert_eq!(both.matches("has not this key").count(), 2, "{both}");
+    // One that is rolled over: the other knows the new key, and signs with the old.
+    let rolled = half(
+        "100",
+        &format!("auth_hmac = 2:{OTHER}\nauth_hmac = 1:{KEY}"),
+    );
+    let both = said(&rolled, &enforce);
+    assert_eq!(both.matches("has not this key").count(), 1, "{both}");
+    let ready = half(
+        "101",
+        &format!("auth_hmac = 1:{KEY}\nauth_hmac = 2:{OTHER}"),
+    );
+    assert_eq!(said(&rolled, &ready), "");
+}
+
+#[test]
+fn checksums_and_excluded_addresses_differ() {
+    let form = |priority, form| with(priority, &format!("version = 3\nchecksum = {form}"));
+    differ(
+        &form("101", "pseudo"),
+        &form("100", "rfc9568"),
+        "\
+warning: the two nodes send different checksums
+  --> a.ini:7:12
+ 7 | checksum = pseudo
+   |            ^^^^^^ smena accepts both, others do not: leave it out, also in `b.ini`, line 7
+",
+    );
+    differ(
+        &with("101", "address = 10.0.0.2"),
+        &with("100", "excluded_address = 10.0.0.2"),
+        "\
+warning: only one of the nodes announces this address
+  --> a.ini:6:11
+ 6 | address = 10.0.0.2
+   |           ^^^^^^^^ in `b.ini`, from line 6 on, it is excluded: write it in the same way
+",
+    );
+}
+
+#[test]
+fn groups_have_the_same_routers_on_both_nodes() {
+    let half = |priority: &str, web: &str, lan: &str| {
+        with(
+            priority,
+            &format!(
+                "{web}\n[vrrp lan]\ninterface = eth1\nvirtual_router_id = 9\n\
+                 address = 10.1.0.1\npriority = {priority}\n{lan}"
+            ),
+        )
+    };
+    let a = half("101", "group = g", "group = g");
+    differ(&a, &half("100", "group = other", "group = other"), "");
+    differ(
+        &a,
+        &half("100", "", ""),
+        "\
+error: the two nodes have other routers in this group
+  --> a.ini:6:9
+ 6 | group = g
+   |         ^ let the router of `b.ini`, line 1 move with the same ones
+error: the two nodes have other routers in this group
+  --> a.ini:12:9
+ 12 | group = g
+    |         ^ let the router of `b.ini`, line 7 move with the same ones
+",
+    );
+}
