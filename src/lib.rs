@@ -20,7 +20,7 @@
 //! a clock or knows an operating system.
 //!
 //! Imports point downwards only:
-//! `pack, say <- address, board, key, protocol <- config, wire <- event <- call <- vrrp, check, hook, diagnosis <- node <- report`.
+//! `pack, say <- address, board, key, protocol <- config, wire <- event <- call <- vrrp, check, probe, hook, diagnosis <- node <- report`.
 #![no_std]
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
@@ -42,6 +42,7 @@ pub mod key;
 pub mod mutation;
 pub mod node;
 pub mod pack;
+pub mod probe;
 pub mod protocol;
 pub mod replay;
 pub mod report;

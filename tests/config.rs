@@ -4,6 +4,8 @@ use smena::config::{Config, Diagnostic, Limits, Outcome, Source, compare, parse}
 
 #[path = "config/carried.rs"]
 mod carried;
+#[path = "config/checks.rs"]
+mod checks;
 #[path = "config/groups.rs"]
 mod groups;
 #[path = "config/hooks.rs"]

@@ -2,7 +2,7 @@
 //! value and puts it into the section that is being read.
 
 use super::diagnostic::{Argument, Findings, Told, template};
-use super::model::{Address, CheckKind, LogTarget, Track, Tracked};
+use super::model::{Address, LogTarget, Track, Tracked};
 use super::reader::{LEASE_AUTO, Reader, WEIGHT_ABSENT};
 use super::statement::LINE_MAX;
 use super::words::{Iter, Word, Words};
@@ -295,27 +295,18 @@ pub(super) fn notify<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read {
     Ok(())
 }
 
-/// `process`: the name of a program.
-pub(super) fn process<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read {
-    let words = Words(value);
-    match words.iter().nth(1) {
-        Some(second) => return Err(value::second_word(&mut r.findings, second)),
-        None => r.check.kind = CheckKind::Process(words),
-    }
-    Ok(())
-}
-
 /// A command that is run without a shell has no words that only a shell
 /// understands: it would get them as arguments and fail, or worse, succeed.
 pub(super) fn no_shell_words<'a>(f: &mut Findings<'a>, words: Words<'a>, hint: Packed) -> Read {
     for word in words {
         let word = word.as_written();
-        if matches!(
-            word.as_bytes(),
-            [b'&' | b'|' | b'>' | b'<' | b'$' | b'`' | b'\'' | b'~', ..]
-                | [b'1' | b'2', b'>', ..]
-                | [.., b';']
-        ) {
+        let bytes = word.as_bytes();
+        let begins = matches!(bytes, [b'&' | b'$' | b'\'' | b'~', ..] | [.., b';']);
+        // Inside a word these are for a shell, too, unless quotes say otherwise.
+        let inside = !bytes.contains(&b'"')
+            && (bytes.iter().any(|byte| b"|><`".contains(byte))
+                || bytes.windows(2).any(|two| two == b"&&" || two == b"$("));
+        if begins || inside {
             return Err(f.error(
                 word,
                 &[packed!("`{0}` means something to a shell only"), hint],

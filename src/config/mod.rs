@@ -6,6 +6,7 @@
 //! Nothing here opens a file, prints, allocates or copies text: the
 //! configuration borrows from the file's bytes.
 
+mod check_entry;
 mod compare;
 mod diagnostic;
 mod entry;

@@ -4,11 +4,11 @@
 //! Everything borrows from the text it was read from; the caller keeps the
 //! text as long as the [`Config`].
 
-use core::net::IpAddr;
+use core::net::{IpAddr, SocketAddr};
 
 use heapless::Vec;
 
-use super::words::Words;
+use super::words::{Word, Words};
 use crate::Duration;
 use crate::board;
 use crate::key::Key;
@@ -273,21 +273,68 @@ pub struct Check<'a> {
 /// What a check looks at.
 #[derive(Clone, Copy, Debug)]
 pub enum CheckKind<'a> {
-    /// A process of this name runs, as `killall -0` finds it.
-    Process(Words<'a>),
+    /// So many processes of this name run, as `killall -0` finds them. `most`
+    /// is at least `least`, and `least` at least 1 unless `most` is said.
+    Process {
+        /// One word.
+        name: Words<'a>,
+        /// `min`.
+        least: u16,
+        /// `max`; 65535 when absent.
+        most: u16,
+    },
+    /// The process whose number stands in this file runs.
+    Pidfile(&'a str),
     /// This command exits with 0.
     Exec(Words<'a>),
     /// This text exits with 0 when `/bin/sh -c` runs it; see
     /// [`Words::command_line`].
     Shell(Words<'a>),
+    /// A connection can be made.
+    Tcp(SocketAddr),
+    /// A page is given as it should be.
+    Http(Http<'a>),
+    /// A TLS server answers there; the name that it is asked for, or "".
+    Tls(SocketAddr, &'a str),
+    /// An echo comes back.
+    Ping(IpAddr),
+    /// This file exists, and may hold a number.
+    File(&'a str),
+    /// This interface is up and has carrier.
+    Interface(&'a str),
 }
+
+/// What is asked of a web server, and what it must answer.
+#[derive(Clone, Copy, Debug)]
+pub struct Http<'a> {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// What of the URL follows, `/` at least; printable and without blanks.
+    pub path: &'a str,
+    /// `host`, or the address as the URL has it; printable and without blanks.
+    pub host: &'a str,
+    /// `expect`: the least and the highest good status.
+    pub expect: (u16, u16),
+    /// `body`: a text of the body, at most [`BODY_MAX`] bytes.
+    pub body: Option<Word<'a>>,
+}
+
+/// The longest `body` in bytes.
+pub const BODY_MAX: usize = 255;
 
 impl CheckKind<'_> {
     /// The key that chose the kind, as status shows it.
     pub const fn name(&self) -> &'static str {
         match self {
-            CheckKind::Process(_) => "process",
+            CheckKind::Process { .. } => "process",
+            CheckKind::Pidfile(_) => "pidfile",
             CheckKind::Exec(_) | CheckKind::Shell(_) => "exec",
+            CheckKind::Tcp(_) => "tcp",
+            CheckKind::Http(_) => "http",
+            CheckKind::Tls(..) => "tls",
+            CheckKind::Ping(_) => "ping",
+            CheckKind::File(_) => "file",
+            CheckKind::Interface(_) => "interface",
         }
     }
 }

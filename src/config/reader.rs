@@ -10,7 +10,7 @@ use super::statement::{LINE_MAX, Statement, Statements, find};
 use super::table::{self, Absence, Key, SECTIONS, Section, Value};
 use super::value;
 use super::words::Words;
-use super::{Limits, suggest};
+use super::{Limits, check_entry, suggest};
 use crate::board;
 use crate::pack::{Packed, packed};
 use crate::protocol::{Family, Version};
@@ -44,9 +44,8 @@ pub(super) struct Reader<'c, 'a> {
     pub router: Router<'a>,
     /// What a `[check]` section becomes.
     pub check: Check<'a>,
-    /// Its command, and whether a shell runs it.
-    pub exec: Words<'a>,
-    pub shell: bool,
+    /// What some kinds of check are told besides.
+    pub ask: check_entry::Asking<'a>,
 }
 
 impl<'c, 'a> Reader<'c, 'a> {
@@ -67,8 +66,7 @@ impl<'c, 'a> Reader<'c, 'a> {
             given: 0,
             router: Router::blank(),
             check: Check::blank(),
-            exec: Words(""),
-            shell: false,
+            ask: check_entry::Asking::NOTHING,
         }
     }
 
@@ -178,6 +176,14 @@ impl<'c, 'a> Reader<'c, 'a> {
     /// Whether a key of this section was written, and its value was good.
     pub fn given(&self, name: &str) -> bool {
         self.given & self.bit(name) != 0
+    }
+
+    /// Those of the first so many keys of this section that were written.
+    pub fn said_of_first(&self, keys: usize) -> impl Iterator<Item = &'static str> + use<> {
+        let (said, section) = (self.said, self.section);
+        let names = section.map_or(&[][..], |section| section.keys).iter();
+        let numbered = names.take(keys).enumerate();
+        numbered.filter_map(move |(n, key)| (said >> n & 1 == 1).then_some(key.name))
     }
 
     fn bit(&self, name: &str) -> u64 {
@@ -474,7 +480,7 @@ impl Check<'_> {
     pub(super) fn blank() -> Self {
         Check {
             name: "",
-            kind: CheckKind::Process(Words("")),
+            kind: CheckKind::Exec(Words("")),
             interval: crate::Duration::ZERO,
             timeout: crate::Duration::ZERO,
             rise: 0,

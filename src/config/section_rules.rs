@@ -1,17 +1,16 @@
 //! The rules that tie the keys of one section together. They are applied at
 //! its end, when all of it is known.
 
-use super::diagnostic::{Argument, Template, template};
-use super::model::{CheckKind, Release, Router};
+use super::diagnostic::{Argument, template};
+use super::model::{Release, Router};
 use super::reader::{LEASE_AUTO, Reader};
-use super::{entry, words::Words};
 use crate::Duration;
 use crate::pack::packed;
 use crate::protocol::{Family, Version};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-impl<'a> Reader<'_, 'a> {
+impl Reader<'_, '_> {
     /// The end of a `[vrrp]` section.
     pub(super) fn end_router(&mut self) {
         self.check_family();
@@ -180,75 +179,6 @@ impl<'a> Reader<'_, 'a> {
                     "make it longer than `advert_int`, which is {0}"
                 ),
                 &[Argument::Time(interval)],
-            );
-        }
-    }
-
-    /// The end of a `[check]` section.
-    pub(super) fn end_check(&mut self) {
-        let (process, exec) = (self.said("process"), self.said("exec"));
-        let wrong: Option<(_, &Template)> = match (process, exec) {
-            (true, true) => Some((
-                self.value_of("exec"),
-                template!(
-                    "{0} has two things to check",
-                    "a check is either `process` or `exec`: make two of it"
-                ),
-            )),
-            (false, false) => Some((
-                self.header,
-                template!(
-                    "{0} has nothing to check",
-                    "add `process = NAME` or `exec = COMMAND`"
-                ),
-            )),
-            (true, false) if self.shell => Some((
-                self.value_of("shell"),
-                template!("`shell` without `exec`", "remove it"),
-            )),
-            _ => None,
-        };
-        if let Some((at, template)) = wrong {
-            self.findings.error(at, template, &[self.section()]);
-        }
-        if exec {
-            self.end_exec();
-        }
-        if !self.given("timeout") {
-            self.check.timeout = self.check.interval;
-        }
-        let check = core::mem::replace(&mut self.check, super::Check::blank());
-        let room = self.limits.checks;
-        if self.config.checks.len() >= room || self.config.checks.push(check).is_err() {
-            self.no_room(self.header, "[check] sections", room, "checks");
-        }
-        self.exec = Words("");
-    }
-
-    /// The command of a check, with a shell or without.
-    fn end_exec(&mut self) {
-        if self.shell {
-            self.check.kind = CheckKind::Shell(self.exec);
-            return;
-        }
-        self.check.kind = CheckKind::Exec(self.exec);
-        let hint = packed!("add `shell = yes`, or put quotes around it");
-        let plain = entry::no_shell_words(&mut self.findings, self.exec, hint);
-        let (Some(program), Ok(())) = (self.exec.iter().next(), plain) else {
-            return;
-        };
-        // Commands run in `/`, so a path that is neither absolute nor a mere
-        // name is hardly what was meant.
-        let mut characters = program.chars();
-        let first = characters.next();
-        if first.is_none() || first != Some('/') && characters.any(|c| c == '/') {
-            self.findings.error(
-                program.as_written(),
-                template!(
-                    "the command of `exec` is no absolute path",
-                    "begin it with `/`"
-                ),
-                &[],
             );
         }
     }

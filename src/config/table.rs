@@ -3,10 +3,10 @@
 //! come from here: a new key is one entry, and one field in the model.
 
 use super::diagnostic::Told;
-use super::model::{AuthMode, Release};
+use super::model::{AuthMode, CheckKind, Release};
 use super::reader::Reader;
 use super::words::Words;
-use super::{entry, unicast};
+use super::{check_entry, entry, unicast};
 use crate::Duration;
 use crate::protocol::{Checksum, Family, Version};
 
@@ -128,18 +128,7 @@ pub static SECTIONS: [Section; 4] = [
         kind: "check",
         named: true,
         keys: CHECK,
-        later: &[
-            "pidfile",
-            "tcp",
-            "http",
-            "tls",
-            "ping",
-            "file",
-            "interface",
-            "expect",
-            "host",
-            "body",
-        ],
+        later: &[],
     },
     Section {
         kind: "sysctl",
@@ -424,24 +413,87 @@ const VRRP: &[Key] = &[
     ),
 ];
 
+/// So many keys at the begin of [`CHECK`] say what is looked at; a check has one.
+pub(super) const KINDS: usize = 9;
+
 const CHECK: &[Key] = &[
     key(
         "process",
         Absent,
-        "a process of this name runs",
-        Value::Own(entry::process),
+        "so many processes of this name run: NAME [min N] [max N]",
+        Value::Own(check_entry::process),
+    ),
+    key(
+        "pidfile",
+        Absent,
+        "the process whose number stands in this file runs",
+        Value::Path(|r, path| r.check.kind = CheckKind::Pidfile(path)),
     ),
     key(
         "exec",
         Absent,
         "this command exits with 0",
-        Value::Words(|r, words| r.exec = words),
+        Value::Words(|r, words| r.check.kind = CheckKind::Exec(words)),
+    ),
+    key(
+        "tcp",
+        Absent,
+        "a connection can be made: ADDRESS:PORT",
+        Value::Own(check_entry::tcp),
+    ),
+    key(
+        "http",
+        Absent,
+        "a web server answers as expected: http://ADDRESS[:PORT][/PATH]",
+        Value::Own(check_entry::http),
+    ),
+    key(
+        "tls",
+        Absent,
+        "a TLS server answers: ADDRESS:PORT",
+        Value::Own(check_entry::tls),
+    ),
+    key(
+        "ping",
+        Absent,
+        "an ICMP echo comes back from this address",
+        Value::Own(check_entry::ping),
+    ),
+    key(
+        "file",
+        Absent,
+        "this file exists; a number in it is added to the priority",
+        Value::Path(|r, path| r.check.kind = CheckKind::File(path)),
+    ),
+    key(
+        "interface",
+        Absent,
+        "this interface is up and has carrier",
+        Value::Own(check_entry::interface),
     ),
     key(
         "shell",
         Text("no"),
         "run the command of exec by /bin/sh -c",
-        Value::Switch(|r, on| r.shell = on),
+        Value::Switch(|r, on| r.ask.shell = on),
+    ),
+    key(
+        "expect",
+        Text("200"),
+        "the status that http wants, or a range of them: 200 or 200-399",
+        Value::Own(check_entry::expect),
+    ),
+    key(
+        "host",
+        Rule("the address for http, none for tls"),
+        "the name that the server is asked for by http or tls",
+        Value::Own(check_entry::host),
+    ),
+    key(
+        "body",
+        Absent,
+        "a text that must be in the body of the http reply",
+        Value::Own(check_entry::body),
     ),
     key(
         "interval",

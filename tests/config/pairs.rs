@@ -94,7 +94,7 @@ fn the_openuds_pair_is_fine_and_means_what_it_says() {
     let [check] = &config.checks[..] else {
         panic!("one check");
     };
-    assert!(matches!(check.kind, CheckKind::Process(words) if words.as_str() == "haproxy"));
+    assert!(matches!(check.kind, CheckKind::Process { name, .. } if name.as_str() == "haproxy"));
     assert_eq!(check.interval, Duration::from_secs(2));
     assert_eq!(check.timeout, Duration::from_secs(2));
     assert_eq!((check.rise, check.fall, check.weight), (1, 1, 0));

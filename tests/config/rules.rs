@@ -273,10 +273,10 @@ error: no check may be called `service`
   --> smena.ini:8:8
  8 | [check service]
    |        ^^^^^^^ in a track line the word has a meaning of its own
-error: one word more than expected
+error: `e` is no option here
   --> smena.ini:9:13
  9 | process = d e
-   |             ^ remove `e`, or put quotes around the whole
+   |             ^ write `min NUMBER` or `max NUMBER`, each once, and quotes around blanks
 ",
     );
 }
