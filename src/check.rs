@@ -14,6 +14,8 @@ use crate::{Duration, Instant};
 
 /// Between TERM and KILL for a run that is over its time.
 const KILL_AFTER: Duration = Duration::from_secs(2);
+/// Between two warnings that a check cannot be made.
+const WARN_EVERY: Duration = Duration::from_secs(60);
 /// Bytes of a result's detail that are kept; what is longer is cut.
 const DETAIL_MAX: usize = 64;
 
@@ -72,6 +74,15 @@ pub struct Check {
     health: Health,
     /// Results in a row that speak against `health`.
     against: u16,
+    /// Runs in a row of which nothing was learnt.
+    unknowns: u16,
+    /// No warning about them until then.
+    quiet_until: Instant,
+    /// What the last success holds.
+    number: Option<i16>,
+    /// By how much the second run is early, so that checks that began together
+    /// spread out.
+    jitter: Duration,
     run: Run,
     runs: u32,
     since: Instant,
@@ -80,8 +91,9 @@ pub struct Check {
 }
 
 impl Check {
-    /// A check that has not run.
-    pub fn new(id: CheckId, config: &config::Check<'_>, now: Instant) -> Check {
+    /// A check that has not run. `chance` is any number; where it differs, runs
+    /// of the same interval are at different times.
+    pub fn new(id: CheckId, config: &config::Check<'_>, now: Instant, chance: u16) -> Check {
         Check {
             id,
             interval: config.interval,
@@ -91,6 +103,13 @@ impl Check {
             reverse: config.reverse,
             health: Health::Unknown,
             against: 0,
+            unknowns: 0,
+            quiet_until: now,
+            number: None,
+            // Less than half of the interval.
+            jitter: Duration::from_micros(
+                (config.interval.total_micros() * u64::from(chance)) >> 17,
+            ),
             run: Run::Stopped,
             runs: 0,
             since: now,
@@ -102,6 +121,26 @@ impl Check {
     /// What the results add up to.
     pub fn health(&self) -> Health {
         self.health
+    }
+
+    /// The number that is to be added to priorities, while it is up.
+    pub fn number(&self) -> Option<i16> {
+        self.number.filter(|_| self.health == Health::Up)
+    }
+
+    /// For the last `fall` runs at least, nothing could be learnt.
+    pub fn cannot_run(&self) -> bool {
+        self.unknowns >= self.fall
+    }
+
+    /// A run of which nothing was learnt asks for a warning: the `fall`th in a
+    /// row does, but not within a minute of another.
+    pub fn take_warning(&mut self, now: Instant) -> bool {
+        let due = self.unknowns == self.fall && now >= self.quiet_until;
+        if due {
+            self.quiet_until = now + WARN_EVERY;
+        }
+        due
     }
 
     /// Since when.
@@ -155,6 +194,13 @@ impl Check {
         self.run = Run::Idle { start_at };
     }
 
+    /// What it looks at has just changed: the next run starts now.
+    pub fn hurry(&mut self, now: Instant) {
+        if let Run::Idle { start_at } = &mut self.run {
+            *start_at = now.min(*start_at);
+        }
+    }
+
     /// A deadline may have passed. Returns true when the health changed.
     pub fn on_poll(&mut self, now: Instant, actions: &mut Actions) -> bool {
         match self.run {
@@ -198,23 +244,37 @@ impl Check {
         }
     }
 
-    /// The run came to its end. Returns true when the health changed.
+    /// The run came to its end. Returns true when the health or the number
+    /// changed.
     pub fn on_ended(&mut self, now: Instant, result: CheckResult<'_>) -> bool {
         match self.run {
             Run::Running { started_at, .. } => {
                 self.rest(now, started_at);
                 self.keep_detail(result.detail);
-                match result.outcome {
-                    Outcome::Success => self.count(now, true),
-                    Outcome::Failure => self.count(now, false),
+                let success = match result.outcome {
+                    Outcome::Success | Outcome::Number(_) => true,
+                    Outcome::Failure => false,
                     // The check could not be made: that says nothing about
                     // what it looks at.
-                    Outcome::Unknown => false,
-                }
+                    Outcome::Unknown => {
+                        self.unknowns = self.unknowns.saturating_add(1);
+                        return false;
+                    }
+                };
+                let before = self.number();
+                self.number = match result.outcome {
+                    Outcome::Number(number) => Some(number),
+                    _ => None,
+                };
+                self.count(now, success) | (self.number() != before)
             }
-            // Its failure was counted when the time was over.
+            // Its failure was counted when the time was over; the driver may
+            // know more about where it hung.
             Run::Terminating { started_at, .. } | Run::Killed { started_at } => {
                 self.rest(now, started_at);
+                if result.detail.starts_with('L') {
+                    self.keep_detail(result.detail);
+                }
                 false
             }
             // The end of a run that was given up at the stop.
@@ -234,7 +294,8 @@ impl Check {
     /// left out, not made up for.
     fn rest(&mut self, now: Instant, started_at: Instant) {
         self.duration = Some(now - started_at);
-        let mut start_at = started_at + self.interval;
+        let mut start_at = started_at + self.interval - self.jitter;
+        self.jitter = Duration::ZERO;
         if start_at < now {
             let interval = self.interval.total_micros().max(1);
             let over = (now - started_at).total_micros() % interval;
@@ -246,6 +307,7 @@ impl Check {
     /// Adds one result. The first decides at once; after that `rise` or `fall`
     /// in a row change the health.
     fn count(&mut self, now: Instant, success: bool) -> bool {
+        self.unknowns = 0;
         let said = if success != self.reverse {
             Health::Up
         } else {
@@ -299,6 +361,10 @@ mod tests {
                 reverse: false,
                 health: Health::Unknown,
                 against: 0,
+                unknowns: 0,
+                quiet_until: ms(0),
+                number: None,
+                jitter: Duration::ZERO,
                 run: Run::Stopped,
                 runs: 0,
                 since: ms(0),
@@ -390,6 +456,79 @@ mod tests {
         bench.ends(2001, Outcome::Success, Health::Up);
         bench.poll(4000, START);
         bench.ends(4001, Outcome::Unknown, Health::Up);
+    }
+
+    #[test]
+    fn several_runs_without_a_result_ask_for_one_warning_a_minute() {
+        let mut bench = Bench::new(1, 3);
+        let mut warned = [].to_vec();
+        for i in 0..40 {
+            bench.poll(2000 * i, START);
+            // One result in between begins anew.
+            let outcome = match i {
+                10 => Outcome::Success,
+                _ => Outcome::Unknown,
+            };
+            bench.check.on_ended(
+                ms(2000 * i),
+                CheckResult {
+                    outcome,
+                    detail: "told",
+                },
+            );
+            assert_eq!(
+                bench.check.cannot_run(),
+                !(matches!(i, 0..2 | 10..13)),
+                "{i}"
+            );
+            if bench.check.take_warning(ms(2000 * i)) {
+                warned.push(i);
+            }
+        }
+        assert_eq!(warned, [2]);
+        assert_eq!(bench.check.health(), Health::Up);
+    }
+
+    #[test]
+    fn a_number_counts_while_it_is_up_and_changes_at_once() {
+        let mut bench = Bench::new(2, 1);
+        let script = [
+            (Outcome::Number(5), Some(5), true),
+            (Outcome::Number(5), Some(5), false),
+            (Outcome::Number(-254), Some(-254), true),
+            (Outcome::Success, None, true),
+            (Outcome::Failure, None, true),
+            (Outcome::Number(7), None, false),
+            (Outcome::Number(7), Some(7), true),
+            (Outcome::Unknown, Some(7), false),
+        ];
+        for (i, (outcome, number, changed)) in (0..).zip(script) {
+            bench.poll(2000 * i, START);
+            let result = CheckResult {
+                outcome,
+                detail: "told",
+            };
+            assert_eq!(bench.check.on_ended(ms(2000 * i), result), changed, "{i}");
+            assert_eq!(bench.check.number(), number, "{i}");
+        }
+    }
+
+    #[test]
+    fn the_second_run_is_early_by_the_jitter_and_then_the_rhythm_stands() {
+        let mut bench = Bench::new(1, 1);
+        bench.check.jitter = Duration::from_millis(700);
+        bench.poll(0, START);
+        bench.ends(10, Outcome::Success, Health::Up);
+        assert_eq!(bench.check.poll_at(), Some(ms(1300)));
+        bench.poll(1300, START);
+        bench.ends(1400, Outcome::Success, Health::Up);
+        assert_eq!(bench.check.poll_at(), Some(ms(3300)));
+        // What it looks at changed: it looks at once, and goes on from there.
+        bench.check.hurry(ms(2000));
+        bench.poll(2000, START);
+        bench.check.hurry(ms(2001));
+        bench.ends(2010, Outcome::Success, Health::Up);
+        assert_eq!(bench.check.poll_at(), Some(ms(4000)));
     }
 
     #[test]

@@ -120,6 +120,8 @@ pub struct CheckResult<'a> {
 pub enum Outcome {
     /// What was looked for is there.
     Success,
+    /// It is there, and holds this number, which is to be added to priorities.
+    Number(i16),
     /// It is not.
     Failure,
     /// Nothing was learnt: the system could not run the check.
@@ -265,6 +267,16 @@ impl Actions {
     pub fn push(&mut self, action: Action) {
         let pushed = self.list.push(action).is_ok();
         assert!(pushed, "more actions than one event can lead to");
+    }
+
+    /// Takes back the last one if it starts this check, which then needs no
+    /// driver.
+    pub fn take_start(&mut self, check: CheckId) -> bool {
+        let starts = self.list.last() == Some(&Action::StartCheck(check));
+        if starts {
+            self.list.pop();
+        }
+        starts
     }
 
     /// Forgets them, for the next event.

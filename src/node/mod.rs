@@ -32,10 +32,11 @@ pub use receive::Discarded;
 use crate::address::Shown;
 use crate::board;
 use crate::check::Check;
-use crate::config::{Config, Tracked};
+use crate::config::{CheckKind, Config, Tracked};
 use crate::diagnosis::Table;
 use crate::event::{
-    Action, Actions, CheckId, Event, HookId, HookState, InterfaceId, Link, LocalAddress, RouterId,
+    Action, Actions, CheckId, CheckResult, Event, HookId, HookState, InterfaceId, Link,
+    LocalAddress, Outcome, RouterId,
 };
 use crate::hook::{self, Hook};
 #[cfg(debug_assertions)]
@@ -179,7 +180,15 @@ impl<'a> Node<'a> {
         }
         node.share_patience();
         for (id, check) in (0u8..).map(CheckId).zip(&config.checks) {
-            fits(node.checks.push(Check::new(id, check, now)).is_ok());
+            if let CheckKind::Interface(name) = check.kind {
+                node.name_interface(name);
+            }
+            // Checks of processes keep together: one look at all of them does.
+            let alike = matches!(check.kind, CheckKind::Process { .. });
+            let place = if alike { u64::MAX } else { id.0.into() };
+            let chance = (seed ^ place).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 48;
+            let check = Check::new(id, check, now, chance as u16);
+            fits(node.checks.push(check).is_ok());
         }
         node
     }
@@ -234,9 +243,7 @@ impl<'a> Node<'a> {
                 self.on_packet(now, interface, family, packet, actions);
             }
             Event::CheckEnded(check, result) => {
-                if self.checks[usize::from(check.0)].on_ended(now, result) {
-                    self.on_health(now, check, actions);
-                }
+                self.on_check_ended(now, check, result, actions);
             }
             Event::HookEnded(HookId::Notify(router), exit) => {
                 self.hooks[usize::from(router.0)].on_ended(now, exit, actions);
@@ -329,9 +336,14 @@ impl<'a> Node<'a> {
     fn on_start(&mut self, now: Instant, actions: &mut Actions) {
         self.phase = Phase::Running;
         let mut start_at = now;
-        for check in &mut self.checks {
-            check.on_start(start_at);
-            start_at += CHECK_STAGGER;
+        for (check, config) in self.checks.iter_mut().zip(&self.config.checks) {
+            match config.kind {
+                CheckKind::Process { .. } => check.on_start(now),
+                _ => {
+                    check.on_start(start_at);
+                    start_at += CHECK_STAGGER;
+                }
+            }
         }
         for index in 0..self.routers.len() {
             self.routers[index].on_start(now, actions);
@@ -346,8 +358,16 @@ impl<'a> Node<'a> {
             return;
         }
         for index in 0..self.checks.len() {
+            let id = CheckId(index as u8);
             if self.checks[index].on_poll(now, actions) {
-                self.on_health(now, CheckId(index as u8), actions);
+                self.on_health(now, id, actions);
+            }
+            // What an interface is like is known here.
+            if let CheckKind::Interface(name) = self.config.checks[index].kind
+                && actions.take_start(id)
+            {
+                let result = self.look_at_link(name);
+                self.on_check_ended(now, id, result, actions);
             }
         }
         for router in &mut self.routers {
@@ -374,6 +394,15 @@ impl<'a> Node<'a> {
         }
         if self.interfaces[usize::from(id.0)].on_link(link) {
             actions.push(Action::RescanAddresses(id));
+        }
+        let up = |link: Option<Link>| link.is_some_and(|link| link.up);
+        if up(before) != up(link) {
+            let name = self.interfaces[usize::from(id.0)].name;
+            for (check, config) in self.checks.iter_mut().zip(&self.config.checks) {
+                if matches!(config.kind, CheckKind::Interface(looked) if looked == name) {
+                    check.hurry(now);
+                }
+            }
         }
         self.look_around(now, actions);
     }
@@ -430,6 +459,39 @@ impl<'a> Node<'a> {
             actions.push(Action::RescanAddresses(id));
         }
         self.look_around(now, actions);
+    }
+
+    fn on_check_ended(
+        &mut self,
+        now: Instant,
+        id: CheckId,
+        result: CheckResult<'_>,
+        actions: &mut Actions,
+    ) {
+        let check = &mut self.checks[usize::from(id.0)];
+        if check.on_ended(now, result) {
+            self.on_health(now, id, actions);
+        } else if check.take_warning(now) {
+            let name = Plain(self.config.checks[usize::from(id.0)].name);
+            let state = Plain(check.health().name());
+            let why = Plain(result.detail);
+            say(
+                Level::Warn,
+                format_args!("check {name}: cannot be made, so it stays {state}: {why}"),
+            );
+        }
+    }
+
+    /// A check of an interface.
+    fn look_at_link(&self, name: &str) -> CheckResult<'static> {
+        let id = self.find_interface(name);
+        let link = id.and_then(|id| self.interfaces[usize::from(id.0)].link);
+        let (outcome, detail) = match link {
+            Some(link) if link.up => (Outcome::Success, "up, with carrier"),
+            Some(_) => (Outcome::Failure, "down, or without carrier"),
+            None => (Outcome::Failure, "no such interface"),
+        };
+        CheckResult { outcome, detail }
     }
 
     fn on_health(&mut self, now: Instant, id: CheckId, actions: &mut Actions) {

@@ -13,6 +13,9 @@ use crate::vrrp::{Readiness, Reason};
 /// (RFC 9568 section 5.2.4: 0 and 255 have meanings of their own).
 const PRIORITY_RANGE: (i32, i32) = (1, 254);
 
+/// A number of a file that is FAULT, as in keepalived; no weight is so low.
+const FAULT_FROM: i32 = -254;
+
 impl Node<'_> {
     /// Whether a router may run. A thing that is broken counts before one that
     /// is not known yet.
@@ -35,7 +38,19 @@ impl Node<'_> {
             let own = self.interface_of(router);
             tell(Readiness::Unable(Reason::NoSourceAddress(own)));
         }
-        for track in config.tracks.iter().filter(|track| track.weight == 0) {
+        for track in &config.tracks {
+            // With a number it is there, whichever way it counts.
+            if self.number_of(track).is_some() {
+                if self.weight_of(track) <= FAULT_FROM
+                    && let Tracked::Check(check) = track.what
+                {
+                    tell(Readiness::Unable(Reason::CheckFailed(CheckId(check))));
+                }
+                continue;
+            }
+            if track.weight != 0 {
+                continue;
+            }
             let health = self.health_of(track);
             if succeeds(track, health) && health != Health::Unknown {
                 continue;
@@ -70,9 +85,22 @@ impl Node<'_> {
         u8::try_from(priority).expect("clamped into 1..=254")
     }
 
-    /// What a track adds to the priority now.
+    /// What a track adds to the priority now. A number that the check found
+    /// stands for the weight.
     pub fn weight_of(&self, track: &Track<'_>) -> i32 {
-        weight(track, self.health_of(track))
+        match self.number_of(track) {
+            Some(number) if track.reverse => -i32::from(number),
+            Some(number) => number.into(),
+            None => weight(track, self.health_of(track)),
+        }
+    }
+
+    /// The number that a check of a file found.
+    pub fn number_of(&self, track: &Track<'_>) -> Option<i16> {
+        match track.what {
+            Tracked::Check(check) => self.checks[usize::from(check)].number(),
+            Tracked::Interface(_) => None,
+        }
     }
 
     /// What a track line names is up, or down, or not known yet.

@@ -121,6 +121,15 @@ fn check(json: &mut Json<'_>, view: &View<'_>, config: &config::Check<'_>, check
         "duration_us",
         check.duration().map(|took| took.total_micros()),
     );
+    json.open("diagnoses", "[");
+    if check.cannot_run() {
+        json.open("", "{");
+        json.text("code", &Plain("check-cannot-run"));
+        json.raw("peer", NULL);
+        json.text("text", &Plain(check.detail().unwrap_or_default()));
+        json.close("}");
+    }
+    json.close("]");
     json.close("}");
 }
 
@@ -286,7 +295,7 @@ mod tests {
             r#""interval":0,"stale":0,"hmac":0,"replayed":0},"#,
             r#""diagnoses":[],"transitions":0}],"#,
             r#""checks":[{"name":"haproxy","kind":"process","state":"unknown","since_ms":0,"#,
-            r#""last":null,"duration_us":null}],"services":[],"#,
+            r#""last":null,"duration_us":null,"diagnoses":[]}],"services":[],"#,
             r#""hooks":[{"vrrp":"VI_01","state":null,"running":false,"exit":null,"#,
             r#""duration_ms":null,"queued":0,"runs":0}]}"#,
             "\n"
@@ -309,7 +318,7 @@ mod tests {
             r#""auth-type":0,"auth-data":0,"interval":0,"stale":0,"hmac":0,"replayed":0},"#,
             r#""diagnoses":[],"transitions":2}],"#,
             r#""checks":[{"name":"haproxy","kind":"process","state":"up","since_ms":4498,"#,
-            r#""last":"2 \"odd\\\u001b\" processes","duration_us":140}],"services":[],"#,
+            r#""last":"2 \"odd\\\u001b\" processes","duration_us":140,"diagnoses":[]}],"services":[],"#,
             r#""hooks":[{"vrrp":"VI_01","state":"MASTER","running":false,"exit":0,"#,
             r#""duration_ms":12,"queued":0,"runs":2}]}"#,
             "\n"

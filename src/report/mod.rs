@@ -37,10 +37,11 @@ pub struct View<'a> {
 }
 
 /// What `smena status` exits with: 1 when a router is in Fault, a check is
-/// down, or there is a diagnosis, else 0.
+/// down or cannot be made, or there is a diagnosis, else 0.
 pub fn exit_code(node: &Node<'_>, view: &View<'_>) -> u8 {
     let fault = node.routers().iter().any(|r| r.role() == Role::Fault);
-    let down = node.checks().iter().any(|c| c.health() == Health::Down);
+    let mut checks = node.checks().iter();
+    let down = checks.any(|c| c.health() == Health::Down || c.cannot_run());
     let ids = (0u8..).map(RouterId).take(node.routers().len());
     let mut wrong = ids.flat_map(|id| node.diagnoses(view.now, id));
     u8::from(fault || down || wrong.next().is_some())

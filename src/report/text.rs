@@ -61,6 +61,9 @@ pub(super) fn check(
     if let Some(took) = check.duration() {
         lines.put(format_args!(" ({} us)", Number(took.total_micros())));
     }
+    if check.cannot_run() {
+        lines.put(format_args!("; the check cannot be made"));
+    }
     lines.put(format_args!("\n"));
 }
 
@@ -159,10 +162,15 @@ fn weights<'n>(node: &'n Node<'_>, config: &'n config::Router<'_>, out: &mut Lin
         (Plain(name), Plain(node.health_of(track).name()))
     };
     let mut sum = i32::from(config.priority);
-    for track in config.tracks.iter().filter(|track| track.weight != 0) {
+    for track in &config.tracks {
         let weight = node.weight_of(track);
+        // A number of a file counts without a weight, too.
+        if track.weight == 0 && node.number_of(track).is_none() {
+            continue;
+        }
         sum += weight;
-        let sign = Plain(if track.weight < 0 { "-" } else { "+" });
+        let negative = weight < 0 || weight == 0 && track.weight < 0;
+        let sign = Plain(if negative { "-" } else { "+" });
         let weight = Number(weight.unsigned_abs().into());
         let (name, health) = checked(track);
         out.put(format_args!(" {sign} {weight} ({name} {health})"));

@@ -105,9 +105,11 @@ impl Checks {
             let known = &mut self.known[node][number];
             let counted = known.run.take().is_some_and(|run| run.terminated);
             match result.outcome {
-                Outcome::Success if !counted => known.count(&configs[number], true),
+                Outcome::Success | Outcome::Number(_) if !counted => {
+                    known.count(&configs[number], true)
+                }
                 Outcome::Failure if !counted => known.count(&configs[number], false),
-                Outcome::Success | Outcome::Failure | Outcome::Unknown => {}
+                _ => {}
             }
         }
         for action in actions {
