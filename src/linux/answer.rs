@@ -27,7 +27,8 @@ pub const TEXT_MAX: usize = 252;
 struct Record {
     outcome: u8,
     length: u8,
-    text: [u8; TEXT_MAX + 2],
+    number: i16,
+    text: [u8; TEXT_MAX],
 }
 
 /// The records of all children.
@@ -98,6 +99,10 @@ impl Answers {
                 Outcome::Success => 1,
                 Outcome::Failure => 2,
                 Outcome::Unknown => 3,
+                Outcome::Number(number) => {
+                    (*record).number = number;
+                    4
+                }
             };
         }
     }
@@ -108,6 +113,8 @@ impl Answers {
         // SAFETY: the record is inside the mapping and its writer has ended.
         let (outcome, length) = unsafe { ((*record).outcome, (*record).length) };
         let outcome = match outcome {
+            // SAFETY: as above.
+            4 => Outcome::Number(unsafe { (*record).number }),
             1 => Outcome::Success,
             2 => Outcome::Failure,
             3 => Outcome::Unknown,

@@ -15,7 +15,7 @@ use super::failure::{Failure, Reason};
 use super::spawn::{self, Program, Setting};
 use super::text::Text;
 use super::user::User;
-use super::{hook, output, scan};
+use super::{hook, look, output, scan};
 
 /// A copy that has just been made.
 pub struct Child<'a> {
@@ -39,12 +39,16 @@ impl Child<'_> {
         let mut memory = [0; spawn::STRINGS_MAX];
         let mut program = Program::new(&mut memory);
         match kind {
-            CheckKind::Process(words) => {
+            CheckKind::Process { name, least, most } => {
                 // The parser takes one word only.
-                for name in words.iter() {
-                    scan::look(format_args!("{name}"), &mut |outcome, detail| {
-                        self.answer(outcome, detail);
-                    });
+                for name in name.iter() {
+                    scan::look(
+                        format_args!("{name}"),
+                        *least..=*most,
+                        &mut |outcome, detail| {
+                            self.answer(outcome, detail);
+                        },
+                    );
                 }
                 return 0;
             }
@@ -53,6 +57,13 @@ impl Child<'_> {
                 program.argument(format_args!("/bin/sh"));
                 program.argument(format_args!("-c"));
                 program.argument(format_args!("{}", words.command_line()));
+            }
+            // Servers are asked without a copy, and the core knows interfaces.
+            kind => {
+                look::look(kind, true, &mut |outcome, detail| {
+                    self.answer(outcome, detail);
+                });
+                return 0;
             }
         }
         let failure = self.become_program(program);

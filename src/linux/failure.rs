@@ -86,14 +86,21 @@ pub struct Reason(pub Errno);
 
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match REASONS.iter().find(|(errno, _)| *errno == self.0) {
-            Some((_, text)) => text.fmt(f),
-            None => {
+        let text = words(self.0);
+        match text == packed!("") {
+            false => text.fmt(f),
+            true => {
                 let number = Number(self.0.raw_os_error().unsigned_abs().into());
                 write!(f, "error {number}")
             }
         }
     }
+}
+
+/// The words for an error number that we meet; of others there are none.
+pub fn words(errno: Errno) -> Packed {
+    let reason = REASONS.iter().find(|(known, _)| *known == errno);
+    reason.map_or(packed!(""), |(_, text)| *text)
 }
 
 /// Logs what was refused while running, and why.
@@ -155,4 +162,5 @@ const REASONS: &[(Errno, Packed)] = &[
         Errno::HOSTUNREACH,
         packed!("host is unreachable (EHOSTUNREACH)"),
     ),
+    (Errno::CONNRESET, packed!("connection reset (ECONNRESET)")),
 ];

@@ -14,6 +14,7 @@
 //! loop sleeps in epoll and nowhere else.
 
 use core::mem::MaybeUninit;
+use core::net::SocketAddr;
 
 use heapless::Vec;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
@@ -23,14 +24,16 @@ use rustix::time::{
     Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
     timerfd_settime,
 };
-use smena::config::Config;
-use smena::event::{Action, Actions, Event};
+use smena::config::{CheckKind, Config};
+use smena::event::{Action, Actions, CheckId, CheckResult, Event, Outcome};
 use smena::node::Node;
 use smena::pack::packed;
+use smena::probe::Ask;
 use smena::report::View;
 use smena::say::{Level, Number, Plain, say};
 use smena::{Duration, Instant, board};
 
+use super::ask::{self, Asks};
 use super::cell::Cell;
 use super::clock::{self, Suspend, Wall};
 use super::control::{self, Control};
@@ -42,6 +45,7 @@ use super::realtime::Realtime;
 use super::signal::{Request, Signals};
 use super::stack;
 use super::start::Invocation;
+use super::text::Text;
 use super::user::User;
 
 const TIMER: u64 = 1;
@@ -82,10 +86,13 @@ pub fn run(
     let guard = Guard::open(epoll, invocation)?;
     let mut net = Net::open(&node, epoll, guard.held(), NET_MEMORY.claim())?;
     let children = Children::open(config, epoll, user, PLACES.claim())?;
+    let mut asks = Asks::new(epoll);
+    add_questions(&mut asks, config);
     let mut keeper = Keeper {
         node: &mut node,
         net: &mut net,
         children,
+        asks: &mut asks,
         control: &mut control,
         guard,
         realtime: Realtime::enter(0),
@@ -114,6 +121,26 @@ pub fn run(
     Ok(())
 }
 
+/// The checks that ask a server, by their number.
+#[inline(never)]
+fn add_questions<'a>(asks: &mut Asks<'a>, config: &'a Config<'a>) {
+    // Unlike that of another smena on this machine.
+    let mut id = rustix::process::getpid().as_raw_nonzero().get() as u16;
+    for check in &config.checks {
+        id = id.wrapping_add(1);
+        asks.add(match &check.kind {
+            CheckKind::Tcp(to) => Some((*to, Ask::Tcp)),
+            CheckKind::Http(page) => Some((page.address, Ask::Http(page))),
+            CheckKind::Tls(to, name) => Some((*to, Ask::Tls(name))),
+            CheckKind::Ping(to) => {
+                let v6 = to.is_ipv6();
+                Some((SocketAddr::new(*to, 0), Ask::Ping { v6, id }))
+            }
+            _ => None,
+        });
+    }
+}
+
 /// Builds the node in a frame of its own, whose stack is given back later.
 #[inline(never)]
 fn new_node<'a>(config: &'a Config<'a>, now: Instant) -> Node<'a> {
@@ -125,6 +152,7 @@ struct Keeper<'k, 'n, 'a> {
     node: &'k mut Node<'n>,
     net: &'k mut Net<'a>,
     children: Children<'a>,
+    asks: &'k mut Asks<'a>,
     control: &'k mut Control<'a>,
     guard: Guard<'a>,
     realtime: Realtime,
@@ -197,6 +225,7 @@ impl Keeper<'_, '_, '_> {
                 SIGNALS => self.take_signals(now),
                 guard::TOKEN => self.guard.ended(now, self.node),
                 token @ control::TOKENS..net::TOKEN => self.take_control(token, now),
+                token @ ask::TOKENS.. => self.asks.ready(token),
                 token @ process::TOKENS.. => {
                     if let Some(ended) = self.children.ready(token, now) {
                         self.deliver(now, ended.event());
@@ -208,6 +237,7 @@ impl Keeper<'_, '_, '_> {
         if self.collecting {
             self.collect(now);
         }
+        self.take_answers();
         self.children.poll(now);
         self.control.poll(now);
         self.guard.poll(now, self.node);
@@ -237,7 +267,7 @@ impl Keeper<'_, '_, '_> {
         for other in others {
             at = at.min(other.unwrap_or(at));
         }
-        if self.collecting {
+        if self.collecting || self.asks.waits() || self.children.has_at_once() {
             at = Instant::ZERO;
         }
         at
@@ -302,6 +332,29 @@ impl Keeper<'_, '_, '_> {
         self.collecting = true;
     }
 
+    /// Tells what servers answered, and what was seen at once.
+    #[inline(never)]
+    fn take_answers(&mut self) {
+        while let Some((number, answer)) = self.asks.next() {
+            let verdict = answer.verdict;
+            let outcome = match (answer.refused, verdict.is_good()) {
+                (true, _) => Outcome::Unknown,
+                (_, true) => Outcome::Success,
+                (_, false) => Outcome::Failure,
+            };
+            let detail = Text::<64>::of(format_args!("{verdict}"));
+            let result = CheckResult {
+                outcome,
+                detail: detail.as_str(),
+            };
+            // It may have begun in this very turn.
+            self.deliver(clock::now(), Event::CheckEnded(CheckId(number), result));
+        }
+        while let Some(ended) = self.children.next_at_once() {
+            self.deliver(clock::now(), ended.event());
+        }
+    }
+
     fn take_control(&mut self, token: u64, now: Instant) {
         let view = View {
             now,
@@ -338,9 +391,13 @@ impl Keeper<'_, '_, '_> {
 
     fn carry_out_one(&mut self, action: Action) {
         let back = match action {
-            Action::StartCheck(id) => self.children.start_check(id),
+            Action::StartCheck(id) => match self.asks.start(id.0, clock::now()) {
+                true => None,
+                false => self.children.start_check(id),
+            },
             Action::StartHook(id, call) => self.children.start_hook(self.node, id, call),
             Action::KillCheck(id, kill) => {
+                self.asks.give_up(id.0);
                 self.children.kill_check(id, kill);
                 None
             }

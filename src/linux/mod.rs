@@ -6,6 +6,7 @@
 
 mod answer;
 mod arch;
+mod ask;
 mod cell;
 mod child;
 mod client;
@@ -21,6 +22,7 @@ mod lines;
 mod listener;
 mod load;
 mod log;
+mod look;
 mod mem;
 mod multicast;
 mod net;

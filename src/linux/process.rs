@@ -6,6 +6,8 @@
 //! even the judging of a path and the change of user happen in the child. Each
 //! run ends in one function, `end`, however it came to its end.
 
+use core::fmt;
+
 use heapless::Vec;
 use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -28,6 +30,7 @@ use super::child::Child;
 use super::failure::{Failure, log_refusal};
 use super::hook;
 use super::lines::{Lines, Said};
+use super::look;
 use super::spawn::Setting;
 use super::syscall::{self, Fork};
 use super::text::{Escaped, Text};
@@ -57,6 +60,8 @@ pub struct Place {
     /// The pipe is left alone for a while.
     paused: bool,
     running: Option<Running>,
+    /// It was over before a copy was needed, and is yet to be told.
+    at_once: bool,
 }
 
 struct Pipe {
@@ -158,6 +163,7 @@ impl<'a> Children<'a> {
                 lines: Lines::new(),
                 paused: false,
                 running: None,
+                at_once: false,
             };
             // The table has room for every check and router of any configuration.
             let fitted = children.places.push(place).is_ok();
@@ -170,6 +176,12 @@ impl<'a> Children<'a> {
     pub fn start_check(&mut self, id: CheckId) -> Option<Event<'static>> {
         let at = usize::from(id.0);
         let kind = &self.config.checks[at].kind;
+        let answers = &self.answers;
+        let leave = &mut |outcome, detail: fmt::Arguments<'_>| answers.leave(at, outcome, detail);
+        if look::look(kind, false, leave) {
+            self.places[at].at_once = true;
+            return None;
+        }
         let started = self.fork(at, Some(Signal::KILL), &|child| child.check(kind));
         let errno = started.err()?;
         let name = self.config.checks[at].name;
@@ -219,6 +231,18 @@ impl<'a> Children<'a> {
         } else {
             self.end(at, now)
         }
+    }
+
+    /// A check that was over at once and is yet to be told.
+    pub fn next_at_once(&mut self) -> Option<Ended> {
+        let at = self.places.iter().position(|place| place.at_once)?;
+        self.places[at].at_once = false;
+        Some(self.ended(at, self.places[at].owner, Exit::NotStarted))
+    }
+
+    /// Whether there is one.
+    pub fn has_at_once(&self) -> bool {
+        self.places.iter().any(|place| place.at_once)
     }
 
     /// Collects one child that has ended, above all adopted ones.

@@ -4,6 +4,7 @@
 //! many processes and may block on one that is stuck.
 
 use core::fmt;
+use core::ops::RangeInclusive;
 
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, Mode, OFlags, RawDir, open, openat, stat, statat};
@@ -13,6 +14,7 @@ use smena::pack::packed;
 use smena::say::{Number, Plain};
 
 use super::failure::Failure;
+use super::look::Found;
 use super::text::Text;
 
 /// The kernel keeps this many bytes of a process's name.
@@ -22,18 +24,23 @@ const NAME_MAX: usize = 1024;
 /// Longest path below `/proc` that is opened: `PID/cmdline`.
 const PATH_MAX: usize = 48;
 
-/// Counts the processes of a name and says what that means for a check.
+/// Counts the processes of a name and says what that means for a check that
+/// wants so many of them.
 #[inline(never)]
-pub fn look(name: fmt::Arguments<'_>, answer: &mut dyn FnMut(Outcome, fmt::Arguments<'_>)) {
+pub fn look(name: fmt::Arguments<'_>, wanted: RangeInclusive<u16>, answer: Found<'_>) {
     let mut name = Text::<NAME_MAX>::of(name);
-    match count(&mut name) {
-        Ok(0) => answer(Outcome::Failure, format_args!("no process")),
-        Ok(1) => answer(Outcome::Success, format_args!("1 process")),
-        Ok(n) => answer(
-            Outcome::Success,
-            format_args!("{} processes", Number(n.into())),
-        ),
-        Err(failure) => answer(Outcome::Unknown, format_args!("{failure}")),
+    let found = match count(&mut name) {
+        Ok(found) => found,
+        Err(failure) => return answer(Outcome::Unknown, format_args!("{failure}")),
+    };
+    let outcome = match wanted.contains(&(found.min(u16::MAX.into()) as u16)) {
+        true => Outcome::Success,
+        false => Outcome::Failure,
+    };
+    match found {
+        0 => answer(outcome, format_args!("no process")),
+        1 => answer(outcome, format_args!("1 process")),
+        n => answer(outcome, format_args!("{} processes", Number(n.into()))),
     }
 }
 

@@ -78,6 +78,22 @@ pub fn attach_filter(fd: BorrowedFd<'_>, program: &[Instruction]) -> Result<(), 
     Ok(())
 }
 
+/// getsockname(2) and getpeername(2)—Whether a connection has one end only.
+pub fn connected_to_itself(fd: BorrowedFd<'_>) -> bool {
+    let mut names = [[0_u8; 28]; 2];
+    for (name, number) in names
+        .iter_mut()
+        .zip([number::GETSOCKNAME, number::GETPEERNAME])
+    {
+        let mut length = name.len() as u32;
+        let (fd, pointer) = (fd.as_raw_fd() as usize, name.as_mut_ptr() as usize);
+        // SAFETY: the kernel writes at most `length` bytes to `name`, and how
+        // many there are to `length`.
+        unsafe { syscall6(number, fd, pointer, (&raw mut length) as usize, 0, 0, 0) };
+    }
+    names[0] == names[1]
+}
+
 /// bind(2) to an address that rustix does not know.
 pub fn bind(fd: BorrowedFd<'_>, address: &[u8]) -> Result<(), Errno> {
     let fd = fd.as_raw_fd() as usize;

@@ -196,10 +196,18 @@ fn mend(errno: Errno) -> Packed {
     }
 }
 
-/// Whether trying again later may help: nothing is wrong with the program.
+/// Whether trying again later may help: nothing is wrong with the program, or
+/// the server, but this machine lacks something.
 pub fn is_passing(errno: Errno) -> bool {
     matches!(
         errno,
-        Errno::AGAIN | Errno::NOMEM | Errno::MFILE | Errno::NFILE | Errno::INTR | Errno::IO
+        Errno::AGAIN
+            | Errno::NOMEM
+            | Errno::NOBUFS
+            | Errno::MFILE
+            | Errno::NFILE
+            | Errno::INTR
+            | Errno::IO
+            | Errno::ADDRNOTAVAIL
     )
 }

@@ -5,6 +5,7 @@
 
 use super::{BODY_MAX, Code, REQUEST_MAX, Verdict, Writer, digits};
 use crate::config::Http;
+use crate::pack::packed;
 
 /// The most bytes of a reply that are looked at.
 const REPLY_MAX: u32 = 65_536;
@@ -100,7 +101,7 @@ impl Reply {
     pub(super) fn ended(&self) -> Verdict {
         match self.place {
             Place::Body if self.left == u32::MAX || self.seen >= REPLY_MAX => NOT_FOUND,
-            _ => Verdict::new(Code::L7Rsp, "the reply is cut off"),
+            _ => Verdict::new(Code::L7Rsp, packed!("the reply is cut off")),
         }
     }
 
@@ -164,7 +165,7 @@ impl Reply {
             }
             Place::ChunkEnd => self.place = Place::ChunkSize,
             Place::ChunkSize => match digits(line, 16) {
-                (_, 0) => return Some(Verdict::new(Code::L7Rsp, "a chunk has no size")),
+                (_, 0) => return Some(Verdict::new(Code::L7Rsp, packed!("a chunk has no size"))),
                 (0, _) => return Some(NOT_FOUND),
                 (size, _) => {
                     self.left = size;
@@ -220,11 +221,11 @@ impl Reply {
     const fn with_status(&self, code: Code) -> Verdict {
         Verdict {
             code,
-            words: "status",
+            words: packed!("status"),
             number: self.status as u32,
         }
     }
 }
 
-const NOT_FOUND: Verdict = Verdict::new(Code::L7Sts, "the text is not in the body");
-const NO_REPLY: Verdict = Verdict::new(Code::L7Rsp, "no HTTP reply");
+const NOT_FOUND: Verdict = Verdict::new(Code::L7Sts, packed!("the text is not in the body"));
+const NO_REPLY: Verdict = Verdict::new(Code::L7Rsp, packed!("no HTTP reply"));

@@ -20,6 +20,8 @@ mod trace;
 use core::fmt;
 
 use crate::config::Http;
+use crate::pack::{Packed, packed};
+use crate::say::Number;
 
 /// Room for the longest thing that is sent.
 pub const REQUEST_MAX: usize = 2048;
@@ -88,13 +90,13 @@ pub struct Verdict {
     /// In HAProxy's words.
     pub code: Code,
     /// In ours; may be empty.
-    pub words: &'static str,
+    pub words: Packed,
     /// The status or the alert that the words are about; 0 = none.
     pub number: u32,
 }
 
 impl Verdict {
-    const fn new(code: Code, words: &'static str) -> Verdict {
+    const fn new(code: Code, words: Packed) -> Verdict {
         Verdict {
             code,
             words,
@@ -111,13 +113,11 @@ impl Verdict {
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.code.name())?;
-        if !self.words.is_empty() {
-            f.write_str(" ")?;
-            f.write_str(self.words)?;
+        if self.words != packed!("") {
+            write!(f, " {}", self.words)?;
         }
         if self.number != 0 {
-            f.write_str(" ")?;
-            self.number.fmt(f)?;
+            write!(f, " {}", Number(self.number.into()))?;
         }
         Ok(())
     }
@@ -151,7 +151,7 @@ impl Exchange {
     ) -> Result<usize, Verdict> {
         self.connected = true;
         match *ask {
-            Ask::Tcp => Err(Verdict::new(Code::L4Ok, "")),
+            Ask::Tcp => Err(Verdict::new(Code::L4Ok, packed!(""))),
             Ask::Http(page) => Ok(http::request(page, out)),
             Ask::Tls(name) => Ok(tls::hello(name, token, out)),
             Ask::Ping { v6, id } => Ok(ping::request(v6, id, token, out)),
@@ -164,21 +164,24 @@ impl Exchange {
             Ask::Tcp => None,
             Ask::Http(page) => self.reply.take(page, bytes),
             Ask::Tls(_) => self.hello.take(bytes),
-            Ask::Ping { v6, id } => {
-                ping::is_reply(v6, id, token, bytes).then_some(Verdict::new(Code::L4Ok, ""))
-            }
+            Ask::Ping { v6, id } => ping::is_reply(v6, id, token, bytes)
+                .then_some(Verdict::new(Code::L4Ok, packed!(""))),
         }
     }
 
     /// The server has said all it will; `words` says why when it was cut off.
-    pub fn on_end(&self, ask: &Ask<'_>, words: &'static str) -> Verdict {
-        let (code, silent) = match ask {
-            Ask::Http(_) if self.connected && words.is_empty() => return self.reply.ended(),
-            Ask::Http(_) if self.connected => (Code::L7Rsp, ""),
-            Ask::Tls(_) if self.connected => (Code::L6Rsp, "closed without an answer"),
-            _ => (Code::L4Con, ""),
+    pub fn on_end(&self, ask: &Ask<'_>, words: Packed) -> Verdict {
+        let silent = words == packed!("");
+        let (code, words) = match ask {
+            Ask::Http(_) if self.connected && silent => return self.reply.ended(),
+            Ask::Http(_) if self.connected => (Code::L7Rsp, words),
+            Ask::Tls(_) if self.connected && silent => {
+                (Code::L6Rsp, packed!("closed without an answer"))
+            }
+            Ask::Tls(_) if self.connected => (Code::L6Rsp, words),
+            _ => (Code::L4Con, words),
         };
-        Verdict::new(code, if words.is_empty() { silent } else { words })
+        Verdict::new(code, words)
     }
 
     /// The connection stood at some time.
@@ -193,7 +196,7 @@ impl Exchange {
             Ask::Tls(_) if self.connected => Code::L6Tout,
             _ => Code::L4Tout,
         };
-        Verdict::new(code, "")
+        Verdict::new(code, packed!(""))
     }
 }
 

@@ -7,6 +7,7 @@
 //! client. Only `internal_error` is its own word that it does not work.
 
 use super::{Code, REQUEST_MAX, Verdict, Writer};
+use crate::pack::packed;
 
 /// The whole of it, for no server in particular.
 const HELLO: [u8; 153] = [
@@ -87,22 +88,19 @@ impl Hello {
         const SERVER_HELLO: u8 = 2;
         const INTERNAL_ERROR: u8 = 80;
         let [kind, version, _, _, _, first, number] = self.bytes;
-        let (mut code, mut words) = (Code::L6Ok, "");
-        match (kind, self.length) {
-            (HANDSHAKE, 6..) if version == 3 && first == SERVER_HELLO => {}
-            (ALERT, 7) if version == 3 => {
-                words = "alert";
-                if number == INTERNAL_ERROR {
-                    code = Code::L6Rsp;
-                }
-            }
-            (HANDSHAKE, ..6) | (ALERT, ..7) => return None,
-            _ => (code, words) = (Code::L6Rsp, "no TLS answer"),
-        }
-        Some(Verdict {
+        let alert = |code| Verdict {
             code,
-            words,
-            number: if words == "alert" { number.into() } else { 0 },
+            words: packed!("alert"),
+            number: number.into(),
+        };
+        Some(match (kind, self.length) {
+            (HANDSHAKE, 6..) if version == 3 && first == SERVER_HELLO => {
+                Verdict::new(Code::L6Ok, packed!(""))
+            }
+            (ALERT, 7) if version == 3 && number == INTERNAL_ERROR => alert(Code::L6Rsp),
+            (ALERT, 7) if version == 3 => alert(Code::L6Ok),
+            (HANDSHAKE, ..6) | (ALERT, ..7) => return None,
+            _ => Verdict::new(Code::L6Rsp, packed!("no TLS answer")),
         })
     }
 }

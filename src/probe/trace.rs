@@ -31,7 +31,7 @@ fn judged(ask: &Ask<'_>, reply: &[u8], size: usize) -> String {
             return verdict.to_string();
         }
     }
-    exchange.on_end(ask, "").to_string()
+    exchange.on_end(ask, packed!("")).to_string()
 }
 
 /// The same whatever pieces it comes in.
@@ -360,13 +360,13 @@ fn time_runs_out_at_some_layer() {
         let mut exchange = Exchange::begin();
         assert_eq!(exchange.on_time(&ask).to_string(), "L4TOUT");
         assert_eq!(
-            exchange.on_end(&ask, "refused").to_string(),
+            exchange.on_end(&ask, packed!("refused")).to_string(),
             "L4CON refused"
         );
         let connected = exchange.on_connected(&ask, TOKEN, &mut [0; REQUEST_MAX]);
         assert_eq!(connected.is_err(), matches!(ask, Ask::Tcp));
         assert_eq!(exchange.on_time(&ask).to_string(), late);
-        assert_eq!(exchange.on_end(&ask, "refused").to_string(), cut);
+        assert_eq!(exchange.on_end(&ask, packed!("refused")).to_string(), cut);
         assert!(!exchange.on_time(&ask).is_good());
     }
 }

@@ -79,6 +79,8 @@ pub mod number {
     pub const SETSOCKOPT: usize = 208;
     /// bind(2).
     pub const BIND: usize = 200;
+    pub const GETSOCKNAME: usize = 204;
+    pub const GETPEERNAME: usize = 205;
     /// sendto(2).
     pub const SENDTO: usize = 206;
     /// recvfrom(2).

@@ -71,6 +71,8 @@ pub mod number {
     pub const SETSOCKOPT: usize = 54;
     /// bind(2).
     pub const BIND: usize = 49;
+    pub const GETSOCKNAME: usize = 51;
+    pub const GETPEERNAME: usize = 52;
     /// sendto(2).
     pub const SENDTO: usize = 44;
     /// recvfrom(2).
