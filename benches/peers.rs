@@ -2,7 +2,7 @@
 //! interleaved rounds, each target printed beside what was measured.
 //!
 //! `cargo bench` takes about a quarter of an hour, `cargo bench -- --quick` a
-//! third of that. Needs root, ip and keepalived. Exits 1 when a target is
+//! third of that; `cargo bench -- killed lateness` measures those only. Needs root, ip and keepalived. Exits 1 when a target is
 //! missed, 2 when it cannot run.
 
 #[path = "../tests/lab/harness/mod.rs"]
@@ -11,6 +11,8 @@ mod harness;
 mod peers {
     pub mod cost;
     pub mod gaps;
+    pub mod killed;
+    pub mod lateness;
     pub mod owners;
     pub mod start;
     pub mod table;
@@ -18,13 +20,24 @@ mod peers {
 }
 
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use peers::table::Table;
-use peers::{cost, gaps, owners, start};
+use peers::{cost, gaps, killed, lateness, owners, start};
+
+/// What there is to measure.
+const PARTS: [&str; 7] = [
+    "size", "start", "rest", "owners", "killed", "lateness", "gaps",
+];
 
 fn main() -> ExitCode {
-    let quick = std::env::args().any(|word| word == "--quick");
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let quick = words.iter().any(|word| word == "--quick");
+    let wanted: Vec<&String> = words.iter().filter(|w| !w.starts_with("--")).collect();
+    if let Some(word) = wanted.iter().find(|word| !PARTS.contains(&word.as_str())) {
+        eprintln!("no part is called {word}; there are {}", PARTS.join(", "));
+        return ExitCode::from(2);
+    }
     if !harness::sys::is_root() {
         eprintln!("the benchmark makes network namespaces and so needs root");
         return ExitCode::from(2);
@@ -37,12 +50,27 @@ fn main() -> ExitCode {
     }
     let began = Instant::now();
     let mut table = Table::default();
-    cost::file_size(&mut table);
-    start::measure(&mut table, if quick { 5 } else { 15 });
-    cost::at_rest(&mut table);
-    owners::measure(&mut table, if quick { 1 } else { 3 });
-    for setting in gaps::SETTINGS {
-        gaps::measure(&mut table, setting, quick);
+    let rounds = |few, many| if quick { few } else { many };
+    for part in PARTS {
+        if !wanted.is_empty() && !wanted.iter().any(|word| *word == part) {
+            continue;
+        }
+        match part {
+            "size" => cost::file_size(&mut table),
+            "start" => start::measure(&mut table, rounds(5, 15)),
+            "rest" => cost::at_rest(&mut table),
+            "owners" => owners::measure(&mut table, rounds(1, 3)),
+            "killed" => killed::measure(&mut table, rounds(1, 5)),
+            "lateness" => {
+                let length = Duration::from_secs(rounds(10, 30) as u64);
+                lateness::measure(&mut table, length);
+            }
+            _ => {
+                for setting in gaps::SETTINGS {
+                    gaps::measure(&mut table, setting, quick);
+                }
+            }
+        }
     }
     table.print();
     println!("\n{} s in all", began.elapsed().as_secs());

@@ -30,6 +30,8 @@ pub struct Work {
     pub routers: u8,
     /// Whether the first router follows a check of a process.
     pub check: bool,
+    /// keepalived is told to run in real time, which smena does by itself.
+    pub realtime: bool,
 }
 
 impl Work {
@@ -41,6 +43,7 @@ impl Work {
             priority: 101,
             routers: 1,
             check: false,
+            realtime: false,
         }
     }
 
@@ -81,6 +84,9 @@ impl Work {
 
     fn conf(&self) -> String {
         let mut text = String::new();
+        if self.realtime {
+            text += "global_defs {\n vrrp_rt_priority 10\n}\n";
+        }
         if self.check {
             text += "vrrp_script sleeping {\n script \"/usr/bin/killall -0 sleep\"\n interval 2\n weight 2\n}\n";
         }

@@ -206,6 +206,8 @@ impl Drop for Capture {
 
 fn listen(socket: &OwnedFd, frames: &Mutex<Vec<Frame>>, stop: &AtomicBool) {
     const PACKET_OUTGOING: u8 = 4;
+    // When a frame came counts, and not when this thread got its turn.
+    let _ = sys::run_first();
     let mut data = vec![0; 65_536];
     let mut known: Vec<(u32, String)> = Vec::new();
     while !stop.load(Ordering::Relaxed) {
