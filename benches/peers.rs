@@ -10,6 +10,7 @@ mod harness;
 
 mod peers {
     pub mod cost;
+    pub mod flood;
     pub mod gaps;
     pub mod killed;
     pub mod lateness;
@@ -23,11 +24,11 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use peers::table::Table;
-use peers::{cost, gaps, killed, lateness, owners, start};
+use peers::{cost, flood, gaps, killed, lateness, owners, start};
 
 /// What there is to measure.
-const PARTS: [&str; 7] = [
-    "size", "start", "rest", "owners", "killed", "lateness", "gaps",
+const PARTS: [&str; 8] = [
+    "size", "start", "rest", "owners", "killed", "lateness", "flood", "gaps",
 ];
 
 fn main() -> ExitCode {
@@ -65,6 +66,7 @@ fn main() -> ExitCode {
                 let length = Duration::from_secs(rounds(10, 30) as u64);
                 lateness::measure(&mut table, length);
             }
+            "flood" => flood::measure(&mut table, Duration::from_secs(rounds(4, 10) as u64)),
             _ => {
                 for setting in gaps::SETTINGS {
                     gaps::measure(&mut table, setting, quick);

@@ -162,6 +162,10 @@ pub enum Action {
     RemoveLeftover(InterfaceId, LocalAddress),
     /// Tell every address of the interface again.
     RescanAddresses(InterfaceId),
+    /// Let all packets of protocol 112 in on the interface, or only those with
+    /// our routers' ids and a TTL of 255, and a sample of the others
+    /// (`Node::own_ids`).
+    Filter(InterfaceId, Filter),
     /// Start a check; its end comes back as [`Event::CheckEnded`].
     StartCheck(CheckId),
     /// Send a signal to the process group of a running check.
@@ -172,6 +176,15 @@ pub enum Action {
     KillHook(HookId, Kill),
     /// Everything is handed over and at rest: end the process.
     Finish,
+}
+
+/// What is let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Filter {
+    /// Everything.
+    Wide,
+    /// What may be for our routers, and a sample of the rest.
+    Narrow,
 }
 
 /// The two steps of ending a process group.
@@ -247,8 +260,9 @@ impl fmt::Display for HookState {
 
 /// The most actions that one event can lead to: each router changes state
 /// (advert twice, addresses, announcement, hook start and kill, rescan), each
-/// check starts or is killed, and the end.
-pub const ACTIONS_MAX: usize = 12 * board::ROUTERS_MAX + 2 * board::CHECKS_MAX + 8;
+/// check starts or is killed, each interface's filter changes, and the end.
+pub const ACTIONS_MAX: usize =
+    12 * board::ROUTERS_MAX + 2 * board::CHECKS_MAX + 8 + board::INTERFACES_MAX;
 
 /// The actions of one event, in the order in which they are to be done.
 #[derive(Debug, Default)]

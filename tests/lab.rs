@@ -11,6 +11,7 @@ mod lab {
     mod checks;
     mod demo;
     mod faults;
+    mod flood;
     mod groups;
     mod guard;
     mod hooks;

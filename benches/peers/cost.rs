@@ -38,9 +38,9 @@ pub fn at_rest(table: &mut Table) {
     let pairs = [checked, one, many].map(|work| BOTH.map(|program| Pair::start(program, work)));
     std::thread::sleep(Duration::from_secs(5));
     let began = Instant::now();
-    let before = pairs.each_ref().map(|both| both.each_ref().map(busy));
+    let before = pairs.each_ref().map(|both| both.each_ref().map(busy_pair));
     std::thread::sleep(Duration::from_secs(25));
-    let after = pairs.each_ref().map(|both| both.each_ref().map(busy));
+    let after = pairs.each_ref().map(|both| both.each_ref().map(busy_pair));
     let length = began.elapsed().as_secs_f64();
 
     let [ours, peer] = pairs[0].each_ref().map(resident);
@@ -64,10 +64,15 @@ fn keepers(pair: &Pair) -> [&Daemon; 2] {
     [&pair.keeper_a, &pair.keeper_b].map(|keeper| keeper.as_ref().expect("both run"))
 }
 
+fn busy_pair(pair: &Pair) -> [f64; 2] {
+    busy(&pair.keeper_a, &pair.keeper_b)
+}
+
 /// Seconds of processor time that each node's processes have used.
-fn busy(pair: &Pair) -> [f64; 2] {
-    keepers(pair).map(|keeper| {
-        let spent = keeper.pids().into_iter().map(|pid| {
+pub fn busy(a: &Option<Daemon>, b: &Option<Daemon>) -> [f64; 2] {
+    [a, b].map(|keeper| {
+        let pids = keeper.as_ref().map(Daemon::pids).expect("both run");
+        let spent = pids.into_iter().map(|pid| {
             let text = fs::read_to_string(format!("/proc/{pid}/schedstat")).unwrap_or_default();
             let first = text
                 .split(' ')

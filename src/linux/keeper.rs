@@ -18,6 +18,7 @@ use core::net::SocketAddr;
 
 use heapless::Vec;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::time::{
@@ -106,6 +107,9 @@ pub fn run(
         lag_max: Duration::ZERO,
         collecting: false,
         finished: false,
+        events: 0,
+        counted_at: started_at,
+        resting: false,
         actions: ACTIONS.claim(),
         back: BACK.claim(),
     };
@@ -168,6 +172,10 @@ struct Keeper<'k, 'n, 'a> {
     /// More adopted processes may wait than one turn collects.
     collecting: bool,
     finished: bool,
+    /// What the network had to tell since then, and whether it was much.
+    events: u32,
+    counted_at: Instant,
+    resting: bool,
     actions: &'k mut Actions,
     /// Events that actions led to, to be processed after them.
     back: &'k mut Vec<Event<'static>, BACK_MAX>,
@@ -184,13 +192,26 @@ impl Keeper<'_, '_, '_> {
         self.tell_clock(self.started_at);
         self.guard.start(self.started_at, self.node);
         self.take_network(self.started_at);
+        while self.net.is_pending() {
+            self.net.drain();
+            self.take_network(self.started_at);
+        }
         self.deliver(clock::now(), Event::Start);
     }
 
     /// Waits, and handles what came.
     #[inline(never)]
     fn turn(&mut self, epoll: BorrowedFd<'_>) {
-        self.timer.set(self.wake_at());
+        self.rest();
+        let unfinished = self.collecting
+            || self.asks.waits()
+            || self.children.has_at_once()
+            || self.net.is_pending();
+        self.timer.set(if unfinished {
+            Instant::ZERO
+        } else {
+            self.wake_at()
+        });
         let mut buffer = [const { MaybeUninit::<epoll::Event>::uninit() }; EVENTS_MAX];
         let waiting = match epoll::wait(epoll, &mut buffer, None) {
             Ok((waiting, _)) => waiting,
@@ -213,6 +234,9 @@ impl Keeper<'_, '_, '_> {
             if (net::TOKEN..process::TOKENS).contains(&token) {
                 self.net.ready(token);
             }
+        }
+        if self.net.is_pending() {
+            self.net.ready(net::TOKEN);
         }
         self.take_network(now);
         self.poll(now);
@@ -255,6 +279,27 @@ impl Keeper<'_, '_, '_> {
         }
     }
 
+    /// While the network says much, it is heard out in portions: a turn for each
+    /// packet of a flood would cost more than the packets.
+    fn rest(&mut self) {
+        const SPAN: Duration = Duration::from_millis(100);
+        const MANY: u32 = 200;
+        const REST: Duration = Duration::from_millis(1);
+        if self.events == 0 && !self.resting {
+            return;
+        }
+        let now = clock::now();
+        if now >= self.counted_at + SPAN {
+            self.resting = self.events > MANY;
+            self.events = 0;
+            self.counted_at = now;
+        }
+        if self.resting {
+            self.timer.set(self.wake_at().min(now + REST));
+            self.timer.wait();
+        }
+    }
+
     /// When the next turn must begin without anything happening.
     fn wake_at(&self) -> Instant {
         let (mut at, _) = self.node.poll_at();
@@ -266,9 +311,6 @@ impl Keeper<'_, '_, '_> {
         ];
         for other in others {
             at = at.min(other.unwrap_or(at));
-        }
-        if self.collecting || self.asks.waits() || self.children.has_at_once() {
-            at = Instant::ZERO;
         }
         at
     }
@@ -296,6 +338,7 @@ impl Keeper<'_, '_, '_> {
     /// Takes what the network has to tell.
     fn take_network(&mut self, now: Instant) {
         while let Some(event) = self.net.next() {
+            self.events += 1;
             self.node.process(now, event, self.actions);
             self.carry_out(now);
         }
@@ -414,7 +457,8 @@ impl Keeper<'_, '_, '_> {
             | Action::SetAddresses(_)
             | Action::RemoveAddresses(_)
             | Action::RemoveLeftover(..)
-            | Action::RescanAddresses(_) => {
+            | Action::RescanAddresses(_)
+            | Action::Filter(..) => {
                 self.net.perform(self.node, action);
                 None
             }
@@ -441,6 +485,11 @@ impl Timer {
             .map_err(|errno| refused("timerfd_create", errno))?;
         watch(epoll, descriptor.as_fd(), TIMER)?;
         Ok(Timer { descriptor })
+    }
+
+    /// Waits until it expires.
+    fn wait(&self) {
+        let _ = poll(&mut [PollFd::new(&self.descriptor, PollFlags::IN)], None);
     }
 
     /// Expires at this instant; at once when it is past.

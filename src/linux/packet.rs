@@ -4,11 +4,14 @@
 //! The kernel writes and strips the Ethernet header. Received bytes are handed
 //! on as they came; judging them is the core's.
 
+use heapless::Vec;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
 
+use smena::board;
 use smena::event::Mac;
+use smena::node::SAMPLE;
 use smena::protocol::Family;
 
 use super::netlink::message::u32_at;
@@ -26,6 +29,12 @@ const OUTGOING: u8 = 4;
 const MAC_LENGTH: u8 = 6;
 /// The protocol number of VRRP.
 const VRRP: u32 = 112;
+
+/// Our own ids, and the TTL that their packets have, where it is one.
+pub type Own<'a> = (&'a mut dyn Iterator<Item = u8>, Option<u8>);
+
+/// A filter: two instructions for each id, and some.
+type Program = Vec<Instruction, { 2 * board::ROUTERS_MAX + 14 }>;
 
 /// A packet socket, bound to one interface at a time.
 ///
@@ -57,7 +66,7 @@ impl Port {
         // packet slips in before the filter and the interface are set.
         let fd = socket_with(AddressFamily::PACKET, SocketType::DGRAM, flags, None)?;
         if let Some(family) = receives {
-            socket::attach_filter(fd.as_fd(), &filter(family))?;
+            socket::attach_filter(fd.as_fd(), &program(family, None))?;
         }
         // Best effort: it takes CAP_NET_ADMIN.
         let priority = PRIORITY_CONTROL.to_ne_bytes();
@@ -82,6 +91,11 @@ impl Port {
     /// receives from others does not count; 0: its interface is gone.
     pub fn aim(&mut self, index: u32) {
         self.index = index;
+    }
+
+    /// Lets everything of protocol 112 in, or only these ids and a sample.
+    pub fn filter(&self, family: Family, own: Option<Own<'_>>) -> Result<(), Errno> {
+        socket::attach_filter(self.fd(), &program(family, own))
     }
 
     /// The descriptor.
@@ -137,22 +151,69 @@ fn address(index: u32, protocol: u16, mac: Mac) -> [u8; 20] {
     ]
 }
 
-/// Passes protocol 112 only; byte 0 is the IP header's first.
-fn filter(family: Family) -> [Instruction; 4] {
-    let protocol_at = match family {
-        Family::Ipv4 => 9,
-        Family::Ipv6 => 6,
+/// A classic BPF program, whose byte 0 is the IP header's first. It passes
+/// protocol 112 only; with `own`, only those ids with that TTL, and one in [`SAMPLE`]
+/// of all others.
+fn program(family: Family, own: Option<Own<'_>>) -> Program {
+    /// The rest is dropped, or taken whole.
+    const DROP: Instruction = step(0x06, 0, 0, 0);
+    const TAKE: Instruction = step(0x06, 0, 0, u32::MAX);
+    /// Where a loaded word is a random number.
+    const RANDOM: u32 = 0xffff_f000 + 56;
+    let (protocol_at, ttl_at, id_at) = match family {
+        Family::Ipv4 => (9, 8, 1),
+        Family::Ipv6 => (6, 7, 40 + 1),
     };
-    let step = |code, jump_false, operand| Instruction {
+    let mut program = Program::new();
+    let mut add = |steps: &[Instruction]| {
+        let fits = program.extend_from_slice(steps).is_ok();
+        assert!(fits, "a filter has room for every router");
+    };
+    add(&[load(protocol_at), equal(VRRP, 1, 0), DROP]);
+    if let Some((ids, ttl)) = own {
+        let header = match family {
+            Family::Ipv4 => step(0xb1, 0, 0, 0), // its length into the index
+            Family::Ipv6 => step(0x01, 0, 0, 0), // 0 into the index
+        };
+        if let Some(ttl) = ttl {
+            add(&[
+                load(ttl_at),
+                equal(ttl.into(), 2, 0),
+                step(0x00, 0, 0, 0), // load 0, which is nobody's id
+                step(0x05, 0, 0, 2), // skip two
+            ]);
+        }
+        // Load a byte behind the index.
+        add(&[header, step(0x50, 0, 0, id_at)]);
+        for id in ids {
+            add(&[equal(id.into(), 0, 1), TAKE]);
+        }
+        add(&[
+            step(0x20, 0, 0, RANDOM),     // load a word
+            step(0x54, 0, 0, SAMPLE - 1), // its last bits
+            equal(0, 1, 0),
+            DROP,
+        ]);
+    }
+    add(&[TAKE]);
+    program
+}
+
+/// Load the byte at.
+const fn load(at: u32) -> Instruction {
+    step(0x30, 0, 0, at)
+}
+
+/// Skip so many steps when what was loaded is equal, and when it is not.
+const fn equal(to: u32, jump_true: u8, jump_false: u8) -> Instruction {
+    step(0x15, jump_true, jump_false, to)
+}
+
+const fn step(code: u16, jump_true: u8, jump_false: u8, operand: u32) -> Instruction {
+    Instruction {
         code,
-        jump_true: 0,
+        jump_true,
         jump_false,
         operand,
-    };
-    [
-        step(0x30, 0, protocol_at), // load a byte
-        step(0x15, 1, VRRP),        // skip the next one unless equal
-        step(0x06, 0, u32::MAX),    // keep the whole packet
-        step(0x06, 0, 0),           // drop it
-    ]
+    }
 }

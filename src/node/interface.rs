@@ -4,6 +4,7 @@
 
 use core::net::IpAddr;
 
+use super::flood::Flood;
 use crate::event::{Link, LocalAddress};
 use crate::protocol::Family;
 
@@ -25,6 +26,7 @@ pub struct Interface<'a> {
     source_v4: Source,
     source_v6: Source,
     scanning: bool,
+    pub(super) flood: Flood,
 }
 
 /// The source address of one family.
@@ -48,7 +50,13 @@ impl<'a> Interface<'a> {
             source_v4: Source::default(),
             source_v6: Source::default(),
             scanning: false,
+            flood: Flood::CALM,
         }
+    }
+
+    /// Packets that were left out in a flood.
+    pub fn filtered(&self) -> u64 {
+        self.flood.filtered()
     }
 
     /// The address that adverts of this family come from.

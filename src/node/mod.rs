@@ -10,6 +10,7 @@
 mod carried_trace;
 mod diagnose;
 mod emit;
+mod flood;
 mod group;
 #[cfg(test)]
 mod group_trace;
@@ -25,6 +26,7 @@ use core::fmt;
 use heapless::Vec;
 
 pub use emit::{Announcement, Sending};
+pub use flood::SAMPLE;
 pub use group::Group;
 pub use interface::Interface;
 pub use receive::Discarded;
@@ -63,6 +65,8 @@ pub enum Wake {
     Check(CheckId),
     /// A router's hook: a time limit.
     Hook(RouterId),
+    /// The end of a flood on an interface.
+    Interface(InterfaceId),
 }
 
 /// One node of a pair: everything the keeper decides.
@@ -281,6 +285,9 @@ impl<'a> Node<'a> {
         for (id, hook) in (0u8..).map(RouterId).zip(&self.hooks) {
             consider(hook.poll_at(), Wake::Hook(id));
         }
+        for (id, interface) in (0u8..).map(InterfaceId).zip(&self.interfaces) {
+            consider(interface.flood.poll_at(), Wake::Interface(id));
+        }
         earliest
     }
 
@@ -379,6 +386,7 @@ impl<'a> Node<'a> {
         for (hook, router) in self.hooks.iter_mut().zip(&self.routers) {
             hook.on_poll(now, router.priority(), actions);
         }
+        self.calm_floods(now, actions);
     }
 
     fn on_link(

@@ -3,10 +3,10 @@
 
 use core::net::IpAddr;
 
-use super::{Node, note};
+use super::{Node, flood, note};
 use crate::address::Shown;
 use crate::config;
-use crate::event::{Actions, InterfaceId, RouterId};
+use crate::event::{Action, Actions, Filter, InterfaceId, RouterId};
 use crate::protocol::Family;
 use crate::say::{Level, Number, Plain};
 use crate::vrrp::Heard;
@@ -24,12 +24,14 @@ pub type Discarded = [u32; Reject::ALL.len()];
 pub(super) struct Mentions {
     quiet_until: [Option<Instant>; Reject::ALL.len()],
     unmentioned: [u32; Reject::ALL.len()],
+    flood_quiet_until: Instant,
 }
 
 impl Mentions {
     pub(super) const NONE: Mentions = Mentions {
         quiet_until: [None; Reject::ALL.len()],
         unmentioned: [0; Reject::ALL.len()],
+        flood_quiet_until: Instant::ZERO,
     };
 
     /// Whether to write a line now, and how many have been left out before it.
@@ -55,6 +57,7 @@ impl Node<'_> {
         actions: &mut Actions,
     ) {
         self.verdict = None;
+        self.look_for_flood(now, interface, family, packet, actions);
         let own = |address: IpAddr| self.owns_source(&address);
         let find = |id: u8, source: IpAddr| {
             let router = self.find_router(interface, family, id)?;
@@ -84,6 +87,62 @@ impl Node<'_> {
                 self.diagnose_accepted(now, router, packet, received.checksum);
             }
         }
+    }
+
+    /// Counts a packet that is for none of our routers.
+    fn look_for_flood(
+        &mut self,
+        now: Instant,
+        id: InterfaceId,
+        family: Family,
+        packet: &[u8],
+        actions: &mut Actions,
+    ) {
+        let for_us = flood::head(family, packet).is_some_and(|(ttl, router)| {
+            let near = ttl == wire::TTL || !self.ttl_counts(id, family);
+            near && self.find_router(id, family, router).is_some()
+        });
+        let interface = &mut self.interfaces[usize::from(id.0)];
+        if !for_us && interface.flood.count(now) {
+            actions.push(Action::Filter(id, Filter::Narrow));
+            if now >= self.mentions.flood_quiet_until {
+                self.mentions.flood_quiet_until = now + QUIET;
+                let text = format_args!("a flood of foreign packets: one in 64 is looked at");
+                note(Level::Warn, interface.name, text);
+            }
+        }
+    }
+
+    /// The floods that are over.
+    pub(super) fn calm_floods(&mut self, now: Instant, actions: &mut Actions) {
+        for (interface, id) in self.interfaces.iter_mut().zip(0..) {
+            if interface.flood.calms(now) {
+                actions.push(Action::Filter(InterfaceId(id), Filter::Wide));
+            }
+        }
+    }
+
+    /// The ids of our routers of a family on an interface.
+    pub fn own_ids(&self, interface: InterfaceId, family: Family) -> impl Iterator<Item = u8> {
+        let here = self.routers_at(interface, family);
+        here.map(|router| router.virtual_router_id)
+    }
+
+    /// Whether whatever is for our routers of a family on an interface has a TTL
+    /// of 255: a peer behind a router may have another.
+    pub fn ttl_counts(&self, interface: InterfaceId, family: Family) -> bool {
+        let mut here = self.routers_at(interface, family);
+        here.all(|router| router.peers.is_empty())
+    }
+
+    fn routers_at(
+        &self,
+        interface: InterfaceId,
+        family: Family,
+    ) -> impl Iterator<Item = &config::Router<'_>> {
+        let routers = self.config.routers.iter().zip(&self.router_interfaces);
+        let here = routers.filter(move |(router, at)| router.family == family && **at == interface);
+        here.map(|(router, _)| router)
     }
 
     /// One counter goes up: of the router that the packet names, or of each

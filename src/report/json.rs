@@ -103,6 +103,8 @@ fn router(json: &mut Json<'_>, node: &Node<'_>, view: &View<'_>, id: RouterId) {
         json.close("}");
     }
     json.close("]");
+    let interface = &node.interfaces()[usize::from(node.interface_of(id).0)];
+    json.number("filtered", interface.filtered());
     json.number("transitions", router.transitions().into());
     json.close("}");
 }

@@ -8,10 +8,11 @@ use rustix::event::epoll;
 use rustix::fd::{BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 
-use smena::event::{Link, Mac};
-use smena::node::Interface;
+use smena::event::{Filter, InterfaceId, Link, Mac};
+use smena::node::{Interface, Node};
 use smena::protocol::Family;
 use smena::say::{Level, Number, Plain};
+use smena::wire::TTL;
 
 use crate::linux::failure::log_refusal;
 use crate::linux::multicast;
@@ -113,6 +114,30 @@ impl<'a> Door<'a> {
                 Received::Packet(length) => return Some(length),
                 Received::Other => {}
                 Received::Empty => side.waiting = 0,
+            }
+        }
+    }
+
+    /// Lets in what `filter` says.
+    pub fn filter(&self, node: &Node<'_>, interface: InterfaceId, filter: Filter) {
+        for (side, family) in self.sides.iter().zip(FAMILIES) {
+            let Some(port) = side.port.as_ref().filter(|_| side.wanted) else {
+                continue;
+            };
+            let mut ids = node.own_ids(interface, family);
+            let set = match filter {
+                Filter::Wide => port.filter(family, None),
+                Filter::Narrow => {
+                    let ttl = node.ttl_counts(interface, family).then_some(TTL);
+                    port.filter(family, Some((&mut ids, ttl)))
+                }
+            };
+            if let Err(errno) = set {
+                log_refusal(
+                    Level::Warn,
+                    format_args!("{}: cannot filter", Plain(self.name)),
+                    errno,
+                );
             }
         }
     }

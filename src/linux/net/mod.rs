@@ -170,6 +170,11 @@ impl<'a> Net<'a> {
         }
     }
 
+    /// There is more to tell than one turn takes, and no descriptor will say so.
+    pub fn is_pending(&self) -> bool {
+        self.watch.is_pending()
+    }
+
     /// Every descriptor may be ready.
     pub fn drain(&mut self) {
         self.watch.ready();
@@ -219,6 +224,9 @@ impl<'a> Net<'a> {
                 }
             }
             Action::RescanAddresses(interface) => self.watch.rescan(interface),
+            Action::Filter(interface, filter) => {
+                self.doors[usize::from(interface.0)].filter(node, interface, filter);
+            }
             Action::StartCheck(_)
             | Action::KillCheck(..)
             | Action::StartHook(..)

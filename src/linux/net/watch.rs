@@ -20,7 +20,7 @@ use rustix::io::Errno;
 use smena::board;
 use smena::event::{Event, InterfaceId, Link};
 use smena::protocol::Family;
-use smena::say::{Level, Plain, say};
+use smena::say::{Level, Number, Plain, say};
 
 use super::known::Known;
 use super::links::{Watched, on_address, on_link};
@@ -29,6 +29,9 @@ use crate::linux::netlink::{Received, Socket, meaning, message};
 
 /// Datagrams taken after one wake-up, so that packets get their turn.
 const NOTICES_MAX: u8 = 64;
+/// Messages of a dump taken in one turn: others may have any number of
+/// addresses on an interface of ours.
+const STEPS_MAX: u16 = 256;
 /// How often an interrupted or failed dump is begun again.
 const TRIES_MAX: u8 = 3;
 
@@ -105,8 +108,14 @@ pub struct Watch<'a> {
     /// Notifications.
     notices: Socket,
     links: Vec<Watched<'a>, { board::INTERFACES_MAX }>,
-    /// Datagrams of notifications that may still be taken in this turn.
+    /// Datagrams of notifications that may still be taken in this turn, and
+    /// that none waits.
     waiting: u8,
+    drained: bool,
+    /// Messages of a dump that may still be taken in this turn.
+    steps: u16,
+    /// How often notifications were lost.
+    overruns: u32,
     /// The part of the notifications' buffer that is yet to be read.
     at: usize,
     end: usize,
@@ -129,6 +138,9 @@ impl<'a> Watch<'a> {
             notices: Socket::watch()?,
             links: Vec::new(),
             waiting: NOTICES_MAX,
+            drained: false,
+            steps: STEPS_MAX,
+            overruns: 0,
             at: 0,
             end: 0,
             work: Work::Idle,
@@ -158,6 +170,14 @@ impl<'a> Watch<'a> {
     /// Notifications wait, or may.
     pub fn ready(&mut self) {
         self.waiting = NOTICES_MAX;
+        self.drained = false;
+        self.steps = STEPS_MAX;
+    }
+
+    /// There is more to tell than one turn takes, and no descriptor will say so.
+    pub fn is_pending(&self) -> bool {
+        let idle = matches!(self.work, Work::Idle);
+        !idle || self.links.iter().any(|link| link.look || link.scan)
     }
 
     /// Tell every address of an interface again, then
@@ -168,18 +188,27 @@ impl<'a> Watch<'a> {
             link.answer = true;
         }
         // What the kernel said before is older than what it will answer.
-        self.ready();
+        if self.drained {
+            self.waiting = NOTICES_MAX;
+            self.drained = false;
+        }
     }
 
     /// The next event; `None`: nothing happened that is not told.
     pub fn next(&mut self) -> Option<Event<'static>> {
         loop {
+            if !matches!(self.work, Work::Idle) {
+                self.steps = self.steps.checked_sub(1)?;
+            }
             let event = match self.work {
                 Work::Dump => self.step_dump(),
                 Work::Sweep => self.step_sweep(),
                 Work::Idle => {
                     if let Some(event) = self.step_notices() {
                         return Some(event);
+                    }
+                    if !self.drained {
+                        return None;
                     }
                     let at = self.links.iter().position(|l| l.look || l.scan)?;
                     let interface = InterfaceId(at as u8);
@@ -232,13 +261,17 @@ impl<'a> Watch<'a> {
             match self.notices.receive(&mut self.memory.notices) {
                 Received::Messages(length) => self.end = length,
                 Received::Nothing => {}
-                Received::Empty => self.waiting = 0,
+                Received::Empty => (self.waiting, self.drained) = (0, true),
                 Received::Overrun => {
-                    let what = Plain("looking at every interface");
-                    say(
-                        Level::Warn,
-                        format_args!("the kernel's notifications overran; {what}"),
-                    );
+                    self.overruns = self.overruns.saturating_add(1);
+                    // The first, the second, the fourth...
+                    if self.overruns.is_power_of_two() {
+                        let times = Number(self.overruns.into());
+                        let what = format_args!(
+                            "the kernel's notifications overran {times} times; looking anew"
+                        );
+                        say(Level::Warn, what);
+                    }
                     for link in &mut self.links {
                         link.look = true;
                     }

@@ -87,7 +87,42 @@ impl Forged {
         self.send_until(machine, card, length)
     }
 
+    /// Sends so many a second for a while; tells how many that were.
+    pub fn paced(
+        &self,
+        machine: &Machine,
+        card: &str,
+        rate: u32,
+        length: Duration,
+    ) -> io::Result<usize> {
+        let from = Instant::now();
+        self.send_while(machine, card, move |sent| {
+            if sent == 1 {
+                // Otherwise whoever watches it would slow it down.
+                let _ = sys::run_first();
+            }
+            let due = from + Duration::from_secs(1) * sent as u32 / rate;
+            let ahead = due.saturating_duration_since(Instant::now());
+            // In handfuls: a sleep is no shorter than some 60 us.
+            if ahead > Duration::from_millis(1) {
+                std::thread::sleep(ahead);
+            }
+            from.elapsed() < length
+        })
+    }
+
     fn send_until(&self, machine: &Machine, card: &str, length: Duration) -> io::Result<usize> {
+        let until = Instant::now() + length;
+        self.send_while(machine, card, move |_| Instant::now() < until)
+    }
+
+    /// Sends at least once, and on while `more` says so of the number sent.
+    fn send_while(
+        &self,
+        machine: &Machine,
+        card: &str,
+        more: impl Fn(usize) -> bool + Send + 'static,
+    ) -> io::Result<usize> {
         let mut frame = vec![
             0x01, 0x00, 0x5e, 0, 0, 0x12, 0x02, 0, 0, 0, 0xba, 0xad, 8, 0,
         ];
@@ -103,12 +138,11 @@ impl Forged {
             let mut address = [0; 20];
             address[..2].copy_from_slice(&(sys::AF_PACKET as u16).to_ne_bytes());
             address[4..8].copy_from_slice(&index.to_ne_bytes());
-            let until = Instant::now() + length;
             let mut sent = 0;
             loop {
                 sys::send_to(&socket, &frame, &address)?;
                 sent += 1;
-                if Instant::now() >= until {
+                if !more(sent) {
                     return Ok(sent);
                 }
             }
