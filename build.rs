@@ -36,6 +36,7 @@ mod board {
     pub const ADDRESSES_MAX: usize = 255;
     pub const CHECKS_MAX: usize = 255;
     pub const TRACKS_MAX: usize = 255;
+    pub const RESOURCES_MAX: usize = 255;
     pub const INTERFACES_MAX: usize = 255;
     pub const PEERS_MAX: usize = 255;
     pub const SYSCTLS_MAX: usize = 255;
@@ -44,11 +45,12 @@ mod board {
 
 /// The capacities that a board.ini must name, and how large each may be. Ids are
 /// 8 bits wide, so 255 it is.
-const CAPACITIES: [(&str, usize); 8] = [
+const CAPACITIES: [(&str, usize); 9] = [
     ("routers", board::ROUTERS_MAX),
     ("addresses", board::ADDRESSES_MAX),
     ("checks", board::CHECKS_MAX),
     ("tracks", board::TRACKS_MAX),
+    ("resources", board::RESOURCES_MAX),
     ("interfaces", board::INTERFACES_MAX),
     ("peers", board::PEERS_MAX),
     ("sysctls", board::SYSCTLS_MAX),
@@ -196,6 +198,7 @@ fn embedded(path: &Path, capacities: [usize; CAPACITIES.len()]) -> Result<Option
         addresses,
         checks,
         tracks,
+        resources,
         interfaces,
         peers,
         sysctls,
@@ -206,6 +209,7 @@ fn embedded(path: &Path, capacities: [usize; CAPACITIES.len()]) -> Result<Option
         addresses,
         checks,
         tracks,
+        resources,
         interfaces,
         peers,
         sysctls,

@@ -259,10 +259,11 @@ impl fmt::Display for HookState {
 }
 
 /// The most actions that one event can lead to: each router changes state
-/// (advert twice, addresses, announcement, hook start and kill, rescan), each
-/// check starts or is killed, each interface's filter changes, and the end.
+/// (advert twice, addresses, announcement, rescan), its hook and its resources
+/// start and are told to end, each check starts or is killed, each interface's
+/// filter changes, and the end.
 pub const ACTIONS_MAX: usize =
-    12 * board::ROUTERS_MAX + 2 * board::CHECKS_MAX + 8 + board::INTERFACES_MAX;
+    16 * board::ROUTERS_MAX + 2 * board::CHECKS_MAX + 8 + board::INTERFACES_MAX;
 
 /// The actions of one event, in the order in which they are to be done.
 #[derive(Debug, Default)]

@@ -11,7 +11,7 @@
 //! It never looks at the router and never waits: a call that hangs delays the
 //! next call and nothing else.
 
-use crate::call::{Caller, End, Ended};
+use crate::call::{Caller, End};
 use crate::event::{Actions, Exit, HookCall, HookId, HookState};
 use crate::mutation::{Broken, Mutation};
 use crate::{Duration, Instant};
@@ -84,24 +84,14 @@ impl Hook {
         self.settings.is_some()
     }
 
-    /// The call that is running.
-    pub fn running(&self) -> Option<HookCall> {
-        self.caller.running()
+    /// The calls, for status.
+    pub fn caller(&self) -> &Caller {
+        &self.caller
     }
 
     /// Calls that wait: 0 or 1, since only the last state is kept.
     pub fn queued(&self) -> u8 {
         u8::from(self.pending.is_some())
-    }
-
-    /// Calls that were started.
-    pub fn runs(&self) -> u32 {
-        self.caller.runs()
-    }
-
-    /// How the last call ended.
-    pub fn ended(&self) -> Option<Ended> {
-        self.caller.ended()
     }
 
     /// Nothing runs and nothing waits.
@@ -155,6 +145,11 @@ impl Hook {
             again: false,
         });
         self.next(now, actions);
+    }
+
+    /// The router waits, of which nothing is told; what it was did not last.
+    pub fn on_wait(&mut self) {
+        self.pending = self.pending.filter(|pending| pending.settled_at.is_none());
     }
 
     /// The router is Master and heard another one that has to give way, which it
@@ -341,7 +336,7 @@ mod tests {
         bench.ends(10_000, &[start(Fault, Some(Backup), 3)]);
         bench.ends(10_001, &[]);
         assert!(bench.hook.at_rest());
-        assert_eq!(bench.hook.runs(), 2);
+        assert_eq!(bench.hook.caller.runs(), 2);
     }
 
     // PROTOCOL 74.
@@ -376,7 +371,7 @@ mod tests {
             .hook
             .on_ended(ms(1), Exit::NotStarted, &mut bench.actions);
         assert_eq!(
-            bench.hook.ended().map(|ended| ended.exit),
+            bench.hook.caller.ended().map(|ended| ended.exit),
             Some(Exit::NotStarted)
         );
         bench.change(2, Master, &[start(Master, Some(Backup), 2)]);
@@ -398,7 +393,7 @@ mod tests {
         bench.poll(2100, &[start(Fault, Some(Backup), 3)]);
         bench.ends(2200, &[]);
         assert!(bench.hook.at_rest());
-        assert_eq!(bench.hook.runs(), 2);
+        assert_eq!(bench.hook.caller.runs(), 2);
     }
 
     #[test]
@@ -565,6 +560,25 @@ mod tests {
         bench.ends(100, &[]);
         bench.hook.on_rival(ms(1000), secs(3));
         assert_eq!(bench.hook.poll_at(), None);
+    }
+
+    // Found by seed 318: FAULT for 22 ms, then a check without a result.
+    #[test]
+    fn what_a_router_was_before_it_waits_did_not_last() {
+        let mut bench = Bench::with(Settings {
+            settle: secs(3),
+            ..PLAIN
+        });
+        bench.change(0, Fault, &[]);
+        bench.hook.on_wait();
+        bench.poll(3000, &[]);
+        assert!(bench.hook.at_rest());
+        // What has lasted and only waits for its turn is told.
+        let mut bench = Bench::new();
+        bench.change(0, Backup, &[start(Backup, None, 1)]);
+        bench.change(1, Fault, &[]);
+        bench.hook.on_wait();
+        bench.ends(2, &[start(Fault, Some(Backup), 2)]);
     }
 
     // Found by seed 61: the time came while a role settled that did not last.

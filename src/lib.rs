@@ -20,7 +20,7 @@
 //! a clock or knows an operating system.
 //!
 //! Imports point downwards only:
-//! `pack, say <- address, board, key, protocol <- config, wire <- event <- call <- vrrp, check, probe, hook, diagnosis <- node <- report`.
+//! `pack, say <- address, board, key, protocol <- config, wire <- event <- call <- vrrp, check, probe, hook, resource, diagnosis <- node <- report`.
 #![no_std]
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
@@ -46,6 +46,7 @@ pub mod probe;
 pub mod protocol;
 pub mod replay;
 pub mod report;
+pub mod resource;
 pub mod say;
 pub mod vrrp;
 pub mod wire;

@@ -17,7 +17,7 @@ const LAYERS: [&[&str]; 9] = [
     &["config", "wire"],
     &["event", "command"],
     &["call"],
-    &["vrrp", "check", "probe", "hook", "diagnosis"],
+    &["vrrp", "check", "probe", "hook", "resource", "diagnosis"],
     &["node"],
     &["replay", "report"],
 ];

@@ -2,7 +2,7 @@
 //! value and puts it into the section that is being read.
 
 use super::diagnostic::{Argument, Findings, Told, template};
-use super::model::{Address, LogTarget, Track, Tracked};
+use super::model::{Address, LogTarget, Resource, Track, Tracked};
 use super::reader::{LEASE_AUTO, Reader, WEIGHT_ABSENT};
 use super::statement::LINE_MAX;
 use super::words::{Iter, Word, Words};
@@ -274,25 +274,68 @@ fn check<'a>(r: &mut Reader<'_, 'a>, name: &'a str) -> Result<u8, Told> {
 
 /// `notify`: a command; its path is checked again before each run.
 pub(super) fn notify<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read {
-    let words = Words(value);
-    let first = words.iter().next();
-    if first.is_none_or(|word| word.chars().next() != Some('/')) {
+    hook_command(&mut r.findings, Words(value), "notify")?;
+    r.router.notify = Some(Words(value));
+    Ok(())
+}
+
+/// `resource`: a command as for `notify`, [interval DURATION]
+pub(super) fn resource<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read {
+    let mut resource = Resource {
+        command: Words(value),
+        interval: Duration::ZERO,
+    };
+    let mut words = Words(value).iter();
+    let mut before = words.clone();
+    while let Some(word) = words.next() {
+        if word.as_written() == "interval" {
+            let rest = before.rest();
+            let command = value.get(..value.len() - rest.len()).unwrap_or_default();
+            resource.command = Words(command.trim_ascii_end());
+            let written = argument(&mut r.findings, word, &mut words)?;
+            let (least, day) = (Duration::from_millis(100), Duration::from_secs(86_400));
+            resource.interval = value::time(&mut r.findings, written, "interval", least, day)?;
+            if let Some(more) = words.next() {
+                return Err(value::second_word(&mut r.findings, more));
+            }
+        }
+        before = words.clone();
+    }
+    hook_command(&mut r.findings, resource.command, "resource")?;
+    let command = resource.command;
+    if r.router
+        .resources
+        .iter()
+        .any(|other| other.command == command)
+    {
         return Err(r.findings.error(
-            first.map_or(value, |word| word.as_written()),
-            template!(
-                "the command of `notify` has no absolute path",
-                "begin it with `/`"
-            ),
-            &[],
+            value,
+            template!("{0} has the resource `{1}` twice", "remove one"),
+            &[r.section(), Argument::Text(command.as_str())],
         ));
     }
-    no_shell_words(
-        &mut r.findings,
-        words,
-        packed!("smena runs the words as they are: put them into a script"),
-    )?;
-    r.router.notify = Some(words);
+    let room = r.limits.resources;
+    if r.router.resources.len() >= room || r.router.resources.push(resource).is_err() {
+        return Err(r.no_room(value, "resource lines in one [vrrp]", room, "resources"));
+    }
     Ok(())
+}
+
+/// The command of a hook has an absolute path and no words for a shell.
+fn hook_command<'a>(f: &mut Findings<'a>, words: Words<'a>, key: &'static str) -> Read {
+    let first = words.iter().next();
+    if first.is_none_or(|word| word.chars().next() != Some('/')) {
+        return Err(f.error(
+            first.map_or(words.as_str(), |word| word.as_written()),
+            template!(
+                "the command of `{0}` has no absolute path",
+                "begin it with `/`"
+            ),
+            &[Argument::Text(key)],
+        ));
+    }
+    let hint = packed!("smena runs the words as they are: put them into a script");
+    no_shell_words(f, words, hint)
 }
 
 /// A command that is run without a shell has no words that only a shell

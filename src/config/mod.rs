@@ -44,6 +44,8 @@ pub struct Limits {
     pub checks: usize,
     /// `track` lines of one router.
     pub tracks: usize,
+    /// `resource` lines of one router.
+    pub resources: usize,
     /// Interfaces that routers and addresses name.
     pub interfaces: usize,
     /// Unicast peers of one router.
@@ -61,6 +63,7 @@ impl Limits {
         addresses: board::ADDRESSES_MAX,
         checks: board::CHECKS_MAX,
         tracks: board::TRACKS_MAX,
+        resources: board::RESOURCES_MAX,
         interfaces: board::INTERFACES_MAX,
         peers: board::PEERS_MAX,
         sysctls: board::SYSCTLS_MAX,

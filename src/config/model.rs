@@ -154,6 +154,8 @@ pub struct Router<'a> {
     pub tracks: Vec<Track<'a>, { board::TRACKS_MAX }>,
     /// `group`: routers of one move together.
     pub group: Option<&'a str>,
+    /// `resource`: what runs where the router is Master, in the order of the file.
+    pub resources: Vec<Resource<'a>, { board::RESOURCES_MAX }>,
     /// `notify`: the command that is run on a change of state.
     pub notify: Option<Words<'a>>,
     /// `notify_timeout`: how long it may run.
@@ -214,6 +216,15 @@ pub enum AuthMode {
     Permissive,
     /// Signs, and accepts what is signed rightly.
     Enforce,
+}
+
+/// One `resource` line.
+#[derive(Clone, Copy, Debug)]
+pub struct Resource<'a> {
+    /// The command, to which start, stop or status is added.
+    pub command: Words<'a>,
+    /// `interval`: how often its status is looked at; 0 = never.
+    pub interval: Duration,
 }
 
 /// What a planned hand-over waits for.

@@ -465,6 +465,7 @@ impl Router<'_> {
             release: Release::Overlap,
             tracks: Vec::new(),
             group: None,
+            resources: Vec::new(),
             notify: None,
             notify_timeout: crate::Duration::ZERO,
             notify_settle: crate::Duration::ZERO,

@@ -134,12 +134,12 @@ impl Reader<'_, '_> {
         if self.said("notify") {
             return;
         }
-        if self.router.release == Release::AfterHook {
+        if self.router.release == Release::AfterHook && !self.said("resource") {
             self.findings.error(
                 self.value_of("release"),
                 template!(
                     "`release = after-hook` without a hook",
-                    "add `notify = COMMAND`, or use `overlap`"
+                    "add `notify = COMMAND` or a `resource`, or use `overlap`"
                 ),
                 &[],
             );
@@ -150,7 +150,8 @@ impl Reader<'_, '_> {
             "notify_again",
             "reconcile",
         ] {
-            if self.given(key) {
+            let counts = key == "notify_overtake" && self.said("resource");
+            if self.given(key) && !counts {
                 self.findings.error(
                     self.value_of(key),
                     template!(

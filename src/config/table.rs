@@ -122,7 +122,7 @@ pub static SECTIONS: [Section; 4] = [
         kind: "vrrp",
         named: true,
         keys: VRRP,
-        later: &["vmac", "resource"],
+        later: &["vmac"],
     },
     Section {
         kind: "check",
@@ -373,6 +373,12 @@ const VRRP: &[Key] = &[
         "routers of one group move together: all are master, or none is",
         Value::Name(|r, name| r.router.group = Some(name)),
     ),
+    plural(key(
+        "resource",
+        Absent,
+        "a command that is run with start on MASTER, with stop on anything else",
+        Value::Own(entry::resource),
+    )),
     key(
         "notify",
         Absent,

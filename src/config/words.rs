@@ -49,6 +49,13 @@ impl<'a> IntoIterator for Words<'a> {
 #[derive(Clone, Debug)]
 pub struct Iter<'a>(&'a str);
 
+impl<'a> Iter<'a> {
+    /// What is still to come, as written.
+    pub(super) fn rest(&self) -> &'a str {
+        after_blanks(self.0)
+    }
+}
+
 impl<'a> Iterator for Iter<'a> {
     type Item = Word<'a>;
 

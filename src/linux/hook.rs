@@ -12,7 +12,7 @@ use rustix::fs::{FileType, Mode, OFlags, Stat, fstat, open, openat, readlinkat_r
 use rustix::io::{Errno, read};
 use smena::address::Shown;
 use smena::config::{Config, Words};
-use smena::event::{HookCall, HookId, HookState};
+use smena::event::{HookCall, HookId, HookState, Verb};
 use smena::node::Node;
 use smena::say::{Number, Octal, Plain};
 
@@ -31,7 +31,7 @@ pub fn command<'a>(config: &Config<'a>, id: HookId, call: &HookCall) -> Words<'a
     let router = &config.routers[usize::from(router.0)];
     let command = match call.resource {
         None => router.notify,
-        Some(_) => None,
+        Some((number, _)) => router.resources.get(usize::from(number)).map(|r| r.command),
     };
     command.unwrap_or(Words(""))
 }
@@ -83,7 +83,10 @@ pub fn tell(
 /// the role died with the keeper, and what runs next here begins by giving the
 /// role up, which must not be overtaken. One that gives a role up finishes.
 pub fn ends_with_keeper(call: &HookCall) -> bool {
-    call.state == HookState::Master
+    match call.resource {
+        None => call.state == HookState::Master,
+        Some((_, verb)) => verb != Verb::Stop,
+    }
 }
 
 /// Why a hook is not run: what is wrong, the number that shows it, and where.

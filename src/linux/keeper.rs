@@ -55,9 +55,9 @@ const SIGNALS: u64 = 2;
 const EVENTS_MAX: usize = 32;
 /// Adopted processes that are collected in one turn.
 const STRAYS_MAX: usize = 32;
-/// Events that carrying out one list of actions can lead to: each check and
-/// each hook that cannot be started.
-const BACK_MAX: usize = board::CHECKS_MAX + board::ROUTERS_MAX;
+/// Events that carrying out one list of actions can lead to: each check, hook
+/// and resource that cannot be started.
+const BACK_MAX: usize = board::CHECKS_MAX + 2 * board::ROUTERS_MAX;
 
 static PLACES: Cell<Places> = Cell::new(Vec::new());
 static ACTIONS: Cell<Actions> = Cell::new(Actions::new());

@@ -36,8 +36,9 @@ use super::syscall::{self, Fork};
 use super::text::{Escaped, Text};
 use super::user::User;
 
-/// The most children: one for each check and one for each router's hook.
-const CHILDREN_MAX: usize = board::CHECKS_MAX + board::ROUTERS_MAX;
+/// The most children: one for each check, and two for each router, its hook and
+/// one of its resources.
+const CHILDREN_MAX: usize = board::CHECKS_MAX + 2 * board::ROUTERS_MAX;
 /// Reads of one pipe when its child has ended: a pipe holds 64 KiB.
 const LAST_READS_MAX: usize = 64;
 
@@ -146,18 +147,24 @@ impl<'a> Children<'a> {
         let children = Children {
             config,
             places,
-            answers: Answers::open(config.checks.len() + config.routers.len())?,
+            answers: Answers::open(config.checks.len() + 2 * config.routers.len())?,
             epoll,
             null,
             user,
             keeper,
         };
         let checks = config.checks.len();
-        for at in 0..checks + config.routers.len() {
+        for at in 0..checks + 2 * config.routers.len() {
             let place = Place {
                 owner: match at.checked_sub(checks) {
                     None => Owner::Check(CheckId(at as u8)),
-                    Some(router) => Owner::Hook(HookId::Notify(RouterId(router as u8))),
+                    Some(router) if router < config.routers.len() => {
+                        Owner::Hook(HookId::Notify(RouterId(router as u8)))
+                    }
+                    Some(at) => {
+                        let router = at - config.routers.len();
+                        Owner::Hook(HookId::Resource(RouterId(router as u8)))
+                    }
                 },
                 pipe: None,
                 lines: Lines::new(),

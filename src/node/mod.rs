@@ -37,12 +37,13 @@ use crate::check::Check;
 use crate::config::{CheckKind, Config, Tracked};
 use crate::diagnosis::Table;
 use crate::event::{
-    Action, Actions, CheckId, CheckResult, Event, HookId, HookState, InterfaceId, Link,
+    Action, Actions, CheckId, CheckResult, Event, Exit, HookId, HookState, InterfaceId, Link,
     LocalAddress, Outcome, RouterId,
 };
 use crate::hook::{self, Hook};
 #[cfg(debug_assertions)]
 use crate::mutation::Broken;
+use crate::resource::{self, Resources};
 use crate::say::{Level, Number, Plain, say};
 use crate::vrrp::{Names, Reason, Role, Router};
 use crate::wire::Reject;
@@ -63,8 +64,8 @@ pub enum Wake {
     Router(RouterId),
     /// A check: a start or a time limit.
     Check(CheckId),
-    /// A router's hook: a time limit.
-    Hook(RouterId),
+    /// A hook: a time limit, or a call that is due.
+    Hook(HookId),
     /// The end of a flood on an interface.
     Interface(InterfaceId),
 }
@@ -75,6 +76,7 @@ pub struct Node<'a> {
     config: &'a Config<'a>,
     routers: Vec<Router, { board::ROUTERS_MAX }>,
     hooks: Vec<Hook, { board::ROUTERS_MAX }>,
+    resources: Vec<Resources<'a>, { board::ROUTERS_MAX }>,
     discarded: Vec<Discarded, { board::ROUTERS_MAX }>,
     senders: Vec<Senders, { board::ROUTERS_MAX }>,
     /// Where each router's adverts go.
@@ -124,6 +126,7 @@ impl<'a> Node<'a> {
             config,
             routers: Vec::new(),
             hooks: Vec::new(),
+            resources: Vec::new(),
             discarded: Vec::new(),
             senders: Vec::new(),
             router_interfaces: Vec::new(),
@@ -177,6 +180,8 @@ impl<'a> Node<'a> {
             fits(node.routers.push(Router::new(id, router, now)).is_ok());
             let hook = Hook::new(HookId::Notify(id), settings);
             fits(node.hooks.push(hook).is_ok());
+            let resources = Resources::new(id, router);
+            fits(node.resources.push(resources).is_ok());
             fits(node.discarded.push([0; Reject::ALL.len()]).is_ok());
             fits(node.senders.push(Senders::NONE).is_ok());
             fits(node.rivals.push(None).is_ok());
@@ -252,7 +257,9 @@ impl<'a> Node<'a> {
             Event::HookEnded(HookId::Notify(router), exit) => {
                 self.hooks[usize::from(router.0)].on_ended(now, exit, actions);
             }
-            Event::HookEnded(HookId::Resource(_), _) => {}
+            Event::HookEnded(HookId::Resource(router), exit) => {
+                self.on_resource_ended(now, router, exit, actions);
+            }
             Event::AddressesRefused(router, errno) => {
                 self.routers[usize::from(router.0)].on_addresses_refused(now, errno, actions);
             }
@@ -283,7 +290,10 @@ impl<'a> Node<'a> {
             consider(check.poll_at(), Wake::Check(id));
         }
         for (id, hook) in (0u8..).map(RouterId).zip(&self.hooks) {
-            consider(hook.poll_at(), Wake::Hook(id));
+            consider(hook.poll_at(), Wake::Hook(HookId::Notify(id)));
+        }
+        for (id, resources) in (0u8..).map(RouterId).zip(&self.resources) {
+            consider(resources.poll_at(), Wake::Hook(HookId::Resource(id)));
         }
         for (id, interface) in (0u8..).map(InterfaceId).zip(&self.interfaces) {
             consider(interface.flood.poll_at(), Wake::Interface(id));
@@ -314,6 +324,11 @@ impl<'a> Node<'a> {
     /// The hooks, indexed by [`RouterId`].
     pub fn hooks(&self) -> &[Hook] {
         &self.hooks
+    }
+
+    /// The resources of each router, indexed by [`RouterId`].
+    pub fn resources(&self) -> &[Resources<'a>] {
+        &self.resources
     }
 
     /// The refused packets of a router, indexed by [`Reject`].
@@ -385,6 +400,9 @@ impl<'a> Node<'a> {
         self.tell_hooks(now, actions);
         for (hook, router) in self.hooks.iter_mut().zip(&self.routers) {
             hook.on_poll(now, router.priority(), actions);
+        }
+        for resources in &mut self.resources {
+            resources.on_poll(now, actions);
         }
         self.calm_floods(now, actions);
     }
@@ -532,13 +550,40 @@ impl<'a> Node<'a> {
                 hook.on_change(now, HookState::Stop, router.priority(), actions);
             }
         }
+        self.steer_resources(now, actions);
+    }
+
+    /// A call of a resource ended; one that failed makes the router go to Fault.
+    fn on_resource_ended(&mut self, now: Instant, id: RouterId, exit: Exit, actions: &mut Actions) {
+        let index = usize::from(id.0);
+        let resources = &mut self.resources[index];
+        resources.on_ended(now, exit, actions);
+        if let Some(failure) = resources.take_failure() {
+            let resource::Failure {
+                number,
+                verb,
+                pause,
+            } = failure;
+            self.routers[index].on_resource_failed(now, number, verb, pause, actions);
+        }
+    }
+
+    /// Tells the resources of each router what state it is in.
+    fn steer_resources(&mut self, now: Instant, actions: &mut Actions) {
+        if matches!(self.phase, Phase::Preparing | Phase::Abandoning) {
+            return;
+        }
+        for (router, resources) in self.routers.iter().zip(&mut self.resources) {
+            resources.on_state(now, router.hook_state(), router.priority(), actions);
+        }
     }
 
     /// `release = after-hook`: a router that stops gives its addresses up when
-    /// its hook has come to rest.
+    /// its hook and its resources have come to rest.
     fn release_after_hooks(&mut self, now: Instant, actions: &mut Actions) {
-        for (router, hook) in self.routers.iter_mut().zip(&self.hooks) {
-            if router.awaits_hook() && hook.at_rest() {
+        let hooks = self.hooks.iter().zip(&self.resources);
+        for (router, (hook, resources)) in self.routers.iter_mut().zip(hooks) {
+            if router.awaits_hook() && hook.at_rest() && resources.at_rest() {
                 router.on_hook_done(now, actions);
             }
         }
@@ -590,22 +635,27 @@ impl<'a> Node<'a> {
             let (before, to) = (Plain(from.name()), Plain(to.name()));
             note(level, name, format_args!("{before}..{to}: {sentence}"));
             self.diagnose_transition(now, RouterId(index as u8), from);
-            if self.phase != Phase::Abandoning
-                && let Some(state) = hook_state
-            {
-                self.hooks[index].on_change(now, state, priority, actions);
+            match hook_state {
+                _ if self.phase == Phase::Abandoning => {}
+                Some(state) => self.hooks[index].on_change(now, state, priority, actions),
+                None => self.hooks[index].on_wait(),
             }
         }
+        self.steer_resources(now, actions);
     }
 
     fn finish_if_at_rest(&mut self, actions: &mut Actions) {
         let stopped = self.routers.iter().all(Router::stopped);
-        let quiet = self.hooks.iter().all(Hook::at_rest);
+        let quiet =
+            self.hooks.iter().all(Hook::at_rest) && self.resources.iter().all(Resources::at_rest);
         match self.phase {
             Phase::Abandoning => {
                 assert!(stopped, "a second stop leaves no router behind");
                 for hook in &mut self.hooks {
                     hook.on_abandon(actions);
+                }
+                for resources in &mut self.resources {
+                    resources.on_abandon(actions);
                 }
             }
             Phase::Stopping if stopped && quiet => {}

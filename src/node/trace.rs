@@ -14,7 +14,7 @@ use std::vec::Vec;
 
 use super::*;
 use crate::config::{self, Limits, Source};
-use crate::event::{CheckResult, Errno, Exit, HookCall, Outcome};
+use crate::event::{CheckResult, Errno, Exit, HookCall, Outcome, Verb};
 use crate::protocol::{Checksum, Family, Version};
 use crate::vrrp::Readiness;
 use crate::wire::{self, Advert, Auth};
@@ -647,6 +647,55 @@ fn a_better_master_or_a_second_stop_does_not_wait_for_the_hook() {
     let kill = Action::KillHook(HookId::Notify(R), crate::event::Kill::Kill);
     let finish = [remove, resign, again, kill, Action::Finish];
     trace.at(4100, Event::Stop, &finish);
+}
+
+fn resource(state: HookState, previous: Option<HookState>, sequence: u32, verb: Verb) -> Action {
+    let call = HookCall {
+        state,
+        previous,
+        priority: 100,
+        sequence,
+        resource: Some((0, verb)),
+    };
+    Action::StartHook(HookId::Resource(R), call)
+}
+
+// A resource that does not start puts its router into Fault, where it is
+// stopped, and after the pause the router listens again.
+#[test]
+fn a_resource_that_fails_is_fault_for_a_while() {
+    let text = format!("{PAIR}resource = /etc/init.d/floatip\n");
+    let mut trace = Trace::prepared(&text);
+    let (backup, master) = (HookState::Backup, HookState::Master);
+    let ended = |code| Event::HookEnded(HookId::Resource(R), Exit::Code(code));
+    // A keeper that was killed may have left it.
+    trace.at(0, Event::Start, &[resource(backup, None, 1, Verb::Stop)]);
+    trace.at(1, ended(0), &[]);
+    let done = trace.skip(3700);
+    let start = resource(master, Some(backup), 2, Verb::Start);
+    assert!(done.contains(&start), "{done:?}");
+    let [remove, resign, again] = RESIGNED;
+    let stop = resource(HookState::Fault, Some(master), 3, Verb::Stop);
+    trace.at(3800, ended(1), &[remove, resign, again, stop]);
+    trace.is(Role::Fault);
+    let reason = trace.node.routers()[0].reason();
+    let sentence = format!("{}", reason.display(trace.node.config(), &trace.node));
+    assert_eq!(sentence, "resource /etc/init.d/floatip failed at start");
+    trace.at(3900, ended(0), &[]);
+    trace.skip(13_799);
+    trace.is(Role::Fault);
+    trace.skip(13_800);
+    trace.is(Role::Backup);
+    // The end waits until it is stopped.
+    trace.skip(18_000);
+    trace.is(Role::Master);
+    trace.at(18_000, ended(0), &[]);
+    trace.at(18_001, Event::Stop, &[resign, again]);
+    let stop = resource(HookState::Stop, Some(master), 6, Verb::Stop);
+    let successor = packet(|advert| advert.priority = 50);
+    let heard = Event::Packet(ETH0, Family::Ipv4, &successor);
+    trace.at(18_100, heard, &[remove, stop]);
+    trace.at(18_200, ended(0), &[Action::Finish]);
 }
 
 // `notify_again`: 3 intervals after the last word of the other master.

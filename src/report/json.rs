@@ -3,14 +3,16 @@
 
 use core::fmt::{self, Display, Write};
 
-use super::{LatestCall, View, age_ms, name};
+use super::{LatestCall, View, age_ms, name, program};
 use crate::address::Shown;
+use crate::call::Caller;
 use crate::check::Check;
 use crate::config;
 use crate::diagnosis::Peer;
 use crate::event::RouterId;
 use crate::hook::Hook;
 use crate::node::Node;
+use crate::resource::Resources;
 use crate::say::{Number, Plain, write_number};
 use crate::wire::Reject;
 
@@ -47,6 +49,11 @@ pub fn json(node: &Node<'_>, view: &View<'_>, out: &mut dyn Write) -> fmt::Resul
     json.open("hooks", "[");
     for (config, hook) in config.routers.iter().zip(node.hooks()) {
         self::hook(&mut json, config.name, hook);
+    }
+    json.close("]");
+    json.open("resources", "[");
+    for (config, resources) in config.routers.iter().zip(node.resources()) {
+        self::resources(&mut json, config, resources);
     }
     json.close("]");
     json.close("}");
@@ -139,9 +146,39 @@ fn hook(json: &mut Json<'_>, router: &str, hook: &Hook) {
     if !hook.configured() {
         return;
     }
-    let latest = LatestCall::of(hook);
     json.open("", "{");
     json.text("vrrp", &Plain(router));
+    call(json, hook.caller());
+    json.number("queued", hook.queued().into());
+    json.close("}");
+}
+
+fn resources(json: &mut Json<'_>, config: &config::Router<'_>, resources: &Resources<'_>) {
+    if config.resources.is_empty() {
+        return;
+    }
+    let latest = LatestCall::of(resources.caller());
+    json.open("", "{");
+    json.text("vrrp", &Plain(config.name));
+    json.number("started", resources.started().into());
+    json.number("of", config.resources.len() as u64);
+    match latest.resource {
+        Some((number, verb)) => {
+            json.text("resource", &Plain(program(config, number)));
+            json.text("word", &Plain(verb.name()));
+        }
+        None => {
+            json.raw("resource", NULL);
+            json.raw("word", NULL);
+        }
+    }
+    call(json, resources.caller());
+    json.close("}");
+}
+
+/// The latest call, and how many there were.
+fn call(json: &mut Json<'_>, caller: &Caller) {
+    let latest = LatestCall::of(caller);
     match latest.state {
         Some(state) => json.text("state", &state),
         None => json.raw("state", NULL),
@@ -149,9 +186,7 @@ fn hook(json: &mut Json<'_>, router: &str, hook: &Hook) {
     json.truth("running", latest.running);
     json.optional("exit", latest.exit.map(u64::from));
     json.optional("duration_ms", latest.duration_ms);
-    json.number("queued", hook.queued().into());
-    json.number("runs", hook.runs().into());
-    json.close("}");
+    json.number("runs", caller.runs().into());
 }
 
 const NULL: &str = "null";
@@ -275,7 +310,7 @@ mod tests {
         let expected = concat!(
             r#"{"node":"host-a","version":"0.1.0","uptime_ms":123456,"#,
             r#""loop_lag_us":{"last":40,"max":900},"standby":false,"#,
-            r#""vrrp":[],"checks":[],"services":[],"hooks":[]}"#,
+            r#""vrrp":[],"checks":[],"services":[],"hooks":[],"resources":[]}"#,
             "\n"
         );
         assert_eq!(written(&sample::empty()), expected);
@@ -299,7 +334,7 @@ mod tests {
             r#""checks":[{"name":"haproxy","kind":"process","state":"unknown","since_ms":0,"#,
             r#""last":null,"duration_us":null,"diagnoses":[]}],"services":[],"#,
             r#""hooks":[{"vrrp":"VI_01","state":null,"running":false,"exit":null,"#,
-            r#""duration_ms":null,"queued":0,"runs":0}]}"#,
+            r#""duration_ms":null,"runs":0,"queued":0}],"resources":[]}"#,
             "\n"
         );
         assert_eq!(written(&sample::new()), expected);
@@ -322,7 +357,7 @@ mod tests {
             r#""checks":[{"name":"haproxy","kind":"process","state":"up","since_ms":4498,"#,
             r#""last":"2 \"odd\\\u001b\" processes","duration_us":140,"diagnoses":[]}],"services":[],"#,
             r#""hooks":[{"vrrp":"VI_01","state":"MASTER","running":false,"exit":0,"#,
-            r#""duration_ms":12,"queued":0,"runs":2}]}"#,
+            r#""duration_ms":12,"runs":2,"queued":0}],"resources":[]}"#,
             "\n"
         );
         assert_eq!(written(&sample::master()), expected);

@@ -12,9 +12,10 @@ pub use json::json;
 pub use text::text;
 pub use why::{knows, why};
 
+use crate::call::Caller;
 use crate::check::Health;
-use crate::event::{Exit, HookState, RouterId};
-use crate::hook::Hook;
+use crate::config;
+use crate::event::{Exit, HookState, RouterId, Verb};
 use crate::node::Node;
 use crate::vrrp::Role;
 use crate::{Duration, Instant};
@@ -52,6 +53,13 @@ fn name<'a>(node: &'a Node<'_>, view: &View<'a>) -> &'a str {
     node.config().node.name.unwrap_or(view.host)
 }
 
+/// The program of a resource, as written.
+fn program<'a>(router: &config::Router<'a>, number: u8) -> &'a str {
+    let resource = router.resources.get(usize::from(number));
+    let program = resource.and_then(|resource| resource.command.iter().next());
+    program.map_or("?", |word| word.as_written())
+}
+
 /// How long ago, in whole milliseconds.
 fn age_ms(view: &View<'_>, since: Instant) -> u64 {
     u64::try_from(view.now.total_millis() - since.total_millis()).unwrap_or(0)
@@ -61,6 +69,8 @@ fn age_ms(view: &View<'_>, since: Instant) -> u64 {
 struct LatestCall {
     /// What it was told; `None` before the first.
     state: Option<HookState>,
+    /// Which resource was called, and with which word.
+    resource: Option<(u8, Verb)>,
     running: bool,
     /// As a shell counts: the code, or 128 and the signal's number. `None`
     /// while it runs, and when it could not be started.
@@ -70,18 +80,20 @@ struct LatestCall {
 }
 
 impl LatestCall {
-    fn of(hook: &Hook) -> LatestCall {
-        if let Some(call) = hook.running() {
+    fn of(caller: &Caller) -> LatestCall {
+        if let Some(call) = caller.running() {
             return LatestCall {
                 state: Some(call.state),
+                resource: call.resource,
                 running: true,
                 exit: None,
                 duration_ms: None,
             };
         }
-        let ended = hook.ended();
+        let ended = caller.ended();
         LatestCall {
             state: ended.map(|ended| ended.call.state),
+            resource: ended.and_then(|ended| ended.call.resource),
             running: false,
             exit: ended.and_then(|ended| match ended.exit {
                 Exit::Code(code) => Some(code),

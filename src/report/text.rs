@@ -3,13 +3,15 @@
 
 use core::fmt::{self, Display, Formatter, Write};
 
-use super::{LatestCall, View, age_ms, name};
+use super::{LatestCall, View, age_ms, name, program};
 use crate::address::Shown;
+use crate::call::Caller;
 use crate::check::{Check, Health};
 use crate::config::{self, Tracked};
 use crate::event::RouterId;
 use crate::hook::Hook;
 use crate::node::Node;
+use crate::resource::Resources;
 use crate::say::{Number, Plain};
 use crate::vrrp::Role;
 use crate::wire::Reject;
@@ -133,6 +135,7 @@ pub(super) fn router(node: &Node<'_>, view: &View<'_>, id: RouterId, out: &mut L
     }
     out.put(format_args!("\n"));
     hook(&node.hooks()[index], out);
+    resources(config, &node.resources()[index], out);
     diagnoses(node, view, id, out);
 }
 
@@ -196,25 +199,45 @@ fn hook(hook: &Hook, out: &mut Lines<'_>) {
     if !hook.configured() {
         return;
     }
-    let latest = LatestCall::of(hook);
+    let latest = LatestCall::of(hook.caller());
     out.put(format_args!("  hook      "));
-    match (latest.state, latest.running) {
-        (None, _) => out.put(format_args!("has not run")),
-        (Some(state), true) => out.put(format_args!("{state} is running")),
-        (Some(state), false) => {
-            match latest.exit {
-                Some(code) => out.put(format_args!("{state} exit {}", Number(code.into()))),
-                None => out.put(format_args!("{state} could not be started")),
-            }
-            let took = Number(latest.duration_ms.unwrap_or(0));
-            let runs = Number(hook.runs().into());
-            out.put(format_args!(" after {took} ms (run {runs})"));
-        }
+    match &latest.state {
+        None => out.put(format_args!("has not run")),
+        Some(state) => call(state, &latest, hook.caller(), out),
     }
     if hook.queued() > 0 {
         out.put(format_args!(", the next one waits"));
     }
     out.put(format_args!("\n"));
+}
+
+fn resources(config: &config::Router<'_>, resources: &Resources<'_>, out: &mut Lines<'_>) {
+    if config.resources.is_empty() {
+        return;
+    }
+    let latest = LatestCall::of(resources.caller());
+    let started = Number(resources.started().into());
+    let all = Number(config.resources.len() as u64);
+    out.put(format_args!("  resources {started} of {all} started"));
+    if let Some((number, verb)) = latest.resource {
+        out.put(format_args!("; {} ", Plain(program(config, number))));
+        call(&Plain(verb.name()), &latest, resources.caller(), out);
+    }
+    out.put(format_args!("\n"));
+}
+
+/// What a call was told, and how it is doing or did.
+fn call(told: &dyn Display, latest: &LatestCall, caller: &Caller, out: &mut Lines<'_>) {
+    if latest.running {
+        return out.put(format_args!("{told} is running"));
+    }
+    match latest.exit {
+        Some(code) => out.put(format_args!("{told} exit {}", Number(code.into()))),
+        None => out.put(format_args!("{told} could not be started")),
+    }
+    let took = Number(latest.duration_ms.unwrap_or(0));
+    let runs = Number(caller.runs().into());
+    out.put(format_args!(" after {took} ms (run {runs})"));
 }
 
 /// Text of others, without what would move a terminal's cursor.

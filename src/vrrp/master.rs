@@ -6,7 +6,7 @@ use core::net::IpAddr;
 
 use super::state::Master;
 use super::{Heard, Reason, Router, State, since};
-use crate::event::{Action, Actions, Errno};
+use crate::event::{Action, Actions, Errno, Verb};
 use crate::mutation::Mutation;
 use crate::protocol::Version;
 use crate::{Duration, Instant};
@@ -63,6 +63,23 @@ impl Router {
     pub fn on_addresses_refused(&mut self, now: Instant, errno: Errno, actions: &mut Actions) {
         if let State::Master(_) = self.state {
             self.blocked = Some((now + REFUSED_PAUSE, Reason::AddressesRefused(errno)));
+            self.settle(now, actions);
+        }
+    }
+
+    /// A resource failed while it had to run: this node cannot be Master for a
+    /// while.
+    pub fn on_resource_failed(
+        &mut self,
+        now: Instant,
+        number: u8,
+        verb: Verb,
+        pause: Duration,
+        actions: &mut Actions,
+    ) {
+        if let State::Master(_) = self.state {
+            let reason = Reason::ResourceFailed(self.id, number, verb);
+            self.blocked = Some((now + pause, reason));
             self.settle(now, actions);
         }
     }

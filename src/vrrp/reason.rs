@@ -7,7 +7,7 @@ use core::net::IpAddr;
 use crate::Duration;
 use crate::address::Shown;
 use crate::config::Config;
-use crate::event::{CheckId, Errno, InterfaceId, RouterId};
+use crate::event::{CheckId, Errno, InterfaceId, RouterId, Verb};
 use crate::say::{Number, Plain};
 
 /// The cause of a transition, or what keeps a router from running.
@@ -31,6 +31,8 @@ pub enum Reason {
     NoSourceAddress(InterfaceId),
     /// The system refused to set the addresses.
     AddressesRefused(Errno),
+    /// A resource of the router failed at this.
+    ResourceFailed(RouterId, u8, Verb),
     /// Somebody else removes the addresses again and again.
     AddressesRemoved,
     /// Nothing keeps the router from running: it listens for a master.
@@ -149,6 +151,13 @@ impl fmt::Display for Sentence<'_> {
             Reason::Stalled(slept) => {
                 let ms = Number(slept.total_millis());
                 write!(f, "stalled for {ms} ms, longer than the others wait")
+            }
+            Reason::ResourceFailed(id, number, verb) => {
+                let router = self.config.routers.get(usize::from(id.0));
+                let resource = router.and_then(|r| r.resources.get(usize::from(number)));
+                let program = resource.and_then(|r| r.command.iter().next());
+                let (program, verb) = (program.map_or("?", |w| w.as_written()), verb.name());
+                write!(f, "resource {} failed at {}", Plain(program), Plain(verb))
             }
             Reason::HeldByGroup(id) => write!(f, "router {} of its group cannot run", router(id)),
             Reason::GroupYields(id) => write!(f, "router {} of its group yielded", router(id)),

@@ -63,6 +63,7 @@ fn template() -> config::Router<'static> {
         release: Release::Overlap,
         tracks: heapless::Vec::new(),
         group: None,
+        resources: heapless::Vec::new(),
         notify: None,
         notify_timeout: Duration::from_secs(300),
         notify_settle: Duration::ZERO,

@@ -59,7 +59,7 @@ reconcile = 1m
 error: `release = after-hook` without a hook
   --> smena.ini:5:11
  5 | release = after-hook
-   |           ^^^^^^^^^^ add `notify = COMMAND`, or use `overlap`
+   |           ^^^^^^^^^^ add `notify = COMMAND` or a `resource`, or use `overlap`
 error: `notify_settle` without `notify`
   --> smena.ini:6:17
  6 | notify_settle = 1s
@@ -76,6 +76,105 @@ error: `reconcile` without `notify`
   --> smena.ini:9:13
  9 | reconcile = 1m
    |             ^^ add `notify = COMMAND`, or remove it
+",
+    );
+}
+
+#[test]
+fn resources_are_read_in_order() {
+    let text = [
+        ROUTER,
+        "\
+resource = /etc/init.d/disk
+resource = /etc/init.d/floatip  eth0 \"a b\"  interval 10s
+resource = /etc/init.d/web \"interval\" 1
+release = after-hook
+notify_overtake = term
+",
+    ]
+    .concat();
+    let mut config = empty();
+    let outcome = parse(
+        &source(text.as_bytes()),
+        &Limits::BOARD,
+        &mut config,
+        &mut |diagnostic| panic!("{diagnostic}"),
+    );
+    assert_eq!(outcome.errors, 0);
+    let read: Vec<(&str, Duration)> = config.routers[0]
+        .resources
+        .iter()
+        .map(|resource| (resource.command.as_str(), resource.interval))
+        .collect();
+    let expected = [
+        ("/etc/init.d/disk", Duration::ZERO),
+        ("/etc/init.d/floatip  eth0 \"a b\"", Duration::from_secs(10)),
+        ("/etc/init.d/web \"interval\" 1", Duration::ZERO),
+    ];
+    assert_eq!(read, expected);
+}
+
+#[test]
+fn mistakes_of_resources() {
+    says(
+        ROUTER,
+        "\
+resource = floatip
+resource = interval 10s
+resource = /etc/init.d/a interval
+resource = /etc/init.d/a interval 50ms
+resource = /etc/init.d/a interval 1s eth0
+resource = /etc/init.d/a > /dev/null
+resource = /etc/init.d/a
+resource = /etc/init.d/a interval 10s
+",
+        "\
+error: the command of `resource` has no absolute path
+  --> smena.ini:5:12
+ 5 | resource = floatip
+   |            ^^^^^^^ begin it with `/`
+error: the command of `resource` has no absolute path
+  --> smena.ini:6:12
+ 6 | resource = interval 10s
+   |            ^ begin it with `/`
+error: `interval` has no value
+  --> smena.ini:7:26
+ 7 | resource = /etc/init.d/a interval
+   |                          ^^^^^^^^ write a word after it
+error: `interval` is out of range
+  --> smena.ini:8:35
+ 8 | resource = /etc/init.d/a interval 50ms
+   |                                   ^^^^ write a duration from 100ms to 24h
+error: one word more than expected
+  --> smena.ini:9:38
+ 9 | resource = /etc/init.d/a interval 1s eth0
+   |                                      ^^^^ remove `eth0`, or put quotes around the whole
+error: `>` means something to a shell only
+  --> smena.ini:10:26
+ 10 | resource = /etc/init.d/a > /dev/null
+    |                          ^ smena runs the words as they are: put them into a script
+error: [vrrp VI_01] has the resource `/etc/init.d/a` twice
+  --> smena.ini:12:12
+ 12 | resource = /etc/init.d/a interval 10s
+    |            ^^^^^^^^^^^^^^^^^^^^^^^^^^ remove one
+",
+    );
+}
+
+#[test]
+fn more_resources_than_the_board_has_room_for() {
+    let mut text = String::from(ROUTER);
+    for number in 0..9 {
+        text += &format!("resource = /etc/init.d/r{number}\n");
+    }
+    says(
+        &text,
+        "",
+        "\
+error: too many resource lines in one [vrrp]: there is room for 8
+  --> smena.ini:13:12
+ 13 | resource = /etc/init.d/r8
+    |            ^^^^^^^^^^^^^^ `resources` in board.ini is the limit: raise it there and build again
 ",
     );
 }

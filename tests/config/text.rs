@@ -9,6 +9,7 @@ const SMALL: Limits = Limits {
     addresses: 1,
     checks: 1,
     tracks: 1,
+    resources: 1,
     interfaces: 1,
     peers: 1,
     sysctls: 1,

@@ -7,7 +7,7 @@ use smena::config::Release;
 use smena::protocol::{Family, Version};
 
 use super::clock::{At, MS};
-use super::plan::{HookPlan, INTERFACES, Lease, Member, Plan, RouterPlan};
+use super::plan::{HookPlan, INTERFACES, Lease, Member, Plan, RESOURCE_LIMIT, RouterPlan};
 
 /// The configuration file of one node.
 pub fn write(plan: &Plan, node: usize) -> String {
@@ -106,19 +106,27 @@ fn section(out: &mut String, number: usize, router: &RouterPlan, member: &Member
             &format!("track = interface {name} weight {weight}{reverse}"),
         );
     }
-    if let Some(limit) = member.notify {
+    for (number, interval) in member.resources.iter().enumerate() {
+        let interval = match interval {
+            0 => String::new(),
+            interval => format!(" interval {}", duration(*interval)),
+        };
+        line(out, &format!("resource = /etc/init.d/r{number}{interval}"));
+    }
+    let limit = member.notify.unwrap_or(RESOURCE_LIMIT);
+    line(out, &format!("notify_timeout = {}", duration(limit)));
+    if member.hook.overtake && (member.notify.is_some() || !member.resources.is_empty()) {
+        line(out, "notify_overtake = term");
+    }
+    if member.notify.is_some() {
         line(out, "notify = /etc/smena/role.sh");
-        line(out, &format!("notify_timeout = {}", duration(limit)));
         let HookPlan {
             settle,
-            overtake,
+            overtake: _,
             again,
             reconcile,
         } = member.hook;
         line(out, &format!("notify_settle = {}", duration(settle)));
-        if overtake {
-            line(out, "notify_overtake = term");
-        }
         line(out, &format!("notify_again = {}", switch(again)));
         line(out, &format!("reconcile = {}", duration(reconcile)));
     }

@@ -82,11 +82,16 @@ pub struct Member {
     /// The time limit of its hook; none: it has no hook.
     pub notify: Option<At>,
     pub hook: HookPlan,
+    /// Its resources: how often the status of each is looked at; 0: never.
+    pub resources: Vec<At>,
     /// Check, weight, reverse.
     pub tracks: Vec<(usize, i16, bool)>,
     /// Interface, weight, reverse.
     pub watches: Vec<(usize, i16, bool)>,
 }
+
+/// The time limit of a resource without a hook.
+pub const RESOURCE_LIMIT: At = 3 * SECOND;
 
 /// The keys that say when a hook is called.
 #[derive(Clone, Copy, Debug, Default)]
@@ -182,6 +187,7 @@ impl Plan {
             garp_refresh: 0,
             notify: Some(5 * SECOND),
             hook: HookPlan::default(),
+            resources: Vec::new(),
             tracks: Vec::new(),
             watches: Vec::new(),
         };
@@ -267,6 +273,11 @@ impl Plan {
                 router.members.iter().map(move |m| {
                     let hooks = m.notify.map_or(0, |limit| 2 * (limit + 4 * SECOND));
                     let hooks = hooks + m.hook.settle;
+                    // Each is stopped and started once more. The pause after a
+                    // failure is no longer than a fight, while storms are short.
+                    let limit = m.notify.unwrap_or(RESOURCE_LIMIT) + 4 * SECOND;
+                    let resources = 2 * m.resources.len() as u64 * limit;
+                    let hooks = hooks.max(resources);
                     (m.startup_delay + m.preempt_delay + 2 * (4 * slowest).max(2 * SECOND))
                         .max(hooks)
                 })
@@ -377,6 +388,7 @@ fn join(routers: &mut [RouterPlan]) {
         theirs.preempt = ours.preempt;
         theirs.preempt_delay = ours.preempt_delay;
         (theirs.release, theirs.notify) = (ours.release, ours.notify);
+        theirs.resources = ours.resources.clone();
         theirs.tracks = ours.tracks.clone();
         theirs.watches = ours.watches.clone();
     }
@@ -393,7 +405,10 @@ fn member(random: &mut Random, node: usize, priority: u8, plan: &NodePlan) -> Me
         .chance(700)
         .then(|| random.pick(&[SECOND, 2 * SECOND, 4 * SECOND]));
     let mut releases = vec![Release::Overlap, Release::Overlap, Release::Immediate];
-    if notify.is_some() {
+    let resources: Vec<At> = (0..random.pick(&[0, 0, 0, 0, 0, 1, 2, 3]))
+        .map(|_| random.pick(&[0, 0, SECOND, 5 * SECOND]))
+        .collect();
+    if notify.is_some() || !resources.is_empty() {
         releases.push(Release::AfterHook);
     }
     Member {
@@ -418,6 +433,7 @@ fn member(random: &mut Random, node: usize, priority: u8, plan: &NodePlan) -> Me
             again: random.chance(300),
             reconcile: random.pick(&[0, 0, 2 * SECOND, 10 * SECOND]),
         },
+        resources,
         tracks: (0..plan.checks.len())
             .map(|check| {
                 let weight = random.pick(&[0, 0, 2, 2, -2, 60, -60, 253, -253]);

@@ -5,6 +5,7 @@ use smena::config::{self, Release};
 use smena::event::{Action, Event, HookCall, HookId, HookState, Kill, RouterId};
 use smena::vrrp::Reason;
 
+use super::resources::resources_end;
 use super::{LATE, PerRouter, Rule, View, Violation, broken, drift};
 use crate::sim::clock::{At, SECOND};
 use crate::sim::plan::Plan;
@@ -30,7 +31,9 @@ struct Told {
 /// When the hook of a router that stops has surely ended: the call that runs,
 /// and STOP. A process may need a second to die.
 pub fn hooks_end(config: &config::Router<'_>) -> At {
-    2 * (config.notify_timeout.total_micros() + 3 * SECOND + LATE)
+    let limit = config.notify_timeout.total_micros();
+    let hook = 2 * (limit + 3 * SECOND + LATE);
+    hook.max(resources_end(limit, config.resources.len()))
 }
 
 impl Hooks {
@@ -179,7 +182,7 @@ impl Hooks {
         let told = self.told.values[node * self.told.routers + router];
         let waits = view
             .config(node, router)
-            .is_some_and(|config| config.release == Release::AfterHook);
+            .is_some_and(|c| c.release == Release::AfterHook && c.notify.is_some());
         let heard = told.last.map(|call| call.state) == Some(HookState::Stop);
         let done = heard && told.since.is_none();
         let planned = view
@@ -313,7 +316,7 @@ impl Hooks {
 }
 
 /// How often a node was told to stop.
-fn stops(view: &View<'_, '_>, node: usize) -> u32 {
+pub fn stops(view: &View<'_, '_>, node: usize) -> u32 {
     let process = view.hosts[node].process.as_ref();
     process.map_or(0, |process| process.stops)
 }

@@ -19,6 +19,7 @@ mod owners;
 mod packets;
 mod patience;
 mod ready;
+mod resources;
 mod rest;
 mod rhythm;
 pub mod seen;
@@ -161,6 +162,7 @@ pub struct Rules {
     adverts: adverts::Adverts,
     checks: checks::Checks,
     hooks: hooks::Hooks,
+    resources: resources::All,
     liveness: liveness::Liveness,
     owners: owners::Owners,
     packets: packets::Packets,
@@ -180,6 +182,7 @@ impl Rules {
             adverts: adverts::Adverts::new(plan),
             checks: checks::Checks::new(plan),
             hooks: hooks::Hooks::new(plan),
+            resources: resources::All::new(plan),
             liveness: liveness::Liveness::new(plan),
             owners: owners::Owners::new(plan),
             packets: packets::Packets::default(),
@@ -224,6 +227,7 @@ impl Rules {
         self.rhythm.on_start(node);
         self.speech.on_start(node);
         self.hooks.on_start(node);
+        self.resources.on_start(view, node);
         self.adverts.on_start(node);
         self.patience.on_start(view, node);
         self.liveness.on_start(node);
@@ -240,6 +244,8 @@ impl Rules {
         let holds = self.owners.on_finish(view, node);
         self.hold(holds);
         let holds = self.hooks.on_finish(view, node);
+        self.hold(holds);
+        let holds = self.resources.on_finish(view, node);
         self.hold(holds);
     }
 
@@ -295,6 +301,9 @@ impl Rules {
         let holds = self.rhythm.decided(view, node, event, actions);
         self.hold(holds);
         self.packets.decided(actions);
+        let calm = self.calm_since.is_some();
+        let holds = self.resources.decided(view, node, actions, calm);
+        self.hold(holds);
         self.seen.decided(view, node);
         let holds = self
             .hooks
@@ -368,13 +377,17 @@ impl Rules {
 
     /// A hook is started.
     pub fn hook_starts(&mut self, view: &View<'_, '_>, node: usize, hook: HookId, call: HookCall) {
-        let holds = self.hooks.starts(view, node, hook, call);
+        let holds = match hook {
+            HookId::Notify(_) => self.hooks.starts(view, node, hook, call),
+            HookId::Resource(_) => self.resources.starts(view, node, hook, call),
+        };
         self.hold(holds);
     }
 
     /// A hook has ended.
-    pub fn hook_ends(&mut self, view: &View<'_, '_>, node: usize, hook: HookId, _exit: Exit) {
+    pub fn hook_ends(&mut self, view: &View<'_, '_>, node: usize, hook: HookId, exit: Exit) {
         self.hooks.ends(view, node, hook);
+        self.resources.ends(view, node, hook, exit);
     }
 
     /// Nothing has been wrong for long enough: everything must be right.
@@ -386,6 +399,8 @@ impl Rules {
         let holds = self.words.at_rest(view);
         self.hold(holds);
         let holds = self.hooks.at_rest(view);
+        self.hold(holds);
+        let holds = self.resources.at_rest(view);
         self.hold(holds);
     }
 }

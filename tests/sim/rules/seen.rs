@@ -7,7 +7,7 @@ use super::{PerRouter, View};
 use crate::sim::plan::Plan;
 
 /// The causes that status can name.
-pub const CAUSES: [&str; 19] = [
+pub const CAUSES: [&str; 20] = [
     "check pending",
     "check failed",
     "interface missing",
@@ -27,6 +27,7 @@ pub const CAUSES: [&str; 19] = [
     "no successor",
     "held by group",
     "group yields",
+    "resource failed",
 ];
 
 /// How often each was the cause of a change.
@@ -84,5 +85,6 @@ fn cause(reason: Reason) -> Option<usize> {
         Reason::Stalled(_) => 14,
         Reason::Stopped => 15,
         Reason::NoSuccessor => 16,
+        Reason::ResourceFailed(..) => 19,
     })
 }
