@@ -20,7 +20,7 @@ mod config;
 #[allow(dead_code)]
 #[path = "src/key.rs"]
 mod key;
-#[allow(dead_code)]
+#[allow(dead_code, unused_imports)]
 #[path = "src/pack.rs"]
 mod pack;
 #[allow(dead_code)]

@@ -17,9 +17,59 @@ impl fmt::Display for Packed {
 }
 
 impl Packed {
+    /// Whether there is nothing to show.
+    pub const fn is_empty(self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The line of this number, from 0; empty when there is none.
+    pub const fn line(self, number: usize) -> Line {
+        Line(self, number)
+    }
+
     /// Writes the text, character by character.
     pub fn write_to(self, to: &mut dyn Write) -> fmt::Result {
         self.0.iter().try_for_each(|&code| unpack(to, code))
+    }
+}
+
+/// A line of a packed text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Line(Packed, usize);
+
+impl fmt::Display for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write_to(f)
+    }
+}
+
+impl Line {
+    /// Writes the line, character by character.
+    pub fn write_to(self, to: &mut dyn Write) -> fmt::Result {
+        let Line(text, before) = self;
+        text.write_to(&mut Only { to, before })
+    }
+}
+
+/// Passes on one line.
+struct Only<'t> {
+    to: &'t mut dyn Write,
+    /// Lines that come before it; behind it the number has wrapped.
+    before: usize,
+}
+
+impl Write for Only<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        text.chars().try_for_each(|c| self.write_char(c))
+    }
+
+    fn write_char(&mut self, c: char) -> fmt::Result {
+        if c == '\n' {
+            self.before = self.before.wrapping_sub(1);
+        } else if self.before == 0 {
+            return self.to.write_char(c);
+        }
+        Ok(())
     }
 }
 
@@ -41,7 +91,19 @@ macro_rules! packed {
     }};
 }
 
-pub use crate::packed;
+/// Packs some texts as the lines of one, for [`Packed::line`]: a table of single
+/// texts would spend 16 bytes on each.
+#[macro_export]
+macro_rules! packed_lines {
+    ($($text:expr),* $(,)?) => {{
+        const ROOMY: &[$crate::pack::Roomy] =
+            &[$(const { $crate::pack::pack(concat!($text, "\n")) }),*];
+        const EXACT: [u8; $crate::pack::total(ROOMY)] = $crate::pack::join(ROOMY);
+        $crate::pack::Packed(&EXACT)
+    }};
+}
+
+pub use crate::{packed, packed_lines};
 
 /// The longest text that can be packed, in bytes.
 const TEXT_MAX: usize = 1024;
@@ -102,6 +164,32 @@ impl Roomy {
     }
 }
 
+/// The length of some packed texts together.
+pub const fn total(texts: &[Roomy]) -> usize {
+    let (mut sum, mut at) = (0, 0);
+    while at < texts.len() {
+        sum += texts[at].length;
+        at += 1;
+    }
+    sum
+}
+
+/// Puts some packed texts one behind the other; `N` is their [`total`].
+pub const fn join<const N: usize>(texts: &[Roomy]) -> [u8; N] {
+    let mut exact = [0; N];
+    let (mut to, mut text) = (0, 0);
+    while text < texts.len() {
+        let mut from = 0;
+        while from < texts[text].length {
+            exact[to] = texts[text].bytes[from];
+            to += 1;
+            from += 1;
+        }
+        text += 1;
+    }
+    exact
+}
+
 /// The byte that stands for the first pair.
 const FIRST_PAIR: usize = 0x80;
 
@@ -111,18 +199,19 @@ const FIRST_PAIR: usize = 0x80;
 /// else.
 #[rustfmt::skip]
 const PAIRS: [[u8; 2]; 128] = [
-    *b"e ", *b"s ", *b"th", *b"t ", *b"er", *b"n ", *b"or", *b"no", *b"\x82\x80", *b" a",
-    *b"in", *b"it", *b"i\x81", *b", ", *b"re", *b"on", *b"{0", *b"\x90}", *b"  ", *b"ha",
-    *b"d ", *b"a ", *b"\x86 ", *b"` ", *b"me", *b"ro", *b"ec", *b"of", *b"`\x91", *b"\x93\x81",
-    *b"\x87 ", *b"ch", *b"\x9b ", *b"\x84 ", *b"y ", *b"il", *b"ad", *b"i\x85", *b"mo", *b"wr",
-    *b"to", *b"\x8d\x96", *b"\xa7\x8b", *b"{1", *b"\xab}", *b"v\x80", *b"(E", *b"es", *b"o\x85",
-    *b"an", *b"e\x81", *b"un", *b"i\x83", *b"\xaa\x80", *b"wi", *b": ", *b"pa", *b"v\x84",
-    *b"l\x8a", *b"\x9c\x97", *b"\x92\x92", *b"ti", *b"st", *b"na", *b"bo", *b"\x87\x83", *b"us",
-    *b"le", *b"d\x8e", *b"\xc4s", *b"\x82 ", *b"ne", *b"\x82\x8c", *b" \x9d", *b"\x8ag",
-    *b"\xba\x80", *b"a\x85", *b"de", *b"\x89n", *b"\xa6\xad", *b"\x89 ", *b"ri", *b"`\x8d",
-    *b"m\x80", *b"gw", *b"\xd4-", *b"ra", *b"si", *b"\xce\x94", *b"s\x9a", *b"l ", *b"\x8e\xcf",
-    *b"be", *b"li", *b"\x8f\x80", *b"{2", *b"\xdf}", *b"di", *b"s\x98", *b"k ", *b"em", *b"ou",
-    *b"o ", *b"ma", *b"en", *b"\xa4\xc5", *b"co", *b"ot", *b"\xb6\xc6", *b"\x8b\x81", *b"\x88s",
-    *b"w\x86", *b"\xbb\x8c", *b"m\x86", *b"ex", *b"f\xa3", *b"ru", *b"\xf4\x85", *b"\x9f\x9a",
-    *b"ig", *b"; ", *b"fa", *b"p\xd1", *b"\xb9\xd7", *b"\xbd\xb0", *b"ar", *b"l\x80", *b"\x96`",
+    *b"e ", *b"s ", *b"th", *b"er", *b"t ", *b"n ", *b"or", *b"no", *b" a", *b"\x82\x80",
+    *b"re", *b"it", *b", ", *b"i\x81", *b"in", *b"d ", *b"\x86 ", *b"on", *b"{0", *b"\x92}",
+    *b"ha", *b"  ", *b"se", *b"` ", *b"a ", *b"\x83 ", *b"of", *b"ad", *b"\x9a ", *b"ro",
+    *b"p ", *b": ", *b"y ", *b"v\x80", *b"st", *b"o\x85", *b"ch", *b"\x8c\x90", *b"i\x85",
+    *b"ma", *b"mo", *b"\x87 ", *b"n\x8f", *b"me", *b"wr", *b"`\x93", *b"v\x83", *b"de",
+    *b"\x94\x81", *b"un", *b"\xac\x8b", *b"\x8as", *b"d\xb3", *b"o ", *b"i\x84", *b"\xb2\x80",
+    *b"wi", *b"l\x8e", *b"le", *b"{1", *b"\xbb}", *b"\x82\x8d", *b"ca", *b"\xa8\xa1", *b"pe",
+    *b"ck", *b"pa", *b"bo", *b"\x88\xaa", *b"\x87\x84", *b"\xb8\x82", *b"\x8a\xbf", *b"ti",
+    *b"l ", *b"ri", *b"e\x81", *b"si", *b"\xad\x97", *b"(E", *b"\x95\x95", *b"\x9b\xb4",
+    *b"\xb9\x80", *b"= ", *b"\x88 ", *b"`\x8c", *b"\x8b\x81", *b"na", *b"m ", *b"ne", *b" \xb0",
+    *b"m\x80", *b"be", *b"rr", *b"%\x9e", *b"ra", *b"\x8eg", *b"ou", *b"[v", *b"\xe1\xdc",
+    *b"us", *b"\x91\x80", *b"es", *b"\x88d", *b"fi", *b"lo", *b"p\xca", *b"to", *b"\x87\xaf",
+    *b"tw", *b"\x82a", *b"\xa4e", *b"\xee\xc1", *b"\x89s", *b"t\x81", *b"l\x80", *b"\xc6 ",
+    *b"\x9du", *b"di", *b"au", *b"co", *b"su", *b"\x82\x99", *b"\xe2\x9e", *b"ke", *b"li",
+    *b"t\xb5", *b"{2", *b"\xfe}",
 ];

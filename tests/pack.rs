@@ -83,24 +83,27 @@ fn texts() -> Vec<String> {
     texts
 }
 
-/// The literals of one file; the two of a template are one text.
+/// The literals of one file; the two of a template are two texts, and those of
+/// a list of lines are one each.
 fn packed_in(source: &str) -> Vec<String> {
     let mut texts = Vec::new();
-    for (name, count) in [("packed!(", 1), ("template!(", 2)] {
+    for (name, end) in [
+        ("packed!(", ")"),
+        ("template!(", ")"),
+        ("packed_lines![", "]"),
+        ("codes! {", "}"),
+    ] {
         for (at, _) in source.match_indices(name) {
             let mut rest = &source[at + name.len()..];
-            let mut parts = Vec::new();
-            while parts.len() < count {
-                let Some(after) = rest.trim_start_matches([',', ' ', '\n']).strip_prefix('"')
-                else {
-                    break;
-                };
+            // Up to the end, with what stands between and is no literal.
+            while let Some((between, after)) = rest.split_once('"')
+                && !between
+                    .lines()
+                    .any(|line| line.trim_start().starts_with(end))
+            {
                 let (text, after) = literal(after);
-                parts.push(text);
+                texts.push(text);
                 rest = after;
-            }
-            if parts.len() == count {
-                texts.push(parts.join("\n"));
             }
         }
     }

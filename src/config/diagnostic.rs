@@ -191,7 +191,7 @@ impl fmt::Display for Diagnostic<'_> {
         f.write_str(" | ")?;
         repeat(f, ' ', excerpt.indent)?;
         repeat(f, '^', excerpt.carets)?;
-        if hint != packed!("") {
+        if !hint.is_empty() {
             f.write_char(' ')?;
             self.fill(hint, f)?;
         }

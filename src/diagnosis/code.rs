@@ -11,6 +11,10 @@
 //!                  %Q its highest priority  %l TTL  %u authentication type
 //! ```
 
+use core::fmt::{self, Display, Formatter, Write};
+
+use crate::pack::{Line, Packed, packed_lines};
+
 /// Writes the enum, and the names and templates in the same order: one text, a
 /// line each, because a table of pointers would be a fifth of it.
 macro_rules! codes {
@@ -27,7 +31,7 @@ macro_rules! codes {
             pub const ALL: &'static [Code] = &[$(Code::$code,)*];
         }
 
-        static LINES: &str = concat!($($line, "\n"),*);
+        const LINES: Packed = packed_lines![$($line),*];
     };
 }
 
@@ -155,18 +159,13 @@ codes! {
 
 impl Code {
     /// The name that status, log and events show; it never changes.
-    pub fn name(self) -> &'static str {
-        self.line().0
+    pub fn name(self) -> Name {
+        Name(self)
     }
 
-    /// The sentence, with its gaps.
-    pub fn template(self) -> &'static str {
-        self.line().1
-    }
-
-    fn line(self) -> (&'static str, &'static str) {
-        let line = LINES.split('\n').nth(self as usize).unwrap_or_default();
-        line.split_once(' ').unwrap_or_default()
+    /// The name, a blank, and the sentence with its gaps.
+    pub fn line(self) -> Line {
+        LINES.line(self as usize)
     }
 
     /// Adverts are refused, so that sender and receiver are both master for as
@@ -187,17 +186,52 @@ impl Code {
     }
 }
 
+/// The name of a [`Code`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Name(Code);
+
+impl Display for Name {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let mut first = FirstWord { to: f, over: false };
+        self.0.line().write_to(&mut first)
+    }
+}
+
+/// Passes on what stands before the first blank.
+struct FirstWord<'t, 'f> {
+    to: &'t mut Formatter<'f>,
+    over: bool,
+}
+
+impl Write for FirstWord<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        text.chars().try_for_each(|c| self.write_char(c))
+    }
+
+    fn write_char(&mut self, c: char) -> fmt::Result {
+        self.over |= c == ' ';
+        match self.over {
+            true => Ok(()),
+            false => self.to.write_char(c),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::string::ToString;
+
     use super::*;
 
     #[test]
     fn names_are_words_and_differ() {
         for (index, code) in Code::ALL.iter().enumerate() {
             assert_eq!(*code as usize, index);
-            let name = code.name();
+            let name = code.name().to_string();
             assert!(name.bytes().all(|b| b.is_ascii_lowercase() || b == b'-'));
-            let same = Code::ALL.iter().filter(|other| other.name() == name);
+            let same = Code::ALL
+                .iter()
+                .filter(|other| other.name().to_string() == name);
             assert_eq!(same.count(), 1, "{name}");
         }
     }

@@ -1,7 +1,7 @@
 //! A finding as a sentence for a person: the code's template with its facts.
 //! Made when somebody looks, from what was kept and from the configuration.
 
-use core::fmt::{self, Display, Formatter};
+use core::fmt::{self, Display, Formatter, Write};
 
 use super::{Code, Finding};
 use crate::Instant;
@@ -30,14 +30,11 @@ pub struct Text<'a> {
 impl Display for Text<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let code = self.finding.evidence.code;
-        let mut rest = code.template();
-        while let Some((text, gap)) = rest.split_once('%') {
-            f.write_str(text)?;
-            let mut letters = gap.chars();
-            self.fill(letters.next().unwrap_or('%'), f)?;
-            rest = letters.as_str();
-        }
-        f.write_str(rest)?;
+        code.line().write_to(&mut Gaps {
+            text: self,
+            to: f,
+            at: Place::Name,
+        })?;
         // Who sends adverts is master.
         if code.splits() && self.master {
             f.write_str("; until then both are master")?;
@@ -73,6 +70,43 @@ impl Text<'_> {
             _ => head.auth_type.into(),
         };
         write_number(f, number.into(), 10, 1)
+    }
+}
+
+/// Where in a code's line.
+enum Place {
+    /// In its name, which is not shown.
+    Name,
+    /// In the sentence.
+    Sentence,
+    /// Behind a `%`.
+    Gap,
+}
+
+/// Writes a code's sentence, the gaps filled.
+struct Gaps<'t, 'a, 'f> {
+    text: &'t Text<'a>,
+    to: &'t mut Formatter<'f>,
+    at: Place,
+}
+
+impl Write for Gaps<'_, '_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        text.chars().try_for_each(|c| self.write_char(c))
+    }
+
+    fn write_char(&mut self, c: char) -> fmt::Result {
+        match (&self.at, c) {
+            (Place::Name, ' ') => self.at = Place::Sentence,
+            (Place::Name, _) => {}
+            (Place::Sentence, '%') => self.at = Place::Gap,
+            (Place::Sentence, _) => return self.to.write_char(c),
+            (Place::Gap, letter) => {
+                self.at = Place::Sentence;
+                return self.text.fill(letter, self.to);
+            }
+        }
+        Ok(())
     }
 }
 

@@ -26,17 +26,22 @@ pub struct Failure(());
 /// What a [`Failure`] says.
 struct Refusal {
     what: Text<112>,
-    errno: Errno,
-    mend: Packed,
+    errno: Option<Errno>,
+    mend: Option<Packed>,
 }
 
 /// The place of the latest refusal.
-struct Latest(UnsafeCell<Option<Refusal>>);
+struct Latest(UnsafeCell<Refusal>);
 
 // SAFETY: there is one thread.
 unsafe impl Sync for Latest {}
 
-static LATEST: Latest = Latest(UnsafeCell::new(None));
+// All zero, so that it costs no byte of the file.
+static LATEST: Latest = Latest(UnsafeCell::new(Refusal {
+    what: Text::new(),
+    errno: None,
+    mend: None,
+}));
 
 impl Failure {
     /// `what` is the system call and what it was about, such as `bind PATH`;
@@ -47,11 +52,11 @@ impl Failure {
     pub fn new(what: fmt::Arguments<'_>, errno: Errno, mend: Packed) -> Failure {
         let refusal = Refusal {
             what: Text::of(what),
-            errno,
-            mend,
+            errno: Some(errno),
+            mend: Some(mend),
         };
         // SAFETY: nobody has a reference into the place at this moment.
-        unsafe { *LATEST.0.get() = Some(refusal) };
+        unsafe { *LATEST.0.get() = refusal };
         Failure(())
     }
 
@@ -59,24 +64,24 @@ impl Failure {
     pub fn errno(&self) -> Errno {
         // SAFETY: nobody writes to the place meanwhile.
         let latest = unsafe { &*LATEST.0.get() };
-        latest.as_ref().map_or(Errno::INVAL, |latest| latest.errno)
+        latest.errno.unwrap_or(Errno::INVAL)
     }
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // SAFETY: nobody writes to the place meanwhile.
-        let Some(latest) = (unsafe { &*LATEST.0.get() }) else {
-            return Ok(());
-        };
+        let latest = unsafe { &*LATEST.0.get() };
         f.write_str(latest.what.as_str())?;
         f.write_str(": ")?;
-        Reason(latest.errno).fmt(f)?;
-        if latest.mend == packed!("") {
-            return Ok(());
+        Reason(self.errno()).fmt(f)?;
+        match latest.mend {
+            Some(mend) if !mend.is_empty() => {
+                f.write_str(": ")?;
+                mend.fmt(f)
+            }
+            _ => Ok(()),
         }
-        f.write_str(": ")?;
-        latest.mend.fmt(f)
     }
 }
 

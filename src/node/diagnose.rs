@@ -11,7 +11,7 @@ use crate::config::highest;
 use crate::diagnosis::{self, Code, Evidence, Finding, Text};
 use crate::event::{InterfaceId, LocalAddress, RouterId};
 use crate::protocol::{Checksum, Family};
-use crate::say::{Level, Plain};
+use crate::say::Level;
 use crate::vrrp::{Reason, Role};
 use crate::wire::{self, Head, Reject, Said};
 use crate::{Duration, Instant};
@@ -225,7 +225,7 @@ impl Node<'_> {
                 }
                 self.lines_left -= 1;
                 let name = self.config.routers[index].name;
-                let code = Plain(finding.evidence.code.name());
+                let code = finding.evidence.code.name();
                 if ended {
                     note(Level::Info, name, format_args!("no longer {code}"));
                 } else {

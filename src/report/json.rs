@@ -99,7 +99,7 @@ fn router(json: &mut Json<'_>, node: &Node<'_>, view: &View<'_>, id: RouterId) {
     json.open("diagnoses", "[");
     for finding in node.diagnoses(view.now, id) {
         json.open("", "{");
-        json.text("code", &Plain(finding.evidence.code.name()));
+        json.text("code", &finding.evidence.code.name());
         match finding.has_peer() {
             true => json.text("peer", &Peer(finding)),
             false => json.raw("peer", NULL),

@@ -144,7 +144,7 @@ pub(super) fn diagnoses(node: &Node<'_>, view: &View<'_>, id: RouterId, out: &mu
     for finding in node.diagnoses(view.now, id) {
         out.put(format_args!(
             "  wrong     {} for {}: {}\n",
-            Plain(finding.evidence.code.name()),
+            finding.evidence.code.name(),
             Age(age_ms(view, finding.since)),
             node.diagnosis(view.now, id, finding)
         ));

@@ -43,7 +43,7 @@ fn every_diagnosis_stands_in_the_manual() {
     for code in Code::ALL {
         let item = items.next().unwrap_or_default();
         let (name, lines) = item.split_once('\n').unwrap();
-        assert_eq!(name, code.name());
+        assert_eq!(name, code.name().to_string());
         assert!(
             lines.trim_end_matches(".El\n").lines().count() >= 2,
             "{name}"
