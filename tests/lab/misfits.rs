@@ -1,6 +1,6 @@
 //! Pairs whose halves do not fit. keepalived 2.2.7 drops what it does not like
-//! and both stay master for good; smena counts each such advert by its reason,
-//! and one edit cures it.
+//! and both stay master for good; smena counts each such advert by its reason
+//! and names the edit that cures it.
 
 use std::time::Duration;
 
@@ -9,13 +9,14 @@ use super::harness::capture::Frame;
 use super::harness::{Pace, always, eventually, scenario, sys};
 use super::pair::{LIMIT, VIP, boxes, expect_owner, keepalived_conf, smena_ini};
 
-/// smena with `wrong` and keepalived never agree, and smena counts `reason`. The
-/// same smena with `right` instead is one half of a pair.
+/// smena with `wrong` and keepalived never agree; smena counts `reason` and has
+/// the diagnosis `code`. The same smena with `right` instead is one half of a pair.
 struct Misfit {
     wrong: &'static str,
     right: &'static str,
     keepalived: &'static str,
     reason: &'static str,
+    code: &'static str,
 }
 
 impl Misfit {
@@ -44,7 +45,10 @@ impl Misfit {
             eventually(LIMIT, &format!("{} is counted", self.reason), || {
                 count(self.reason) >= Some(1)
             });
+            a.wait_diagnosis("VI_01", self.code, "10.0.0.2", LIMIT);
+            assert_eq!(a.status().0, Some(1));
             let log = keeper.log();
+            assert!(log.contains("10.0.0.2"), "it is said in the log: {log}");
             assert!(
                 log.lines().count() < 15,
                 "one line, not one a packet: {log}"
@@ -55,6 +59,9 @@ impl Misfit {
             expect_owner(lab, "a");
             always(Duration::from_secs(2), "a alone has it", || {
                 lab.watch.owners(VIP) == ["a"]
+            });
+            eventually(LIMIT, "nothing is wrong any more", || {
+                a.diagnoses("VI_01").is_empty() && a.status().0 == Some(0)
             });
         });
     }
@@ -67,6 +74,7 @@ fn another_version() {
         right: "version = 3",
         keepalived: "version 3",
         reason: "version",
+        code: "version",
     };
     IT.is_counted_and_cured();
 }
@@ -78,6 +86,7 @@ fn a_password_on_one_side() {
         right: "auth_pass = 1111",
         keepalived: "authentication {\n auth_type PASS\n auth_pass 1111\n }",
         reason: "auth-type",
+        code: "auth-unexpected",
     };
     IT.is_counted_and_cured();
 }
@@ -89,6 +98,7 @@ fn another_password() {
         right: "auth_pass = 1111",
         keepalived: "authentication {\n auth_type PASS\n auth_pass 1111\n }",
         reason: "auth-data",
+        code: "auth-data",
     };
     IT.is_counted_and_cured();
 }
@@ -100,6 +110,7 @@ fn another_id() {
         right: "id 51",
         keepalived: "",
         reason: "vrid",
+        code: "foreign-vrid-same-address",
     };
     IT.is_counted_and_cured();
 }
@@ -111,6 +122,7 @@ fn another_interval_in_version_2() {
         right: "advert_int = 1s",
         keepalived: "",
         reason: "interval",
+        code: "interval",
     };
     IT.is_counted_and_cured();
 }
@@ -122,6 +134,7 @@ fn multicast_beside_unicast() {
         right: "unicast_src_ip = 10.0.0.1\nunicast_peer = 10.0.0.2",
         keepalived: "unicast_src_ip 10.0.0.2\n unicast_peer {\n 10.0.0.1\n }",
         reason: "destination",
+        code: "unicast-peer",
     };
     IT.is_counted_and_cured();
 }
@@ -133,6 +146,7 @@ fn unicast_beside_multicast() {
         right: "",
         keepalived: "",
         reason: "destination",
+        code: "multicast-peer",
     };
     IT.is_counted_and_cured();
 }
@@ -144,6 +158,7 @@ fn a_peer_that_is_not_in_the_list() {
         right: "unicast_src_ip = 10.0.0.1\nunicast_peer = 10.0.0.2",
         keepalived: "unicast_src_ip 10.0.0.2\n unicast_peer {\n 10.0.0.1\n }",
         reason: "source",
+        code: "unknown-peer",
     };
     IT.is_counted_and_cured();
 }
@@ -167,6 +182,7 @@ fn a_checksum_that_keepalived_does_not_take() {
             lab.watch.owners(VIP) == ["b"]
         });
         assert_eq!(a.router("VI_01")["discarded"]["checksum"].number(), Some(0));
+        a.wait_diagnosis("VI_01", "checksum-form", "10.0.0.2", LIMIT);
         drop(keeper);
         let keeper = a.smena(&smena_ini(101, &rfc));
         assert!(lab.watch.wait_for(VIP, &["a", "b"], LIMIT));
@@ -226,6 +242,7 @@ fn other_addresses_are_taken_by_smena_and_refused_by_keepalived() {
         let router = a.router("VI_01");
         assert_eq!(router["state"].text(), "BACKUP");
         assert!(router["adverts_received"].number() >= Some(3), "{router:?}");
+        a.wait_diagnosis("VI_01", "address-missing", "10.0.0.2", LIMIT);
 
         // Higher than keepalived it is not listened to.
         drop(keeper);

@@ -9,17 +9,20 @@ use super::harness::node::{Daemon, Node};
 use super::harness::{Lab, Pace, always, eventually, scenario, sys};
 use super::pair::{LIMIT, boxes};
 
-/// A form of the protocol: what each program's configuration says for it.
+/// A form of the protocol: what each program's configuration says for it, and
+/// what smena finds wrong with that.
 struct Form {
     vip: &'static str,
     smena: &'static str,
     keepalived: &'static str,
+    diagnosed: &'static [&'static str],
 }
 
 const VERSION_2: Form = Form {
     vip: "10.0.0.49",
     smena: "address = 10.0.0.49",
     keepalived: "virtual_ipaddress {\n 10.0.0.49\n }",
+    diagnosed: &[],
 };
 
 /// The password has nine characters, of which the wire carries eight.
@@ -28,12 +31,14 @@ const VERSION_2_PASS: Form = Form {
     smena: "auth_pass = wimark123\naddress = 10.0.0.49/24",
     keepalived: "authentication {\n auth_type PASS\n auth_pass wimark123\n }
         virtual_ipaddress {\n 10.0.0.49/24\n }",
+    diagnosed: &[],
 };
 
 const VERSION_3: Form = Form {
     vip: "10.0.0.49",
     smena: "version = 3\nadvert_int = 200ms\naddress = 10.0.0.49",
     keepalived: "version 3\n advert_int 0.2\n virtual_ipaddress {\n 10.0.0.49\n }",
+    diagnosed: &[],
 };
 
 /// In version 3 a backup goes by the interval that it hears.
@@ -41,6 +46,7 @@ const VERSION_3_INTERVALS: Form = Form {
     vip: "10.0.0.49",
     smena: "version = 3\nadvert_int = 200ms\naddress = 10.0.0.49",
     keepalived: "version 3\n advert_int 0.5\n virtual_ipaddress {\n 10.0.0.49\n }",
+    diagnosed: &["interval"],
 };
 
 /// The address is on a macvlan with the virtual MAC, which also sends the
@@ -49,6 +55,7 @@ const VMAC: Form = Form {
     vip: "10.0.0.49",
     smena: "version = 3\nadvert_int = 200ms\naddress = 10.0.0.49",
     keepalived: "use_vmac\n version 3\n advert_int 0.2\n virtual_ipaddress {\n 10.0.0.49\n }",
+    diagnosed: &[],
 };
 
 const IPV6: Form = Form {
@@ -56,6 +63,7 @@ const IPV6: Form = Form {
     smena: "version = 3\nadvert_int = 200ms\naddress = fe80::49:1/64\naddress = fd00::49",
     keepalived: "version 3\n advert_int 0.2
         virtual_ipaddress {\n fe80::49:1/64\n fd00::49\n }",
+    diagnosed: &[],
 };
 
 const IPV6_VMAC: Form = Form {
@@ -63,6 +71,7 @@ const IPV6_VMAC: Form = Form {
     smena: "version = 3\nadvert_int = 200ms\naddress = fe80::49:1/64\naddress = fd00::49",
     keepalived: "use_vmac\n version 3\n advert_int 0.2
         virtual_ipaddress {\n fe80::49:1/64\n fd00::49\n }",
+    diagnosed: &[],
 };
 
 const UNICAST: Form = Form {
@@ -71,6 +80,7 @@ const UNICAST: Form = Form {
     keepalived: "unicast_src_ip OWN\n unicast_peer {\n PEER\n }
         authentication {\n auth_type PASS\n auth_pass wimark123\n }
         virtual_ipaddress {\n 10.0.0.49\n }",
+    diagnosed: &[],
 };
 
 const UNICAST_3: Form = Form {
@@ -78,6 +88,7 @@ const UNICAST_3: Form = Form {
     smena: "version = 3\nadvert_int = 200ms\nunicast_src_ip = OWN\nunicast_peer = PEER\naddress = 10.0.0.49",
     keepalived: "version 3\n advert_int 0.2\n unicast_src_ip OWN\n unicast_peer {\n PEER\n }
         virtual_ipaddress {\n 10.0.0.49\n }",
+    diagnosed: &[],
 };
 
 #[derive(Clone, Copy, PartialEq)]
@@ -195,6 +206,13 @@ impl Form {
             ours.state("VI_01") == if first == Smena { "MASTER" } else { "BACKUP" }
         });
         nothing_was_discarded(ours);
+        eventually(LIMIT, "only what is wrong is diagnosed", || {
+            let found = ours.diagnoses("VI_01");
+            found
+                .iter()
+                .map(|(code, _)| code.as_str())
+                .eq(self.diagnosed.iter().copied())
+        });
     }
 }
 

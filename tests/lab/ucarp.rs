@@ -50,6 +50,7 @@ fn it_and_we_do_not_disturb_each_other() {
                 "{router:?}"
             );
         }
+        a.wait_diagnosis("VI_01", "carp", "10.0.0.3", LIMIT);
         for keeper in [&keeper, &other] {
             assert!(keeper.log().lines().count() < 15, "{}", keeper.log());
         }

@@ -173,6 +173,24 @@ impl Node {
         self.router(name)["state"].text().to_owned()
     }
 
+    /// The codes of what was found wrong around a router, with the peer of each.
+    pub fn diagnoses(&self, name: &str) -> Vec<(String, String)> {
+        let router = self.router(name);
+        let found = router["diagnoses"].list().iter();
+        found
+            .map(|d| (d["code"].text().to_owned(), d["peer"].text().to_owned()))
+            .collect()
+    }
+
+    /// Waits until a router has this diagnosis of this peer.
+    #[track_caller]
+    pub fn wait_diagnosis(&self, router: &str, code: &str, peer: &str, limit: Duration) {
+        let wanted = (code.to_owned(), peer.to_owned());
+        eventually(limit, &format!("{code} of {peer} is diagnosed"), || {
+            self.diagnoses(router).contains(&wanted)
+        });
+    }
+
     /// Waits until a router is in a state.
     pub fn wait_state(&self, router: &str, state: &str, limit: Duration) {
         eventually(

@@ -68,7 +68,10 @@ fn databases(smena: &'static str) {
         let second = start(1, false);
         assert!(lab.watch.wait_for(SPACE_VDI.vip(), &["a", "b"], LIMIT));
         for node in ours() {
-            eventually(LIMIT, "each is told of the other", || {
+            let peer = SPACE_VDI.halves[usize::from(node.name() == "a")].address;
+            let peer = peer.trim_end_matches("/24");
+            node.wait_diagnosis("postgresql", "foreign-vrid-same-address", peer, LIMIT);
+            eventually(LIMIT, "each counts the other", || {
                 node.router("postgresql")["discarded"]["vrid"].number() >= Some(3)
             });
         }

@@ -152,6 +152,8 @@ fn with_smena_on_the_first() {
         EXCHANGE.owner(lab, "b");
         lab.switch.mend(a.machine(), half_a.card);
         EXCHANGE.owner(lab, "a");
+        // Since it has heard the other one it knows that its check is too weak.
+        a.wait_diagnosis("VI_1", "weight-too-small", "172.30.129.130", LIMIT);
     });
 }
 
