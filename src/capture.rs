@@ -127,6 +127,7 @@ impl<'i> Capture<'i> {
     ///
     /// # Errors
     /// It is no capture file, or none of this kind.
+    #[inline(never)]
     pub fn open(
         input: &'i mut Input<'i>,
         buffer: &'i mut [u8; FRAME_MAX],
@@ -171,6 +172,7 @@ impl<'i> Capture<'i> {
     /// What comes is broken. Nothing can be read behind it.
     // It lends its buffer, which an iterator cannot.
     #[allow(clippy::should_implement_trait)]
+    #[inline(never)]
     pub fn next(&mut self) -> Result<Option<Frame<'_>>, Broken> {
         let found = match self.format {
             Format::Classic => self.next_record()?,
@@ -200,6 +202,7 @@ impl<'i> Capture<'i> {
         Ok(Some((interface.link, kept)))
     }
 
+    #[inline(never)]
     fn next_block(&mut self) -> Result<Option<(Link, usize)>, Broken> {
         loop {
             let mut kind = [0; 4];
@@ -261,6 +264,7 @@ impl<'i> Capture<'i> {
         }
     }
 
+    #[inline(never)]
     fn describe_interface(&mut self, body: u32) -> Result<(), Broken> {
         let mut rest = body.checked_sub(8).ok_or(Broken::Wrong)?;
         let (link, _) = self.halves()?;
@@ -304,6 +308,7 @@ impl<'i> Capture<'i> {
     }
 
     /// An enhanced packet block, or the obsolete one, whose interface has 16 bits.
+    #[inline(never)]
     fn take_packet(&mut self, kind: u32, body: u32) -> Result<(Link, usize), Broken> {
         let rest = body.checked_sub(20).ok_or(Broken::Wrong)?;
         let place = match kind {

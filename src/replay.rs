@@ -76,6 +76,7 @@ impl<'r, 'a> Replay<'r, 'a> {
     ///
     /// # Errors
     /// `out` takes no more.
+    #[inline(never)]
     pub fn frame(&mut self, frame: &Frame<'_>, out: &mut dyn Write) -> fmt::Result {
         let now = Instant::from_micros((frame.at / 1_000) as i64);
         self.number += 1;
@@ -112,6 +113,7 @@ impl<'r, 'a> Replay<'r, 'a> {
     }
 
     /// Why a packet is not accepted, if it is not, and who sent it.
+    #[inline(never)]
     fn judge(
         &mut self,
         now: Instant,
@@ -138,6 +140,7 @@ impl<'r, 'a> Replay<'r, 'a> {
     }
 
     /// All interfaces are up, all nodes are where they say, and all is begun.
+    #[inline(never)]
     fn start(&mut self, now: Instant) {
         let Some((node, actions)) = &mut self.node else {
             return;

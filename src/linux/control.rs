@@ -92,6 +92,7 @@ impl<'a> Control<'a> {
     }
 
     /// A descriptor is ready: somebody connects, asks, or has been answered.
+    #[inline(never)]
     pub fn ready(&mut self, token: u64, now: Instant, node: &Node<'_>, view: &View<'_>) {
         let Some(number) = token.checked_sub(TOKENS + 1) else {
             self.accept(now);

@@ -85,7 +85,7 @@ pub fn look(kind: &CheckKind<'_>, may_wait: bool, found: Found<'_>) -> bool {
 
 /// The first bytes of a file.
 fn peek(path: &str, may_wait: bool, buffer: &mut [u8]) -> Result<usize, Errno> {
-    let mut path = Text::<PATH_MAX>::of(format_args!("{path}"));
+    let mut path = Text::<PATH_MAX>::copy_of(path);
     let path = path.as_c_str().ok_or(Errno::NAMETOOLONG)?;
     // Opening a FIFO or a device waits for nobody either.
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;

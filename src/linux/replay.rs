@@ -100,6 +100,7 @@ fn show(name: &str, mut replay: Replay<'_, '_>) -> End {
 }
 
 /// Shows every frame.
+#[inline(never)]
 fn frames(
     input: &mut smena::capture::Input<'_>,
     replay: &mut Replay<'_, '_>,

@@ -26,6 +26,7 @@ fn names<'n>(node: &'n Node<'_>) -> impl Iterator<Item = &'n str> {
 }
 
 /// Writes why the router, the check, or both of this name are as they are.
+#[inline(never)]
 pub fn why(node: &Node<'_>, view: &View<'_>, name: &str, out: &mut dyn Write) -> fmt::Result {
     let mut lines = Lines {
         out,
@@ -60,6 +61,7 @@ pub fn why(node: &Node<'_>, view: &View<'_>, name: &str, out: &mut dyn Write) ->
 
 /// What the timers are, and what keeps the router from being master or lets
 /// others become it.
+#[inline(never)]
 fn router(node: &Node<'_>, view: &View<'_>, id: RouterId, out: &mut Lines<'_>) {
     let index = usize::from(id.0);
     let config = &node.config().routers[index];
@@ -124,6 +126,7 @@ fn waits(interval: Duration, config: &config::Router<'_>, own: u8, out: &mut Lin
 }
 
 /// Why a backup leaves the addresses to another.
+#[inline(never)]
 fn because_of_master(node: &Node<'_>, view: &View<'_>, id: RouterId, out: &mut Lines<'_>) {
     let index = usize::from(id.0);
     let config = &node.config().routers[index];
@@ -153,6 +156,7 @@ fn because_of_master(node: &Node<'_>, view: &View<'_>, id: RouterId, out: &mut L
 }
 
 /// How far it is from the next change, and who looks at it.
+#[inline(never)]
 fn check(node: &Node<'_>, view: &View<'_>, id: CheckId, out: &mut Lines<'_>) {
     let index = usize::from(id.0);
     let (config, check) = (&node.config().checks[index], &node.checks()[index]);
