@@ -37,6 +37,15 @@ pub enum HookId {
     Resource(RouterId),
 }
 
+/// What a state is told of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// A router.
+    Router(RouterId),
+    /// A group, by its place in `Node::groups`.
+    Group(u8),
+}
+
 /// A MAC address.
 pub type Mac = [u8; 6];
 
@@ -174,6 +183,11 @@ pub enum Action {
     StartHook(HookId, HookCall),
     /// Send a signal to the process group of a running hook.
     KillHook(HookId, Kill),
+    /// Write the state of a router into its `state_file`; a refusal changes
+    /// nothing and is only logged.
+    WriteState(RouterId),
+    /// Write keepalived's line to `notify_fifo`; what is lost is counted.
+    TellFifo(Subject),
     /// Everything is handed over and at rest: end the process.
     Finish,
 }
@@ -260,7 +274,7 @@ impl fmt::Display for HookState {
 
 /// The most actions that one event can lead to: each router changes state
 /// (advert twice, addresses, announcement, rescan), its hook and its resources
-/// start and are told to end, each check starts or is killed, each interface's
+/// start and are told to end, its state and its group's are told, each check starts or is killed, each interface's
 /// filter changes, and the end.
 pub const ACTIONS_MAX: usize =
     16 * board::ROUTERS_MAX + 2 * board::CHECKS_MAX + 8 + board::INTERFACES_MAX;

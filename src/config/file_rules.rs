@@ -98,6 +98,16 @@ impl Reader<'_, '_> {
                         &[header, Argument::Text(other.interface)],
                     );
                 }
+                if router.state_file.is_some() && router.state_file == other.state_file {
+                    self.findings.error(
+                        find(text, "vrrp", router.name, "state_file", 0),
+                        template!(
+                            "{0} has this `state_file` already",
+                            "each router needs its own"
+                        ),
+                        &[header],
+                    );
+                }
                 let shared = router.addresses.iter().position(|address| {
                     other.addresses.iter().any(|theirs| {
                         address.address == theirs.address

@@ -44,6 +44,8 @@ pub struct Node<'a> {
     pub log_target: Option<LogTarget>,
     /// `script_user`; root when absent.
     pub script_user: Option<&'a str>,
+    /// `notify_fifo`: where keepalived's lines go; nowhere when absent.
+    pub notify_fifo: Option<&'a str>,
     /// `realtime`; see [`Node::realtime`].
     pub(super) realtime: Option<u8>,
 }
@@ -70,6 +72,7 @@ impl Config<'_> {
             log: None,
             log_target: None,
             script_user: None,
+            notify_fifo: None,
             realtime: None,
         },
         routers: Vec::new(),
@@ -158,6 +161,8 @@ pub struct Router<'a> {
     pub resources: Vec<Resource<'a>, { board::RESOURCES_MAX }>,
     /// `notify`: the command that is run on a change of state.
     pub notify: Option<Words<'a>>,
+    /// `state_file`: where the state stands as one word.
+    pub state_file: Option<&'a str>,
     /// `notify_timeout`: how long it may run.
     pub notify_timeout: Duration,
     /// `notify_settle`: how long a state must have lasted before it is told.

@@ -467,6 +467,7 @@ impl Router<'_> {
             group: None,
             resources: Vec::new(),
             notify: None,
+            state_file: None,
             notify_timeout: crate::Duration::ZERO,
             notify_settle: crate::Duration::ZERO,
             notify_overtake: false,

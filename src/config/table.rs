@@ -188,6 +188,12 @@ const NODE: &[Key] = &[
         Value::Name(|r, name| r.config.node.script_user = Some(name)),
     ),
     key(
+        "notify_fifo",
+        Absent,
+        "a FIFO or socket that gets a line for each change of state",
+        Value::Path(|r, path| r.config.node.notify_fifo = Some(path)),
+    ),
+    key(
         "realtime",
         Text("yes"),
         "run before ordinary programs: yes, no, or a priority from 1 to 99",
@@ -390,6 +396,12 @@ const VRRP: &[Key] = &[
         Text("5m"),
         "how long it may run",
         Value::Time(MILLISECOND, DAY, |r, time| r.router.notify_timeout = time),
+    ),
+    key(
+        "state_file",
+        Absent,
+        "a file that holds the state as one word",
+        Value::Path(|r, path| r.router.state_file = Some(path)),
     ),
     key(
         "notify_settle",

@@ -42,6 +42,7 @@ use super::failure::{Failure, Reason};
 use super::guard::{self, Guard};
 use super::net::{self, Net};
 use super::process::{self, Children, Collected, Places};
+use super::publish::Publisher;
 use super::realtime::Realtime;
 use super::signal::{Request, Signals};
 use super::stack;
@@ -96,6 +97,7 @@ pub fn run(
         asks: &mut asks,
         control: &mut control,
         guard,
+        publisher: Publisher::new(config.node.notify_fifo),
         realtime: Realtime::enter(0),
         signals,
         timer,
@@ -160,6 +162,7 @@ struct Keeper<'k, 'n, 'a> {
     control: &'k mut Control<'a>,
     guard: Guard<'a>,
     realtime: Realtime,
+    publisher: Publisher<'a>,
     signals: Signals,
     timer: Timer,
     host: &'k str,
@@ -406,6 +409,7 @@ impl Keeper<'_, '_, '_> {
             host: self.host,
             lag_last: self.lag_last,
             lag_max: self.lag_max,
+            fifo: self.publisher.counts(),
         };
         self.control.ready(token, now, self.node, &view);
     }
@@ -446,6 +450,14 @@ impl Keeper<'_, '_, '_> {
             }
             Action::KillHook(id, kill) => {
                 self.children.kill_hook(id, kill);
+                None
+            }
+            Action::WriteState(id) => {
+                self.publisher.write_state(self.node, id);
+                None
+            }
+            Action::TellFifo(subject) => {
+                self.publisher.tell(self.node, subject);
                 None
             }
             Action::Finish => {

@@ -32,6 +32,7 @@ mod packet;
 mod panic;
 mod process;
 mod program;
+mod publish;
 mod raw;
 mod realtime;
 mod replay;

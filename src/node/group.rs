@@ -12,7 +12,7 @@
 use log::Level;
 
 use super::{Node, Phase, fits, note};
-use crate::event::{Actions, HookState, RouterId};
+use crate::event::{Action, Actions, HookState, RouterId, Subject};
 use crate::vrrp::{Readiness, Reason, Role, Router};
 use crate::{Duration, Instant};
 
@@ -173,11 +173,16 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// Carries each change of a group into the log.
-    pub(super) fn tell_groups(&mut self) {
-        for group in &mut self.groups {
+    /// Carries each change of a group into the log and to the FIFO.
+    pub(super) fn tell_groups(&mut self, actions: &mut Actions) {
+        let fifo = self.config.node.notify_fifo.is_some();
+        for (number, group) in (0u8..).zip(&mut self.groups) {
             if group.news.take().is_none() {
                 continue;
+            }
+            match group.state {
+                Some(_) if fifo => actions.push(Action::TellFifo(Subject::Group(number))),
+                _ => {}
             }
             match group.state {
                 Some(state) => note(

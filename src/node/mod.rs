@@ -14,6 +14,8 @@ mod flood;
 mod group;
 #[cfg(test)]
 mod group_trace;
+#[cfg(test)]
+mod hook_trace;
 mod interface;
 mod receive;
 mod senders;
@@ -38,7 +40,7 @@ use crate::config::{CheckKind, Config, Tracked};
 use crate::diagnosis::Table;
 use crate::event::{
     Action, Actions, CheckId, CheckResult, Event, Exit, HookId, HookState, InterfaceId, Link,
-    LocalAddress, Outcome, RouterId,
+    LocalAddress, Outcome, RouterId, Subject,
 };
 use crate::hook::{self, Hook};
 #[cfg(debug_assertions)]
@@ -270,7 +272,7 @@ impl<'a> Node<'a> {
         self.release_after_hooks(now, actions);
         self.move_groups(now, actions);
         self.tell_hooks(now, actions);
-        self.tell_groups();
+        self.tell_groups(actions);
         self.settle_diagnoses(now);
         self.finish_if_at_rest(actions);
     }
@@ -368,6 +370,7 @@ impl<'a> Node<'a> {
             }
         }
         for index in 0..self.routers.len() {
+            self.publish(RouterId(index as u8), false, actions);
             self.routers[index].on_start(now, actions);
         }
         self.look_around(now, actions);
@@ -635,6 +638,7 @@ impl<'a> Node<'a> {
             let (before, to) = (Plain(from.name()), Plain(to.name()));
             note(level, name, format_args!("{before}..{to}: {sentence}"));
             self.diagnose_transition(now, RouterId(index as u8), from);
+            self.publish(RouterId(index as u8), hook_state.is_some(), actions);
             match hook_state {
                 _ if self.phase == Phase::Abandoning => {}
                 Some(state) => self.hooks[index].on_change(now, state, priority, actions),
@@ -642,6 +646,16 @@ impl<'a> Node<'a> {
             }
         }
         self.steer_resources(now, actions);
+    }
+
+    /// Tells the state of a router where no program is needed for it.
+    fn publish(&self, id: RouterId, fifo: bool, actions: &mut Actions) {
+        if self.config.routers[usize::from(id.0)].state_file.is_some() {
+            actions.push(Action::WriteState(id));
+        }
+        if fifo && self.config.node.notify_fifo.is_some() {
+            actions.push(Action::TellFifo(Subject::Router(id)));
+        }
     }
 
     fn finish_if_at_rest(&mut self, actions: &mut Actions) {

@@ -56,6 +56,15 @@ pub fn json(node: &Node<'_>, view: &View<'_>, out: &mut dyn Write) -> fmt::Resul
         self::resources(&mut json, config, resources);
     }
     json.close("]");
+    match view.fifo {
+        Some((sent, lost)) => {
+            json.open("notify_fifo", "{");
+            json.number("sent", sent);
+            json.number("lost", lost);
+            json.close("}");
+        }
+        None => json.raw("notify_fifo", NULL),
+    }
     json.close("}");
     json.put(format_args!("\n"));
     json.result
@@ -310,10 +319,22 @@ mod tests {
         let expected = concat!(
             r#"{"node":"host-a","version":"0.1.0","uptime_ms":123456,"#,
             r#""loop_lag_us":{"last":40,"max":900},"standby":false,"#,
-            r#""vrrp":[],"checks":[],"services":[],"hooks":[],"resources":[]}"#,
+            r#""vrrp":[],"checks":[],"services":[],"hooks":[],"resources":[],"notify_fifo":null}"#,
             "\n"
         );
         assert_eq!(written(&sample::empty()), expected);
+    }
+
+    #[test]
+    fn what_the_fifo_took_and_lost() {
+        let mut view = sample::empty().view();
+        view.fifo = Some((12, 3));
+        let mut out = String::new();
+        json(&sample::empty().node, &view, &mut out).unwrap();
+        assert!(
+            out.ends_with("\"notify_fifo\":{\"sent\":12,\"lost\":3}}\n"),
+            "{out}"
+        );
     }
 
     /// Before any result everything that is not known is null.
@@ -334,7 +355,7 @@ mod tests {
             r#""checks":[{"name":"haproxy","kind":"process","state":"unknown","since_ms":0,"#,
             r#""last":null,"duration_us":null,"diagnoses":[]}],"services":[],"#,
             r#""hooks":[{"vrrp":"VI_01","state":null,"running":false,"exit":null,"#,
-            r#""duration_ms":null,"runs":0,"queued":0}],"resources":[]}"#,
+            r#""duration_ms":null,"runs":0,"queued":0}],"resources":[],"notify_fifo":null}"#,
             "\n"
         );
         assert_eq!(written(&sample::new()), expected);
@@ -357,7 +378,7 @@ mod tests {
             r#""checks":[{"name":"haproxy","kind":"process","state":"up","since_ms":4498,"#,
             r#""last":"2 \"odd\\\u001b\" processes","duration_us":140,"diagnoses":[]}],"services":[],"#,
             r#""hooks":[{"vrrp":"VI_01","state":"MASTER","running":false,"exit":0,"#,
-            r#""duration_ms":12,"runs":2,"queued":0}],"resources":[]}"#,
+            r#""duration_ms":12,"runs":2,"queued":0}],"resources":[],"notify_fifo":null}"#,
             "\n"
         );
         assert_eq!(written(&sample::master()), expected);

@@ -35,6 +35,8 @@ pub struct View<'a> {
     pub lag_last: Duration,
     /// The latest it ever woke for one.
     pub lag_max: Duration,
+    /// Lines that `notify_fifo` took, and lines that it lost; `None` without one.
+    pub fifo: Option<(u64, u64)>,
 }
 
 /// What `smena status` exits with: 1 when a router is in Fault, a check is

@@ -30,6 +30,7 @@ impl Sample {
             host: "host-a",
             lag_last: Duration::from_micros(40),
             lag_max: Duration::from_micros(900),
+            fifo: None,
         }
     }
 

@@ -36,6 +36,12 @@ pub fn text(node: &Node<'_>, view: &View<'_>, out: &mut dyn Write) -> fmt::Resul
         lines.put(format_args!("\n"));
         router(node, view, id, &mut lines);
     }
+    if let Some((sent, lost)) = view.fifo {
+        let (sent, lost) = (Number(sent), Number(lost));
+        lines.put(format_args!(
+            "\nnotify_fifo: {sent} lines sent, {lost} lost\n"
+        ));
+    }
     if !config.checks.is_empty() {
         lines.put(format_args!("\nchecks\n"));
     }

@@ -65,6 +65,7 @@ fn template() -> config::Router<'static> {
         group: None,
         resources: heapless::Vec::new(),
         notify: None,
+        state_file: None,
         notify_timeout: Duration::from_secs(300),
         notify_settle: Duration::ZERO,
         notify_overtake: false,

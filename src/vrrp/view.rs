@@ -149,6 +149,15 @@ impl Router {
         }
     }
 
+    /// The state as one word, for files and eyes.
+    pub fn word(&self) -> &'static str {
+        if self.stopped() {
+            "STOP"
+        } else {
+            self.role().name()
+        }
+    }
+
     /// A stop is complete: nothing is held any more.
     pub fn stopped(&self) -> bool {
         self.stopping && self.state == State::Initialize

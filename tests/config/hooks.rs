@@ -180,6 +180,62 @@ error: too many resource lines in one [vrrp]: there is room for 8
 }
 
 #[test]
+fn what_tells_the_state_without_a_program() {
+    let text = [
+        "[node]\nnotify_fifo = /run/smena.fifo\n",
+        ROUTER,
+        "state_file = /run/smena/VI_01\n",
+    ]
+    .concat();
+    let mut config = empty();
+    let outcome = parse(
+        &source(text.as_bytes()),
+        &Limits::BOARD,
+        &mut config,
+        &mut |diagnostic| panic!("{diagnostic}"),
+    );
+    assert_eq!(outcome.errors, 0);
+    assert_eq!(config.node.notify_fifo, Some("/run/smena.fifo"));
+    assert_eq!(config.routers[0].state_file, Some("/run/smena/VI_01"));
+}
+
+#[test]
+fn mistakes_of_files_that_tell_the_state() {
+    says(
+        ROUTER,
+        "\
+state_file = VI_01
+[vrrp VI_02]
+interface = eth0
+virtual_router_id = 52
+address = 10.0.0.2
+state_file = /run/smena/state
+[vrrp VI_03]
+interface = eth0
+virtual_router_id = 53
+address = 10.0.0.3
+state_file = /run/smena/state
+[node]
+notify_fifo = run/smena.fifo
+",
+        "\
+error: `VI_01` is no absolute path
+  --> smena.ini:5:14
+ 5 | state_file = VI_01
+   |              ^^^^^ it begins with `/` and has at most 107 bytes
+error: [vrrp VI_02] has this `state_file` already
+  --> smena.ini:15:14
+ 15 | state_file = /run/smena/state
+    |              ^^^^^^^^^^^^^^^^ each router needs its own
+error: `run/smena.fifo` is no absolute path
+  --> smena.ini:17:15
+ 17 | notify_fifo = run/smena.fifo
+    |               ^^^^^^^^^^^^^^ it begins with `/` and has at most 107 bytes
+",
+    );
+}
+
+#[test]
 fn values_of_hook_keys() {
     says(
         ROUTER,

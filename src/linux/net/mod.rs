@@ -229,6 +229,8 @@ impl<'a> Net<'a> {
             }
             Action::StartCheck(_)
             | Action::KillCheck(..)
+            | Action::WriteState(_)
+            | Action::TellFifo(_)
             | Action::StartHook(..)
             | Action::KillHook(..)
             | Action::Finish => {}
