@@ -30,4 +30,5 @@ mod lab {
     mod status;
     mod storms;
     mod ucarp;
+    mod unicast;
 }
