@@ -19,6 +19,8 @@ mod hook_trace;
 mod interface;
 mod receive;
 mod senders;
+#[cfg(test)]
+mod senders_trace;
 mod surroundings;
 #[cfg(test)]
 mod trace;

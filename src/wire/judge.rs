@@ -546,6 +546,102 @@ mod tests {
         }
     }
 
+    /// What a router with the one peer 10.0.0.2 wants, at 10.0.0.9.
+    fn with_peer(listed: bool, ttl: (u8, u8)) -> Expectation<'static> {
+        Expectation {
+            delivery: Delivery::Unicast {
+                own: Some([10, 0, 0, 9].into()),
+                listed,
+                ttl,
+            },
+            ..V2
+        }
+    }
+
+    /// The same, of an advert to this address with this TTL.
+    fn delivered(router: Expectation<'_>, to: [u8; 4], ttl: u8) -> Result<(), Reject> {
+        let mut packet = packet(Family::Ipv4, V2);
+        packet[16..20].copy_from_slice(&to);
+        packet[8] = ttl;
+        seal(&mut packet, false);
+        judged(Family::Ipv4, &packet, router)
+    }
+
+    /// 20, 21.
+    #[test]
+    fn unicast() {
+        let us = [10, 0, 0, 9];
+        let neighbour = with_peer(true, (255, 255));
+        assert_eq!(delivered(neighbour, us, 255), Ok(()));
+        for to in [[224, 0, 0, 18], [10, 0, 0, 8], [255; 4]] {
+            assert_eq!(delivered(neighbour, to, 255), Err(Reject::Destination));
+        }
+        let stranger = with_peer(false, (0, 255));
+        assert_eq!(delivered(stranger, us, 255), Err(Reject::Source));
+        assert_eq!(delivered(V2, us, 255), Err(Reject::Destination));
+    }
+
+    /// 1: a window for those who are further away, and 255 on the link and for
+    /// the group, always.
+    #[test]
+    fn unicast_ttl() {
+        let us = [10, 0, 0, 9];
+        for ttl in 0..=255 {
+            let expected = |window: (u8, u8)| match (window.0..=window.1).contains(&ttl) {
+                true => Ok(()),
+                false => Err(Reject::Ttl),
+            };
+            for window in [(255, 255), (0, 255), (100, 200)] {
+                let verdict = delivered(with_peer(true, window), us, ttl);
+                assert_eq!(verdict, expected(window), "{ttl} {window:?}");
+            }
+            let group = delivered(with_peer(true, (0, 255)), [224, 0, 0, 18], ttl);
+            let expected = if ttl == 255 {
+                Reject::Destination
+            } else {
+                Reject::Ttl
+            };
+            assert_eq!(group, Err(expected));
+        }
+    }
+
+    /// 4: keepalived once put the group into the pseudo-header of what it sent
+    /// to a peer. Over IPv6 a peer need not be link-local.
+    #[test]
+    fn unicast_checksums_and_sources() {
+        let router = Expectation {
+            version: Version::V3,
+            ..with_peer(true, (255, 255))
+        };
+        let mut v4 = packet(Family::Ipv4, V3);
+        seal(&mut v4, true);
+        let old = v4[26..28].to_vec();
+        v4[16..20].copy_from_slice(&[10, 0, 0, 9]);
+        seal(&mut v4, true);
+        assert_ne!(v4[26..28], old);
+        assert_eq!(judged(Family::Ipv4, &v4, router), Ok(()));
+        v4[26..28].copy_from_slice(&old);
+        assert_eq!(judged(Family::Ipv4, &v4, router), Ok(()));
+        v4[27] ^= 1;
+        assert_eq!(judged(Family::Ipv4, &v4, router), Err(Reject::Checksum));
+
+        let own: Ipv6Addr = "2001:db8::1".parse().unwrap();
+        let router = Expectation {
+            delivery: Delivery::Unicast {
+                own: Some(own.into()),
+                listed: true,
+                ttl: (255, 255),
+            },
+            ..router
+        };
+        let mut v6 = packet(Family::Ipv6, V3);
+        v6[8] = 0x20;
+        v6[24..40].copy_from_slice(&own.octets());
+        seal(&mut v6, true);
+        assert_eq!(judged(Family::Ipv6, &v6, router), Ok(()));
+        assert_eq!(judged(Family::Ipv6, &v6, V3), Err(Reject::Destination));
+    }
+
     /// 9, 10: every type that is not the router's, the reserved ones included.
     #[test]
     fn auth_type() {
