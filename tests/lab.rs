@@ -8,6 +8,7 @@ mod lab {
     mod harness;
 
     mod addresses;
+    mod asking;
     mod checks;
     mod demo;
     mod faults;

@@ -42,8 +42,8 @@ pub fn look(kind: &CheckKind<'_>, may_wait: bool, found: Found<'_>) -> bool {
         return false;
     }
     let looked = match read {
-        // A folder is there, too.
-        Err(Errno::ISDIR) => Ok(0),
+        // A folder is there, too, and so is a FIFO whose writer is silent.
+        Err(Errno::ISDIR | Errno::AGAIN) => Ok(0),
         other => other,
     };
     let judged = looked.and_then(|length| {
@@ -92,10 +92,12 @@ fn peek(path: &str, may_wait: bool, buffer: &mut [u8]) -> Result<usize, Errno> {
     if may_wait {
         return read(open(path, flags, Mode::empty())?, buffer);
     }
+    // Where a file is read that has no places, such as a FIFO.
+    const HERE: u64 = u64::MAX;
     let mut cached = || {
         let file = openat2(CWD, path, flags, Mode::empty(), ResolveFlags::CACHED)?;
         let mut buffers = [IoSliceMut::new(buffer)];
-        preadv2(file, &mut buffers, 0, ReadWriteFlags::NOWAIT)
+        preadv2(file, &mut buffers, HERE, ReadWriteFlags::NOWAIT)
     };
     match cached() {
         // An older kernel, or a file system, that cannot promise it.

@@ -426,7 +426,7 @@ impl<'a> Node<'a> {
         if self.interfaces[usize::from(id.0)].on_link(link) {
             actions.push(Action::RescanAddresses(id));
         }
-        let up = |link: Option<Link>| link.is_some_and(|link| link.up);
+        let up = |link: Option<Link>| link.map(|link| link.up);
         if up(before) != up(link) {
             let name = self.interfaces[usize::from(id.0)].name;
             for (check, config) in self.checks.iter_mut().zip(&self.config.checks) {
