@@ -4,7 +4,7 @@
 
 use core::fmt;
 
-use smena::config::CheckKind;
+use smena::config::{self, CheckKind};
 use smena::event::{HookCall, HookId, Outcome};
 use smena::node::Node;
 use smena::pack::packed;
@@ -13,6 +13,7 @@ use smena::say::Plain;
 use super::answer::Answers;
 use super::failure::{Failure, Reason};
 use super::spawn::{self, Program, Setting};
+use super::sweep::{self, sweep};
 use super::text::Text;
 use super::user::User;
 use super::{hook, look, output, scan};
@@ -32,13 +33,13 @@ pub struct Child<'a> {
 impl Child<'_> {
     /// Makes a check and returns the exit code; the check's program, if it has
     /// one, never does.
-    pub fn check(&self, kind: &CheckKind<'_>) -> i32 {
+    pub fn check(&self, check: &config::Check<'_>) -> i32 {
         if let Err(errno) = spawn::leave(&self.setting) {
             return self.answer(Outcome::Unknown, format_args!("{}", Reason(errno)));
         }
         let mut memory = [0; spawn::STRINGS_MAX];
         let mut program = Program::new(&mut memory);
-        match kind {
+        match &check.kind {
             CheckKind::Process { name, least, most } => {
                 // The parser takes one word only.
                 for name in name.iter() {
@@ -66,6 +67,8 @@ impl Child<'_> {
                 return 0;
             }
         }
+        sweep(self.setting.parent, Some(check.name));
+        program.variable(sweep::MARK, format_args!("{}", Plain(check.name)));
         let failure = self.become_program(program);
         // Status has room for a short text; the whole of it goes to the log.
         output::complain(format_args!("not started: {failure}"));

@@ -42,6 +42,7 @@ mod socket;
 mod spawn;
 mod stack;
 mod start;
+mod sweep;
 mod syscall;
 mod sysctl;
 mod text;

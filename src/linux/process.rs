@@ -15,8 +15,8 @@ use rustix::fs::{Mode, OFlags, fcntl_setfl, open};
 use rustix::io::{Errno, read};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{
-    Pid, Signal, WaitId, WaitIdOptions, WaitIdStatus, WaitOptions, getpid, kill_process_group,
-    set_child_subreaper, setpgid, waitid, waitpid,
+    Pid, Signal, WaitId, WaitIdOptions, WaitIdStatus, WaitOptions, getpid, kill_process,
+    kill_process_group, set_child_subreaper, setpgid, waitid, waitpid,
 };
 use smena::config::Config;
 use smena::event::{CheckId, CheckResult, Event, Exit, HookCall, HookId, Kill, Outcome, RouterId};
@@ -32,6 +32,7 @@ use super::hook;
 use super::lines::{Lines, Said};
 use super::look;
 use super::spawn::Setting;
+use super::sweep::sweep;
 use super::syscall::{self, Fork};
 use super::text::{Escaped, Text};
 use super::user::User;
@@ -182,17 +183,16 @@ impl<'a> Children<'a> {
     /// Starts a check. An event comes back when that failed.
     pub fn start_check(&mut self, id: CheckId) -> Option<Event<'static>> {
         let at = usize::from(id.0);
-        let kind = &self.config.checks[at].kind;
+        let check = &self.config.checks[at];
         let answers = &self.answers;
         let leave = &mut |outcome, detail: fmt::Arguments<'_>| answers.leave(at, outcome, detail);
-        if look::look(kind, false, leave) {
+        if look::look(&check.kind, false, leave) {
             self.places[at].at_once = true;
             return None;
         }
-        let started = self.fork(at, Some(Signal::KILL), &|child| child.check(kind));
+        let started = self.fork(at, Some(Signal::KILL), &|child| child.check(check));
         let errno = started.err()?;
-        let name = self.config.checks[at].name;
-        not_started(Plain("check"), Plain(name), errno);
+        not_started(Plain("check"), Plain(check.name), errno);
         Some(Event::CheckEnded(
             id,
             CheckResult {
@@ -290,6 +290,7 @@ impl<'a> Children<'a> {
         for at in 0..self.config.checks.len() {
             self.kill(at, Kill::Kill);
         }
+        sweep(self.keeper, None);
     }
 
     /// The place of a hook.
@@ -378,6 +379,10 @@ impl<'a> Children<'a> {
         if let Some(running) = &self.places[at].running {
             // It has not been collected, so the group's number is still its own.
             let _ = kill_process_group(running.pid, signal);
+            // It may have joined another group.
+            if kill == Kill::Kill {
+                let _ = kill_process(running.pid, signal);
+            }
         }
     }
 

@@ -151,3 +151,110 @@ interval = 200ms";
         assert!(keeper.log().contains("add `shell = yes`"));
     });
 }
+
+/// A program that leaves its group, session and terminal, and a daemon that is
+/// nobody's child any more: the next run ends what the last one left. What a
+/// hook left is not touched.
+#[test]
+fn one_that_daemonises_leaves_nothing_behind() {
+    scenario(&["setsid"], Pace::Shared, MINUTE, |lab| {
+        let a = lab.node("a", &["10.0.0.1/24"]);
+        let litter = a.script(
+            "daemon.sh",
+            "trap '' TERM\n( setsid sh -c 'trap \"\" TERM; sleep 81234 & sleep 81234' \
+             </dev/null >/dev/null 2>&1 & )\nexit 0",
+        );
+        let hook = a.script("hook.sh", "setsid sleep 82345 >/dev/null 2>&1 &");
+        let more = format!(
+            "notify = {}\ntrack = probe weight 10\n\
+             [check probe]\nexec = {}\ninterval = 300ms",
+            hook.display(),
+            litter.display()
+        );
+        let mut keeper = a.smena(&smena_ini(100, &more));
+        expect_owner(lab, "a");
+        std::thread::sleep(Duration::from_secs(3));
+        let count = |number: &str| {
+            let running = a.machine().processes();
+            running.iter().filter(|l| l.contains(number)).count()
+        };
+        // One run's at a time: the shell with its text, and two sleepers.
+        assert!(count("81234") <= 3, "{:?}", a.machine().processes());
+        assert!(count("82345") >= 1);
+        assert_eq!(check_state(&a), "up");
+        keeper.signal(sys::SIGTERM);
+        keeper.wait(LIMIT);
+        eventually(LIMIT, "nothing is left behind", || count("81234") == 0);
+        assert!(count("82345") >= 1, "what a hook daemonised lives on");
+    });
+}
+
+/// A program whose hundreds of children leave its group and go on.
+#[test]
+fn one_that_forks_hundreds_is_ended() {
+    scenario(&["setsid"], Pace::Alone, MINUTE, |lab| {
+        let a = lab.node("a", &["10.0.0.1/24"]);
+        let bomb = a.script(
+            "bomb.sh",
+            "n=0; while [ $n -lt 300 ]; do sleep 83456 & setsid sleep 83456 & n=$((n+1)); done; wait",
+        );
+        let more = format!(
+            "track = probe weight 10\n[check probe]\nexec = {}\ninterval = 1s\ntimeout = 500ms",
+            bomb.display()
+        );
+        let mut keeper = a.smena(&smena_ini(100, &more));
+        expect_owner(lab, "a");
+        eventually(LIMIT, "the check is down", || check_state(&a) == "down");
+        std::thread::sleep(Duration::from_secs(4));
+        assert_eq!(a.state("VI_01"), "MASTER");
+        keeper.signal(sys::SIGTERM);
+        keeper.wait(LIMIT);
+        let left = || {
+            let running = a.machine().processes();
+            running.iter().filter(|l| l.contains("83456")).count()
+        };
+        eventually(LIMIT, "nothing is left behind", || left() == 0);
+    });
+}
+
+/// What is not there, may not be run, or has no interpreter has failed, and the
+/// log says why; so has one that is removed while it runs, from then on.
+#[test]
+fn one_that_cannot_be_executed_has_failed() {
+    scenario(&[], Pace::Shared, MINUTE, |lab| {
+        let a = lab.node("a", &["10.0.0.1/24"]);
+        let plain = a.file("plain.sh", "#!/bin/sh\nexit 0\n");
+        let odd = a.script("odd.sh", "exit 0");
+        std::fs::write(&odd, "#!/no/such/shell\nexit 0\n").expect("own file");
+        let gone = a.script("gone.sh", "sleep 0.2; exit 0");
+        let mut more = String::new();
+        for name in ["missing", "plain", "odd", "gone"] {
+            more += &format!("track = {name} weight 1\n");
+        }
+        for (name, path) in [
+            ("missing", "/no/such/program".to_owned()),
+            ("plain", plain.display().to_string()),
+            ("odd", odd.display().to_string()),
+            ("gone", gone.display().to_string()),
+        ] {
+            more += &format!("[check {name}]\nexec = {path}\ninterval = 500ms\n");
+        }
+        let keeper = a.smena(&smena_ini(100, &more));
+        let last = |name: &str| {
+            let status = a.status().1;
+            let check = status["checks"].named("name", name);
+            format!("{} {}", check["state"].text(), check["last"].text())
+        };
+        eventually(LIMIT, "one is there", || last("gone") == "up exit 0");
+        std::fs::remove_file(&gone).expect("own file");
+        for (name, expected) in [
+            ("missing", "down no such file (ENOENT)"),
+            ("plain", "down permission denied (EACCES)"),
+            ("odd", "down no such file (ENOENT)"),
+            ("gone", "down no such file (ENOENT)"),
+        ] {
+            eventually(LIMIT, name, || last(name) == expected);
+        }
+        assert!(keeper.log().contains("check odd: not started:"));
+    });
+}
