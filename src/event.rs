@@ -70,6 +70,9 @@ pub enum Event<'a> {
     /// An IP packet of protocol 112 came in: the bytes from the IP header on,
     /// link-layer padding included.
     Packet(InterfaceId, Family, &'a [u8]),
+    /// A neighbour says that it has an address (`wire::read_claim`), on the
+    /// interface with this index of the kernel's; 0: the driver can't tell.
+    Claimed(u32, IpAddr, Mac),
     /// A check came to its end.
     CheckEnded(CheckId, CheckResult<'a>),
     /// A hook came to its end, or could not be started.
@@ -162,6 +165,9 @@ pub enum Action {
     /// Send one gratuitous ARP or neighbour advertisement for each address of
     /// the router (`Node::emit_announcement`).
     Announce(RouterId),
+    /// Ask the link who else has an address of the router (`Node::emit_probe`);
+    /// answers come back as [`Event::Claimed`].
+    Probe(RouterId),
     /// Set all addresses of the router, or renew the lease of those that are
     /// there. A refusal comes back as [`Event::AddressesRefused`].
     SetAddresses(RouterId),
@@ -273,11 +279,12 @@ impl fmt::Display for HookState {
 }
 
 /// The most actions that one event can lead to: each router changes state
-/// (advert twice, addresses, announcement, rescan), its hook and its resources
-/// start and are told to end, its state and its group's are told, each check starts or is killed, each interface's
+/// (advert twice, addresses, announcement, probe, rescan), its hook and its
+/// resources start and are told to end, its state and its group's are told, each
+/// check starts or is killed, each interface's
 /// filter changes, and the end.
 pub const ACTIONS_MAX: usize =
-    16 * board::ROUTERS_MAX + 2 * board::CHECKS_MAX + 8 + board::INTERFACES_MAX;
+    17 * board::ROUTERS_MAX + 2 * board::CHECKS_MAX + 8 + board::INTERFACES_MAX;
 
 /// The actions of one event, in the order in which they are to be done.
 #[derive(Debug, Default)]

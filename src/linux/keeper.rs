@@ -466,6 +466,7 @@ impl Keeper<'_, '_, '_> {
             }
             Action::SendAdvert(..)
             | Action::Announce(_)
+            | Action::Probe(_)
             | Action::SetAddresses(_)
             | Action::RemoveAddresses(_)
             | Action::RemoveLeftover(..)

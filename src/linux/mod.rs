@@ -9,6 +9,7 @@ mod arch;
 mod ask;
 mod cell;
 mod child;
+mod claims;
 mod client;
 mod clock;
 mod control;

@@ -139,7 +139,7 @@ pub fn ethertype(family: Family) -> u16 {
 }
 
 /// A `struct sockaddr_ll`.
-fn address(index: u32, protocol: u16, mac: Mac) -> [u8; 20] {
+pub fn address(index: u32, protocol: u16, mac: Mac) -> [u8; 20] {
     let [f0, f1] = AddressFamily::PACKET.as_raw().to_ne_bytes();
     let [p0, p1] = protocol.to_be_bytes();
     let [i0, i1, i2, i3] = index.to_ne_bytes();

@@ -9,7 +9,7 @@ use super::{Node, note};
 use crate::address::Bits;
 use crate::config::highest;
 use crate::diagnosis::{self, Code, Evidence, Finding, Text};
-use crate::event::{InterfaceId, LocalAddress, RouterId};
+use crate::event::{Action, Actions, InterfaceId, LocalAddress, Mac, RouterId};
 use crate::protocol::{Checksum, Family};
 use crate::say::Level;
 use crate::vrrp::{Reason, Role};
@@ -20,6 +20,12 @@ use crate::{Duration, Instant};
 const ECHO: Duration = Duration::from_secs(2);
 /// A master that took over by no more adverts than this did not stay.
 const FLEETING_MAX: u8 = 2;
+/// A master asks this soon after it became one who else has its addresses, and
+/// then this often.
+const PROBE_AFTER: Duration = Duration::from_secs(2);
+const PROBE_EVERY: Duration = Duration::from_secs(30);
+/// What the old master's host said until then is past.
+const CLAIM_AFTER: Duration = Duration::from_secs(1);
 /// At most so many lines in each [`WINDOW`], whatever is on the link.
 const LINES_MAX: u8 = 20;
 const WINDOW: Duration = Duration::from_secs(60);
@@ -198,6 +204,9 @@ impl Node<'_> {
             Code::AddressLeft => master,
             _ => false,
         });
+        if master {
+            self.probe_at = now + PROBE_AFTER;
+        }
         if master
             && from == Role::Backup
             && let Reason::NoAdvert(..) = router.reason()
@@ -207,6 +216,57 @@ impl Node<'_> {
         {
             let evidence = rival.shows(Code::FleetingMaster);
             self.diagnoses[index].see(now, &evidence);
+        }
+    }
+
+    /// When masters ask who else has their addresses; `None`: there is no master.
+    pub(super) fn next_probe(&self) -> Option<Instant> {
+        let mut routers = self.routers.iter();
+        let any = routers.any(|router| router.role() == Role::Master);
+        any.then_some(self.probe_at)
+    }
+
+    /// Asks, when it is time.
+    pub(super) fn probe(&mut self, now: Instant, actions: &mut Actions) {
+        if now < self.probe_at {
+            return;
+        }
+        self.probe_at = now + PROBE_EVERY;
+        for (id, router) in (0u8..).map(RouterId).zip(&self.routers) {
+            if router.role() == Role::Master {
+                actions.push(Action::Probe(id));
+            }
+        }
+    }
+
+    /// A neighbour says that it has an address. One of a master here is nobody
+    /// else's; the MAC of the virtual router is its own.
+    pub(super) fn on_claimed(&mut self, now: Instant, index: u32, address: IpAddr, mac: Mac) {
+        let links = self
+            .interfaces
+            .iter()
+            .filter_map(|interface| interface.link);
+        if links.map(|link| link.mac).any(|own| own == mac) {
+            return;
+        }
+        for (id, config) in (0u8..).map(RouterId).zip(&self.config.routers) {
+            let mut own = config.addresses.iter();
+            let Some(number) = own.position(|own| own.address == address) else {
+                continue;
+            };
+            let carrier = self.carrier_of(id, number);
+            let link = self.interfaces[usize::from(carrier.0)].link;
+            let here = index == 0 || link.is_some_and(|link| link.index == index);
+            let at = usize::from(id.0);
+            let router = &self.routers[at];
+            let held = router.role() == Role::Master && now - router.since() >= CLAIM_AFTER;
+            let [a, b, c, d, _, last] = mac;
+            let virtual_mac = [a, b, c, d] == [0, 0, 0x5e, 0] && last == config.virtual_router_id;
+            if here && held && !virtual_mac {
+                let mut evidence = Evidence::about(Code::AddressConflict, address);
+                evidence.mac = mac;
+                self.diagnoses[at].see(now, &evidence);
+            }
         }
     }
 

@@ -117,6 +117,36 @@ impl Node<'_> {
     }
 }
 
+impl Node<'_> {
+    /// Writes the probe for one address. `None`: the interface is gone.
+    pub fn emit_probe(
+        &self,
+        router: RouterId,
+        address: usize,
+        buffer: &mut [u8],
+    ) -> Option<Announcement> {
+        let interface = self.carrier_of(router, address);
+        let mac = self.interfaces[usize::from(interface.0)].link?.mac;
+        let config = &self.config.routers[usize::from(router.0)];
+        let (length, ethertype, destination) = match config.addresses[address].address {
+            IpAddr::V4(v4) => {
+                let length = wire::emit_arp_probe(mac, v4, buffer)?;
+                (length, 0x0806, wire::BROADCAST_MAC)
+            }
+            IpAddr::V6(v6) => {
+                let (length, group) = wire::emit_neighbor_probe(v6, buffer)?;
+                (length, 0x86dd, group)
+            }
+        };
+        Some(Announcement {
+            interface,
+            length,
+            ethertype,
+            destination,
+        })
+    }
+}
+
 fn first(address: &IpAddr) -> bool {
     match address {
         IpAddr::V4(_) => true,

@@ -70,6 +70,8 @@ pub enum Wake {
     Check(CheckId),
     /// A hook: a time limit, or a call that is due.
     Hook(HookId),
+    /// The node itself: a probe.
+    Probe,
     /// The end of a flood on an interface.
     Interface(InterfaceId),
 }
@@ -96,6 +98,8 @@ pub struct Node<'a> {
     diagnoses: Vec<Table, { board::ROUTERS_MAX }>,
     lines_left: u8,
     window_ends_at: Instant,
+    /// When a master asks next who else has its addresses.
+    probe_at: Instant,
     /// The other node of each router, as far as it was heard.
     rivals: Vec<Option<diagnose::Rival>, { board::ROUTERS_MAX }>,
     /// The identification field of the next IPv4 header.
@@ -142,6 +146,7 @@ impl<'a> Node<'a> {
             diagnoses: Vec::new(),
             lines_left: 0,
             window_ends_at: now,
+            probe_at: now + NEVER,
             rivals: Vec::new(),
             ip_id: seed as u16,
             wall_ahead: 0,
@@ -255,6 +260,7 @@ impl<'a> Node<'a> {
             Event::Packet(interface, family, packet) => {
                 self.on_packet(now, interface, family, packet, actions);
             }
+            Event::Claimed(index, address, mac) => self.on_claimed(now, index, address, mac),
             Event::CheckEnded(check, result) => {
                 self.on_check_ended(now, check, result, actions);
             }
@@ -302,6 +308,7 @@ impl<'a> Node<'a> {
         for (id, interface) in (0u8..).map(InterfaceId).zip(&self.interfaces) {
             consider(interface.flood.poll_at(), Wake::Interface(id));
         }
+        consider(self.next_probe(), Wake::Probe);
         earliest
     }
 
@@ -400,6 +407,7 @@ impl<'a> Node<'a> {
         for router in &mut self.routers {
             router.on_poll(now, actions);
         }
+        self.probe(now, actions);
         // What has just changed was not settled.
         self.move_groups(now, actions);
         self.tell_hooks(now, actions);

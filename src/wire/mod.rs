@@ -29,7 +29,9 @@ use crate::key::Key;
 use crate::protocol::{Checksum, Family, Version};
 
 pub use advert::{Addresses, emit_advert};
-pub use announce::{ARP_LEN, emit_arp, emit_neighbor_advertisement};
+pub use announce::{
+    ARP_LEN, emit_arp, emit_arp_probe, emit_neighbor_advertisement, emit_neighbor_probe, read_claim,
+};
 pub use describe::{Described, source};
 pub use inspect::{Head, Said, inspect};
 pub use judge::{Verdict, judge, judge_alone};

@@ -30,6 +30,8 @@ impl World<'_> {
         match action {
             Action::SendAdvert(router, priority) => self.send_advert(node, router, priority),
             Action::Announce(router) => self.announce(node, router),
+            // Nobody outside the pair has an address here.
+            Action::Probe(_) => {}
             Action::SetAddresses(router) => self.set_addresses(node, router),
             Action::RemoveAddresses(router) => {
                 for (slot, address) in self.addresses(node, router) {

@@ -26,13 +26,15 @@ use rustix::io::Errno;
 
 use smena::address::Shown;
 use smena::board;
+use smena::config::Address;
 use smena::event::{self, Action, Event, InterfaceId, Mac, RouterId};
-use smena::node::Node;
+use smena::node::{Announcement, Node};
 use smena::pack::packed;
 use smena::protocol::Family;
 use smena::say::{Level, Plain};
 use smena::wire;
 
+use super::claims::Claims;
 use super::failure::{Failure, log_refusal};
 use super::held::Held;
 use super::packet::{self, Port};
@@ -89,6 +91,7 @@ pub struct Net<'a> {
     refused: Vec<(RouterId, Errno), { board::ROUTERS_MAX }>,
     /// Kept, because closing it would take longer than all the rest of opening.
     probe: Option<Port>,
+    claims: Option<Claims>,
 }
 
 /// An event whose packet, if any, is in the buffer.
@@ -142,6 +145,7 @@ impl<'a> Net<'a> {
             turn: 0,
             refused: Vec::new(),
             probe: None,
+            claims: None,
         };
         *step = ("sendto", "rtnetlink, to remove an address");
         net.watch.requests().may_change()?;
@@ -154,6 +158,14 @@ impl<'a> Net<'a> {
         for (interface, at) in node.interfaces().iter().zip(0..) {
             let _ = net.doors.push(Door::new(interface, TOKEN + 1 + 2 * at));
         }
+        let addresses = || {
+            let routers = node.config().routers.iter();
+            routers.flat_map(|router| &router.addresses)
+        };
+        let v6 = |address: &Address<'_>| address.address.is_ipv6();
+        let wanted = [!addresses().all(v6), addresses().any(v6)];
+        let token = TOKEN + 1 + 2 * net.doors.len() as u64;
+        net.claims = Some(Claims::open(wanted, epoll, token));
         Ok(net)
     }
 
@@ -167,6 +179,8 @@ impl<'a> Net<'a> {
         let at = token.saturating_sub(TOKEN + 1) as usize;
         if let Some(door) = self.doors.get_mut(at / 2) {
             door.wake(at % 2);
+        } else if let Some(claims) = &mut self.claims {
+            claims.wake();
         }
     }
 
@@ -202,6 +216,12 @@ impl<'a> Net<'a> {
         match action {
             Action::SendAdvert(router, priority) => self.send_advert(node, router, priority),
             Action::Announce(router) => self.announce(node, router),
+            Action::Probe(router) => {
+                for address in 0..node.config().routers[usize::from(router.0)].addresses.len() {
+                    let told = node.emit_probe(router, address, self.packet);
+                    self.send_told(told);
+                }
+            }
             Action::SetAddresses(router) => {
                 self.held.hold(router, true);
                 let result = self.set_addresses(node, router);
@@ -245,6 +265,9 @@ impl<'a> Net<'a> {
         }
         if let Some(event) = self.watch.next() {
             return Some(Step::Event(self.follow(event)));
+        }
+        if let Some(event) = self.claims.as_mut().and_then(|c| c.next(self.packet)) {
+            return Some(Step::Event(event));
         }
         self.step_packets()
     }
@@ -313,14 +336,18 @@ impl<'a> Net<'a> {
                 sysctl::forwards_ipv6(self.doors[usize::from(carrier.0)].name())
             };
             let told = node.emit_announcement(router, address, forwarding, self.packet);
-            if let Some(told) = told {
-                self.send(
-                    told.interface,
-                    told.ethertype,
-                    told.destination,
-                    told.length,
-                );
-            }
+            self.send_told(told);
+        }
+    }
+
+    fn send_told(&mut self, told: Option<Announcement>) {
+        if let Some(told) = told {
+            self.send(
+                told.interface,
+                told.ethertype,
+                told.destination,
+                told.length,
+            );
         }
     }
 

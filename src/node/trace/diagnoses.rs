@@ -610,6 +610,50 @@ fn an_address_that_another_program_left() {
     trace.says(9000, &[]);
 }
 
+/// While master, the link is asked who else has the address; the node's own
+/// MACs, and the virtual router's, are no others.
+#[test]
+fn another_machine_answers_for_our_address() {
+    let mut trace = Trace::master(PAIR);
+    let vip = IpAddr::from([192, 0, 2, 1]);
+    let other = [0x52, 0x54, 0, 0xab, 0, 0x0f];
+    let probes = |done: Vec<Action>| {
+        let probes = done.iter().filter(|a| matches!(a, Action::Probe(_)));
+        probes.count()
+    };
+    assert_eq!(probes(trace.skip(5_500)), 0);
+    assert_eq!(probes(trace.skip(5_700)), 1, "2 s after the take-over");
+    assert_eq!(probes(trace.skip(64_000)), 1, "and each 30 s");
+    let mut buffer = [0; 64];
+    let probe = trace.node.emit_probe(R, 0, &mut buffer).unwrap();
+    assert_eq!((probe.length, probe.ethertype), (28, 0x0806));
+    let claims = [
+        (2, vip, [2, 0, 0, 0, 0, 2]),
+        (2, vip, [0, 0, 0x5e, 0, 1, 51]),
+        (9, vip, other),
+        (2, IpAddr::from([192, 0, 2, 99]), other),
+    ];
+    for (index, address, mac) in claims {
+        trace.at(64_000, Event::Claimed(index, address, mac), &[]);
+        trace.says(64_000, &[]);
+    }
+    trace.at(64_000, Event::Claimed(2, vip, other), &[]);
+    trace.says(
+        64_000,
+        &[
+            "address-conflict 52:54:00:ab:00:0f: 52:54:00:ab:00:0f answers for 192.0.2.1 as \
+           well: remove 192.0.2.1 from the machine with this MAC",
+        ],
+    );
+    trace.skip(124_100);
+    trace.says(124_100, &[]);
+    // A backup has nothing to say about the address.
+    let mut backup = Trace::backup(PAIR);
+    backup.at(2000, Event::Claimed(2, vip, other), &[]);
+    backup.says(2000, &[]);
+    assert_eq!(probes(backup.skip(3_000)), 0);
+}
+
 /// Whatever is on the link: a bounded table, and what was said remains said.
 #[test]
 fn a_flood_of_strangers_fills_no_table() {
