@@ -75,6 +75,17 @@ impl<'c, 'a> Reader<'c, 'a> {
         if self.source.text.len() > self.limits.file {
             return self.too_long();
         }
+        if let Some(word) = keepalived(self.source.text) {
+            self.findings.error(
+                word,
+                template!(
+                    "this is a file of keepalived",
+                    "README.md has its keywords under `Coming from keepalived`"
+                ),
+                &[],
+            );
+            return;
+        }
         // Names first: a track line may name a check that comes later.
         for statement in Statements::new(self.source.text) {
             if let Ok(Statement::Section {
@@ -510,4 +521,26 @@ fn alias(word: &str, fits: &dyn Fn(&str) -> bool) -> Option<&'static str> {
         *theirs == word && fits(ours)
     })?;
     Some(meant)
+}
+
+/// The word that gives a file of keepalived away: it begins a block before any
+/// section. One answer helps more than one for each of its lines.
+fn keepalived(text: &[u8]) -> Option<&str> {
+    let blocks = [
+        "global_defs",
+        "vrrp_instance",
+        "vrrp_script",
+        "vrrp_sync_group",
+    ];
+    for line in text.split(|&byte| byte == b'\n') {
+        let line = str::from_utf8(line).unwrap_or_default().trim();
+        if line.starts_with('[') {
+            return None;
+        }
+        let word = line.split([' ', '{']).next().unwrap_or_default();
+        if blocks.contains(&word) {
+            return Some(word);
+        }
+    }
+    None
 }

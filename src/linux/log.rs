@@ -18,7 +18,7 @@ use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU32, Ordering};
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::{AsRawFd, BorrowedFd, IntoRawFd};
-use rustix::fs::{FileType, Mode, OFlags, fstat, open};
+use rustix::fs::{FileType, Mode, OFlags, fstat, open, stat};
 use rustix::io::{Errno, write};
 use rustix::net::{AddressFamily, SendFlags, SocketAddrUnix, SocketFlags, SocketType};
 use rustix::net::{send, sendto, socket_with};
@@ -28,7 +28,7 @@ use smena::pack::packed;
 use smena::say::{Number, Plain};
 
 use super::clock::WallTime;
-use super::failure::Failure;
+use super::failure::{Failure, Reason};
 use super::output;
 use super::text::{Text, Writer, escape};
 
@@ -123,6 +123,12 @@ pub fn open_target(level: Level, target: LogTarget, journal: Option<&[u8]>) -> R
                 None,
             )
             .map_err(|errno| Failure::new(format_args!("socket AF_UNIX"), errno, packed!("")))?;
+            if let Err(errno) = stat(c"/dev/log") {
+                output::complain(format_args!(
+                    "warning: `log_target`: /dev/log: {}: lines are lost until syslog runs",
+                    Reason(errno)
+                ));
+            }
             (socket.into_raw_fd(), Way::Syslog, Head::Syslog)
         }
     };

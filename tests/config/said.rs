@@ -521,3 +521,18 @@ error: `smena.ini` has no section
 ",
     );
 }
+
+/// One answer for the whole file, not one for each of its lines.
+#[test]
+fn a_file_of_keepalived() {
+    says(
+        "",
+        "! Configuration File for keepalived\n\nvrrp_instance VI_1 {\n    state MASTER\n}\n",
+        "\
+error: this is a file of keepalived
+  --> smena.ini:3:1
+ 3 | vrrp_instance VI_1 {
+   | ^^^^^^^^^^^^^ README.md has its keywords under `Coming from keepalived`
+",
+    );
+}

@@ -251,5 +251,10 @@ fn other_addresses_are_taken_by_smena_and_refused_by_keepalived() {
         always(Duration::from_secs(3), "both have it", || {
             lab.watch.owners(VIP).len() == 2
         });
+        // keepalived hardly speaks, but its host answers for the address.
+        eventually(Duration::from_secs(10), "address-conflict", || {
+            let found = a.diagnoses("VI_01");
+            found.iter().any(|(code, _)| code == "address-conflict")
+        });
     });
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::harness::json::Json;
+use super::harness::node::Node;
 use super::harness::{Pace, eventually, scenario, sys};
 use super::pair::{LIMIT, smena_alone, smena_pair};
 
@@ -165,5 +166,48 @@ fn thirty_two_routers_are_all_kept_and_all_shown() {
         let output = a.command(&["status", "-c", ini.to_str().expect("ASCII path")]);
         let text = String::from_utf8(output.stdout).expect("UTF-8");
         assert!(text.contains("R1") && text.contains("R32"), "{text}");
+    });
+}
+
+/// `why` of a router, of a check and of a name that nobody has, and with nobody
+/// to ask.
+#[test]
+fn why_says_what_a_tired_person_asks() {
+    scenario(&[], Pace::Shared, MINUTE, |lab| {
+        let ((a, b), keepers) = smena_pair(
+            lab,
+            "track = probe weight 2\n[check probe]\nexec = /bin/true",
+        );
+        let ask = |node: &Node, name: &str| {
+            let file = node.folder().join("smena.ini");
+            let output = node.command(&["why", name, "-c", &file.display().to_string()]);
+            let said =
+                [output.stdout, output.stderr].map(|b| String::from_utf8_lossy(&b).to_string());
+            (output.status.code(), said)
+        };
+        eventually(LIMIT, "b knows its master", || {
+            let (_, [said, _]) = ask(&b, "VI_01");
+            said.contains("10.0.0.1 is master with priority 103, which is more")
+        });
+        let (code, [said, errors]) = ask(&b, "VI_01");
+        assert_eq!((code, errors.as_str()), (Some(0), ""), "{said}");
+        for part in [
+            "VI_01: BACKUP for ",
+            "priority  102 = 100 + 2 (probe up)",
+            "timer     takes over unless an advert comes in ",
+            "patience  3 x 1000 ms + 601 ms of skew (154/256)",
+            "because   this node has 102 and reaches 102 at most",
+        ] {
+            assert!(said.contains(part), "{part}: {said}");
+        }
+        let (code, [said, _]) = ask(&a, "probe");
+        assert_eq!(code, Some(0));
+        assert!(said.contains("tracked   by VI_01, weight 2"), "{said}");
+        let (code, [said, errors]) = ask(&a, "VI_1");
+        assert_eq!((code, said.as_str()), (Some(2), ""));
+        let expected = "error: no router or check is called `VI_1`; did you mean `VI_01`?\n";
+        assert_eq!(errors, expected);
+        drop(keepers);
+        assert_eq!(ask(&a, "VI_01").0, Some(3));
     });
 }
