@@ -25,6 +25,7 @@ mod lab {
     mod peers;
     mod realtime;
     mod rejects;
+    mod roles;
     mod rolling;
     mod seeds;
     mod shell;
