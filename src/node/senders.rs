@@ -105,8 +105,9 @@ impl Node<'_> {
         let peer = place_of(config, source);
         let senders = &self.senders[router];
         let ttl = peer.and_then(|peer| match config.peers[peer].ttl {
-            // Nobody forwards from one neighbour to another.
-            None => senders.slots[peer].on_link.then_some((TTL, TTL)),
+            // Nobody forwards from one neighbour to another. Over IPv6
+            // keepalived sends the system's own hop limit.
+            None => (senders.slots[peer].on_link && source.is_ipv4()).then_some((TTL, TTL)),
             given => given,
         });
         Delivery::Unicast {

@@ -5,6 +5,7 @@
 //! with id 51, priority 100 and the address 192.0.2.1.
 
 mod diagnoses;
+mod hop_limit;
 
 use core::net::IpAddr;
 use std::boxed::Box;

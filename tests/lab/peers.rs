@@ -91,6 +91,16 @@ const UNICAST_3: Form = Form {
     diagnosed: &[],
 };
 
+/// The hop limit that keepalived sends here is the system's, 64.
+const UNICAST_IPV6: Form = Form {
+    vip: "fd00::49",
+    smena: "version = 3\nadvert_int = 200ms\nunicast_src_ip = OWN6\nunicast_peer = PEER6\n\
+        address = fe80::49:1/64\naddress = fd00::49",
+    keepalived: "version 3\n advert_int 0.2\n unicast_src_ip OWN6\n unicast_peer {\n PEER6\n }
+        virtual_ipaddress {\n fe80::49:1/64\n fd00::49\n }",
+    diagnosed: &[],
+};
+
 #[derive(Clone, Copy, PartialEq)]
 enum Program {
     Smena,
@@ -121,7 +131,9 @@ impl Keeper {
 /// With the addresses of a box and its peer where a form names them.
 fn with_addresses(text: &str, node: &Node) -> String {
     let (own, peer) = if node.name() == "a" { (1, 2) } else { (2, 1) };
-    text.replace("OWN", &format!("10.0.0.{own}"))
+    text.replace("OWN6", &format!("fd00::{own}"))
+        .replace("PEER6", &format!("fd00::{peer}"))
+        .replace("OWN", &format!("10.0.0.{own}"))
         .replace("PEER", &format!("10.0.0.{peer}"))
 }
 
@@ -295,6 +307,16 @@ fn unicast_in_version_3_smena_first() {
 #[test]
 fn unicast_in_version_3_keepalived_first() {
     UNICAST_3.goes_over_and_back(Keepalived, Smena);
+}
+
+#[test]
+fn unicast_over_ipv6_smena_first() {
+    UNICAST_IPV6.goes_over_and_back(Smena, Keepalived);
+}
+
+#[test]
+fn unicast_over_ipv6_keepalived_first() {
+    UNICAST_IPV6.goes_over_and_back(Keepalived, Smena);
 }
 
 #[test]
