@@ -5,7 +5,7 @@ use core::fmt;
 
 use crate::config::nearest;
 use crate::pack::{Packed, packed};
-use crate::say::Plain;
+use crate::say::{Plain, cut};
 
 /// What the user asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -200,7 +200,7 @@ impl<'a> Options<'a> {
             return Err(Error::Unexpected(command, word));
         }
         // `-cFILE` and `--peer=FILE` carry their value.
-        let (option, attached) = match word.split_once('=') {
+        let (option, attached) = match cut(word, b'=') {
             Some((option, value)) if option.starts_with("--") => (option, Some(value)),
             _ => match word.strip_prefix("-c") {
                 Some(value) if !value.is_empty() => ("-c", Some(value)),

@@ -1,5 +1,6 @@
 //! How texts are put together: words and numbers as parts of a line, and the
-//! one call that writes a line to the log.
+//! one call that writes a line to the log. And how they are taken apart: at a
+//! mark, and as a decimal number.
 //!
 //! Core shows a `&str` and each integer type with a function of its own, built
 //! for every width, fill and sign: five kilobytes, none of which is used here.
@@ -48,6 +49,53 @@ pub fn write_number(to: &mut dyn Write, number: u64, radix: u64, digits: u32) ->
     to.write_char(digit.unwrap_or('?'))
 }
 
+/// What stands before and behind the first `mark`, which is ASCII.
+#[inline(never)]
+pub fn cut(text: &str, mark: u8) -> Option<(&str, &str)> {
+    let at = text.bytes().position(|byte| byte == mark)?;
+    Some((text.get(..at)?, text.get(at + 1..)?))
+}
+
+/// The parts of a text between its marks: one more than there are marks.
+pub const fn parts(text: &str, mark: u8) -> Parts<'_> {
+    let rest = Some(text);
+    Parts { rest, mark }
+}
+
+/// See [`parts`].
+pub struct Parts<'a> {
+    rest: Option<&'a str>,
+    mark: u8,
+}
+
+impl<'a> Iterator for Parts<'a> {
+    type Item = &'a str;
+
+    #[inline(never)]
+    fn next(&mut self) -> Option<&'a str> {
+        let text = self.rest.take()?;
+        let Some((part, rest)) = cut(text, self.mark) else {
+            return Some(text);
+        };
+        self.rest = Some(rest);
+        Some(part)
+    }
+}
+
+/// The whole text as a number in decimal digits and nothing else.
+#[inline(never)]
+pub fn decimal(text: &[u8]) -> Option<u32> {
+    if text.is_empty() {
+        return None;
+    }
+    text.iter().try_fold(0_u32, |number, byte| {
+        let digit = byte.wrapping_sub(b'0');
+        let more = number.checked_mul(10)?;
+        (digit < 10).then_some(())?;
+        more.checked_add(digit.into())
+    })
+}
+
 /// Writes a line to the log.
 // Each use of the facade's macros builds a record with the names of module and
 // file, which no line shows: 50 bytes that are here once.
@@ -69,6 +117,30 @@ mod tests {
         assert_eq!(format!("{}", Plain("a {} \u{20ac}")), "a {} \u{20ac}");
         for number in [0, 7, 9, 10, 99, 100, 1_234_567_890, u64::MAX] {
             assert_eq!(format!("{}", Number(number)), format!("{number}"));
+        }
+    }
+
+    #[test]
+    fn taken_apart() {
+        assert_eq!(cut("a=b=c", b'='), Some(("a", "b=c")));
+        assert_eq!(cut("\u{20ac}:", b':'), Some(("\u{20ac}", "")));
+        assert_eq!(cut("a", b'='), None);
+        assert!(parts("a::b:", b':').eq(["a", "", "b", ""]));
+        for text in [
+            "",
+            "0",
+            "007",
+            "12a",
+            "-1",
+            "+1",
+            " 1",
+            "4294967295",
+            "4294967296",
+            "99999999999",
+        ] {
+            let sign = text.starts_with('+');
+            let expected = text.parse().ok().filter(|_| !sign);
+            assert_eq!(decimal(text.as_bytes()), expected, "{text}");
         }
     }
 

@@ -13,6 +13,7 @@ use super::words::Words;
 use crate::key::{Flaw, Key, SECRET_LEN};
 use crate::pack::packed;
 use crate::protocol::{Family, Version};
+use crate::say::cut;
 
 type Read = Result<(), Told>;
 
@@ -70,7 +71,7 @@ pub(super) fn peer<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read {
 /// An address without a prefix length.
 fn host<'a>(r: &mut Reader<'_, 'a>, word: &'a str) -> Result<IpAddr, Told> {
     let text = value::text(&mut r.findings, word)?;
-    if let Some((_, length)) = text.split_once('/') {
+    if let Some((_, length)) = cut(text, b'/') {
         return Err(r.findings.error(
             word,
             template!("an address without a network belongs here", "remove `/{0}`"),
@@ -84,7 +85,7 @@ fn host<'a>(r: &mut Reader<'_, 'a>, word: &'a str) -> Result<IpAddr, Told> {
 /// `auth_hmac`: ID:BASE64. No message shows the secret.
 pub(super) fn auth_hmac<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read {
     let text = value::text(&mut r.findings, value)?;
-    let said = text.split_once(':');
+    let said = cut(text, b':');
     // What is no number may be the secret, written first or alone.
     let id = said.filter(|(id, _)| !id.is_empty() && id.bytes().all(|b| b.is_ascii_digit()));
     let Some((id, secret)) = id else {

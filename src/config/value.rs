@@ -9,6 +9,7 @@ use super::words::{Word, Words};
 use crate::Duration;
 use crate::address;
 use crate::pack::packed;
+use crate::say::cut;
 
 /// The longest name of a section, in bytes.
 pub(super) const NAME_MAX: usize = 31;
@@ -306,7 +307,7 @@ pub(super) fn sysctl<'a>(f: &mut Findings<'a>, name: &'a str) -> Read<&'a str> {
 /// An address that a router can have, and its prefix length: the whole
 /// address where none is written.
 pub(super) fn address<'a>(f: &mut Findings<'a>, word: &'a str) -> Read<(IpAddr, u8)> {
-    let (address, prefix_len) = match word.split_once('/') {
+    let (address, prefix_len) = match cut(word, b'/') {
         Some((address, prefix_len)) => (address, Some(prefix_len)),
         None => (word, None),
     };

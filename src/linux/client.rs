@@ -6,7 +6,7 @@ use rustix::io::{Errno, read};
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{SocketAddrUnix, connect};
 use smena::pack::{Packed, packed};
-use smena::say::Plain;
+use smena::say::{Plain, decimal};
 
 use super::failure::Reason;
 use super::listener::{self, Path};
@@ -153,9 +153,7 @@ fn receive(socket: &OwnedFd, room: &mut [u8]) -> Result<usize, Trouble> {
 
 /// `smena EXIT LENGTH`
 fn parse_head(head: &[u8]) -> Option<(i32, usize)> {
-    let mut words = core::str::from_utf8(head).ok()?.split(' ');
-    if words.next() != Some("smena") {
-        return None;
-    }
-    Some((words.next()?.parse().ok()?, words.next()?.parse().ok()?))
+    let mut words = head.strip_prefix(b"smena ")?.split(|byte| *byte == b' ');
+    let (exit, length) = (decimal(words.next()?)?, decimal(words.next()?)?);
+    Some((exit as i32, length as usize))
 }

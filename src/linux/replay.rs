@@ -11,6 +11,7 @@ use smena::capture::{Broken, Capture, FRAME_MAX};
 use smena::config::Config;
 use smena::event::Actions;
 use smena::node::Node;
+use smena::pack::{Packed, packed};
 use smena::replay::{self, Replay};
 use smena::say::{Number, Plain};
 
@@ -84,7 +85,7 @@ fn show(name: &str, mut replay: Replay<'_, '_>) -> End {
     };
     let (what, mend) = describe(broken);
     let mut error = Output::stderr();
-    let _ = write!(error, "error: {}: {}", Plain(name), Plain(what));
+    let _ = write!(error, "error: {}: {what}", Plain(name));
     let _ = match broken {
         Broken::Unreadable => write!(error, ": {}", Reason(failed.unwrap_or(Errno::IO))),
         Broken::LinkType(number) => write!(error, " {}", Number(number.into())),
@@ -95,7 +96,7 @@ fn show(name: &str, mut replay: Replay<'_, '_>) -> End {
         frames => write!(error, ", after frame {}", Number(frames)),
     };
     error.flush();
-    complain(format_args!("; {}", Plain(mend)));
+    complain(format_args!("; {mend}"));
     End::Wrong
 }
 
@@ -116,25 +117,31 @@ fn frames(
 }
 
 /// What is wrong with a file, and what to do.
-fn describe(broken: Broken) -> (&'static str, &'static str) {
+fn describe(broken: Broken) -> (Packed, Packed) {
     match broken {
-        Broken::Unreadable => ("cannot be read", "check the path and its permissions"),
-        Broken::Foreign => (
-            "is no capture file",
-            "write one with `tcpdump -w FILE`, or save as pcap or pcapng",
+        Broken::Unreadable => (
+            packed!("cannot be read"),
+            packed!("check the path and its permissions"),
         ),
-        Broken::Cut => ("ends in the middle of a frame", "it was cut: copy it again"),
+        Broken::Foreign => (
+            packed!("is no capture file"),
+            packed!("write one with `tcpdump -w FILE`, or save as pcap or pcapng"),
+        ),
+        Broken::Cut => (
+            packed!("ends in the middle of a frame"),
+            packed!("it was cut: copy it again"),
+        ),
         Broken::LinkType(_) => (
-            "has frames of a kind that is neither Ethernet nor raw IP: link type",
-            "capture on an interface instead of `any`",
+            packed!("has frames of a kind that is neither Ethernet nor raw IP: link type"),
+            packed!("capture on an interface instead of `any`"),
         ),
         Broken::Wrong => (
-            "contradicts itself",
-            "it is damaged: copy it again, or save it anew with Wireshark",
+            packed!("contradicts itself"),
+            packed!("it is damaged: copy it again, or save it anew with Wireshark"),
         ),
         Broken::Interfaces => (
-            "describes more than 64 interfaces",
-            "save the frames of fewer with Wireshark",
+            packed!("describes more than 64 interfaces"),
+            packed!("save the frames of fewer with Wireshark"),
         ),
     }
 }

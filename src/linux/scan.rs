@@ -11,7 +11,7 @@ use rustix::fs::{AtFlags, Mode, OFlags, RawDir, open, openat, stat, statat};
 use rustix::io::{Errno, read};
 use smena::event::Outcome;
 use smena::pack::packed;
-use smena::say::{Number, Plain};
+use smena::say::{Number, Plain, decimal};
 
 use super::failure::Failure;
 use super::look::Found;
@@ -95,7 +95,7 @@ fn count(name: &mut Text<NAME_MAX>) -> Result<u32, Failure> {
 
 /// A directory's name as a process id.
 fn number(name: &[u8]) -> Option<i32> {
-    core::str::from_utf8(name).ok()?.parse().ok()
+    decimal(name).and_then(|pid| i32::try_from(pid).ok())
 }
 
 /// The path of a file of a process, from `/proc` on.

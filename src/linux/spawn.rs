@@ -13,7 +13,7 @@ use rustix::process::{
 };
 use smena::config::Words;
 use smena::pack::{Packed, packed};
-use smena::say::Plain;
+use smena::say::{Plain, parts};
 
 use super::failure::Failure;
 use super::syscall::{self, CStrings, SignalSet};
@@ -164,7 +164,7 @@ impl<'a> Program<'a> {
         if readable.contains('/') {
             errno = syscall::execve(name, &self.arguments, &self.environment);
         } else {
-            for folder in PATH.split(':') {
+            for folder in parts(PATH, b':') {
                 let mut path =
                     Text::<1100>::of(format_args!("{}/{}", Plain(folder), Plain(readable)));
                 let Some(path) = path.as_c_str() else {

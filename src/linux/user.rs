@@ -7,6 +7,7 @@ use rustix::fs::{Mode, OFlags, open};
 use rustix::io::{Errno, read};
 use rustix::process::{Gid, Uid};
 use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
+use smena::say::decimal;
 
 /// The file that names users.
 const PASSWD: &CStr = c"/etc/passwd";
@@ -36,11 +37,11 @@ impl User {
         if name == "root" {
             return Ok(User::ROOT);
         }
-        match (name.parse(), find_line(name)) {
+        match (decimal(name.as_bytes()), find_line(name)) {
             (_, Ok(Some(user))) => Ok(user),
-            (Ok(uid), _) => Ok(User { uid, gid: uid }),
-            (Err(_), Ok(None)) => Err(Unknown::Name),
-            (Err(_), Err(errno)) => Err(Unknown::File(errno)),
+            (Some(uid), _) => Ok(User { uid, gid: uid }),
+            (None, Ok(None)) => Err(Unknown::Name),
+            (None, Err(errno)) => Err(Unknown::File(errno)),
         }
     }
 
@@ -97,14 +98,8 @@ fn parse_line(line: &[u8], wanted: &str) -> Option<User> {
     let mut fields = line.trim_ascii_end().split(|byte| *byte == b':');
     let name = fields.next()?;
     let uid = fields.nth(1)?;
-    let gid = number(fields.next()?)?;
+    let gid = decimal(fields.next()?)?;
     let found = name == wanted.as_bytes() || uid == wanted.as_bytes();
-    let uid = number(uid)?;
+    let uid = decimal(uid)?;
     found.then_some(User { uid, gid })
-}
-
-/// The id that a field holds.
-#[inline(never)]
-fn number(field: &[u8]) -> Option<u32> {
-    core::str::from_utf8(field).ok()?.parse().ok()
 }

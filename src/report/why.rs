@@ -10,6 +10,7 @@ use crate::address::Shown;
 use crate::config::{self, Tracked, highest, lowest, nearest};
 use crate::event::{CheckId, RouterId};
 use crate::node::Node;
+use crate::pack::packed;
 use crate::say::{Number, Plain};
 use crate::vrrp::{Readiness, Role, skew};
 use crate::{Duration, Instant};
@@ -137,13 +138,13 @@ fn because_of_master(node: &Node<'_>, view: &View<'_>, id: RouterId, out: &mut L
         ));
     };
     let relation = match theirs {
-        0 => "leaves; this node takes over after its skew",
-        _ if theirs > own => "is more, and leads as long as it is heard",
-        _ if theirs == own => "is the same, which is no reason to take over",
-        _ if !config.preempt => "is less, but preempt = no",
-        _ => "is less; this node takes over when the timers end",
+        0 => packed!("leaves; this node takes over after its skew"),
+        _ if theirs > own => packed!("is more, and leads as long as it is heard"),
+        _ if theirs == own => packed!("is the same, which is no reason to take over"),
+        _ if !config.preempt => packed!("is less, but preempt = no"),
+        _ => packed!("is less; this node takes over when the timers end"),
     };
-    let (from, theirs, relation) = (Shown(from), Number(theirs.into()), Plain(relation));
+    let (from, theirs) = (Shown(from), Number(theirs.into()));
     out.put(format_args!(
         "  because   {from} is master with priority {theirs}, which {relation} (heard {} ago)\n",
         Age(age_ms(view, at))

@@ -3,7 +3,7 @@
 use core::fmt::{self, Write as _};
 
 use smena::Instant;
-use smena::say::{Number, write_number};
+use smena::say::{Number, parts, write_number};
 
 use crate::linux::clock;
 use crate::linux::output::Output;
@@ -69,7 +69,7 @@ impl Screen {
     fn wrap(&mut self, text: fmt::Arguments<'_>) {
         let text = Text::<512>::of(text);
         let mut column = MARGIN.len();
-        for word in text.as_str().split(' ') {
+        for word in parts(text.as_str(), b' ') {
             let blank = match column + 1 + word.len() {
                 _ if column == MARGIN.len() => "",
                 ..=COLUMNS => " ",

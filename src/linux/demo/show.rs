@@ -4,7 +4,7 @@
 
 use rustix::process::Signal;
 use smena::pack::{Packed, packed};
-use smena::say::{Number, Plain};
+use smena::say::{Number, Plain, parts};
 use smena::{Duration, Instant};
 
 use crate::linux::clock;
@@ -202,7 +202,8 @@ impl Show {
         let screen = &mut self.stage.screen;
         screen.print(format_args!("{FIRST_WORDS}"));
         let text = Text::<512>::of(format_args!("{}", FILES[A]));
-        for line in text.as_str().lines() {
+        let text = text.as_str().strip_suffix("\n").unwrap_or_default();
+        for line in parts(text, b'\n') {
             let margin = if line.is_empty() { "" } else { "    " };
             screen.print(format_args!("{}{}\n", Plain(margin), Plain(line)));
         }
