@@ -111,7 +111,9 @@ impl Node<'_> {
             given => given,
         });
         Delivery::Unicast {
-            own: self.source(crate::event::RouterId(router as u8)),
+            // What the router goes by: while addresses are told again, what was
+            // known stands.
+            own: self.routers[router].source(),
             listed: peer.is_some(),
             ttl: ttl.unwrap_or((0, TTL)),
         }
@@ -140,7 +142,11 @@ impl Node<'_> {
                 Some(peer) => &mut senders.slots[peer],
                 None => senders.slot_of(received.source),
             };
-            if slot.stamp.is_some_and(|last| !wire::later(stamp, last)) {
+            let repeated = slot.stamp.is_some_and(|last| !wire::later(stamp, last));
+            // Where unsigned adverts are accepted as well, an old one does no harm,
+            // and a board without a clock may not hear any stamp to go on from.
+            let lenient = config.auth_monotonic && config.auth_mode != config::AuthMode::Enforce;
+            if repeated && !lenient {
                 return false;
             }
             slot.stamp = Some(stamp);

@@ -341,6 +341,22 @@ fn without_a_clock_stamps_go_on_from_what_is_heard() {
     assert_eq!(stamp_of(&mut trace), (NOON << 32) + 3);
 }
 
+/// While unsigned adverts are accepted as well, a board that begins anew is heard
+/// with old stamps, too: it may hear none to go on from. With clocks it is not.
+#[test]
+fn an_old_stamp_does_no_harm_before_signatures_are_asked_for() {
+    for (more, heard) in [
+        ("auth_mode = permissive\nauth_replay = monotonic", 2),
+        ("auth_mode = permissive", 1),
+        ("auth_replay = monotonic", 1),
+    ] {
+        let mut trace = signing(more);
+        trace.hears(10, &signed(7, KEY, NOON << 32), &[]);
+        trace.hears(10, &signed(7, KEY, (NOON - 1) << 32), &[]);
+        assert_eq!(received(&trace), heard, "{more}");
+    }
+}
+
 #[test]
 fn the_three_modes() {
     let plain = || packet(|advert| advert.version = Version::V3);

@@ -124,8 +124,11 @@ impl Node<'_> {
     pub fn source(&self, router: RouterId) -> Option<IpAddr> {
         let config = &self.config.routers[usize::from(router.0)];
         if let Some(source) = config.unicast_src_ip {
+            // While addresses are told again, what was known stands.
             let there = self.senders[usize::from(router.0)].source_there;
-            return there.then_some(source);
+            let known = self.routers[usize::from(router.0)].source() == Some(source);
+            let scanning = self.interfaces[usize::from(self.interface_of(router).0)].scanning();
+            return (there || scanning && known).then_some(source);
         }
         self.interfaces[usize::from(self.interface_of(router).0)].source(config.family)
     }
