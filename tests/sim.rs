@@ -19,6 +19,8 @@ mod sim;
 mod mutations;
 #[path = "sim/scenarios.rs"]
 mod scenarios;
+#[path = "sim/travels.rs"]
+mod travels;
 
 use sim::campaign;
 use sim::clock::SECOND;

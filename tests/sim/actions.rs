@@ -122,7 +122,7 @@ impl World<'_> {
             match sending {
                 Some(sending) => {
                     let packet = &buffer[..sending.length];
-                    self.send_packet(node, router, priority, (segment, sending.peer), packet);
+                    self.send_packet(node, router, priority, (segment, nth, sending.peer), packet);
                 }
                 None if nth == 0 => {
                     return self.say(format_args!("n{node} has no address to send from"));
@@ -137,7 +137,7 @@ impl World<'_> {
         node: usize,
         router: RouterId,
         priority: u8,
-        (segment, peer): (usize, Option<IpAddr>),
+        (segment, nth, peer): (usize, usize, Option<IpAddr>),
         packet: &[u8],
     ) {
         let number = self.router_of(node, router);
@@ -146,7 +146,9 @@ impl World<'_> {
         self.trace.mark(&[self.now, node as u64, 4]);
         self.trace.mark_bytes(&packet);
         let said = bytes::read(family, &packet);
-        self.judge(|rules, view| rules.sent(view, node, number, priority, said));
+        if nth == 0 {
+            self.judge(|rules, view| rules.sent(view, node, number, priority, said));
+        }
         if !self.hosts[node].kernel.is_up(segment) {
             return;
         }
@@ -200,6 +202,10 @@ impl World<'_> {
         let mut bytes = frame.bytes.clone();
         bytes::damage(&mut self.random, &mut bytes);
         let read = bytes::read(frame.family, &bytes);
+        // What is signed bears no change at all.
+        let signed = bytes::stamp(frame.family, &frame.bytes).is_some();
+        let changed = signed && !bytes::same(frame.family, &frame.bytes, &bytes);
+        let read = read.filter(|_| !changed);
         let void = read.is_none();
         let said = frame.said.filter(|(_, said)| read == Some(*said));
         Rc::new(Frame {

@@ -57,9 +57,16 @@ pub fn read(family: Family, packet: &[u8]) -> Option<Said> {
         _ => return None,
     };
     let size = if family == Family::Ipv4 { 4 } else { 16 };
-    if pdu.len() != 8 + size * usize::from(pdu[3]) + tail {
+    let end = 8 + size * usize::from(pdu[3]) + tail;
+    let signed = version == Version::V3 && pdu.len() == end + TRAILER;
+    if pdu.len() != end && !signed {
         return None;
     }
+    // Over IPv4 the trailer of keepalived's signatures is not summed.
+    let pdu = match signed && family == Family::Ipv4 {
+        true => &pdu[..end],
+        false => pdu,
+    };
     let plain = sum(pdu, 0) == 0xffff && family == Family::Ipv4;
     let with_pseudo = sum(pdu, pseudo_sum(pseudo, pdu.len())) == 0xffff && version == Version::V3;
     let interval = match version {
@@ -73,6 +80,38 @@ pub fn read(family: Family, packet: &[u8]) -> Option<Said> {
         interval,
         source,
     })
+}
+
+/// The bytes of keepalived's signature behind an advert of version 3.
+const TRAILER: usize = 28;
+
+/// Where an advert begins and ends in a packet, without padding.
+fn bounds(family: Family, packet: &[u8]) -> Option<(usize, usize)> {
+    let bounds = match family {
+        Family::Ipv4 => (20, usize::from(word(packet, 2)?)),
+        Family::Ipv6 => (40, 40 + usize::from(word(packet, 4)?)),
+    };
+    (packet.len() >= bounds.1 && bounds.1 >= bounds.0 + 8).then_some(bounds)
+}
+
+/// The stamp of a signed advert.
+pub fn stamp(family: Family, packet: &[u8]) -> Option<u64> {
+    let (start, end) = bounds(family, packet)?;
+    let size = if family == Family::Ipv4 { 4 } else { 16 };
+    let listed = 8 + size * usize::from(packet[start + 3]);
+    let signed = packet[start] >> 4 == 3 && end == start + listed + TRAILER;
+    let stamp = &packet[..end][end.checked_sub(TRAILER - 4)?..];
+    signed.then(|| u64::from_be_bytes(stamp[..8].try_into().expect("eight of them")))
+}
+
+/// Whether two packets are the same but for their padding, and for what nobody
+/// protects in IPv6: the traffic class and the flow label.
+pub fn same(family: Family, one: &[u8], other: &[u8]) -> bool {
+    let (Some((_, end)), Some(bounds)) = (bounds(family, one), bounds(family, other)) else {
+        return false;
+    };
+    let skip = if family == Family::Ipv4 { 0 } else { 4 };
+    end == bounds.1 && one[0] >> 4 == other[0] >> 4 && one[skip..end] == other[skip..end]
 }
 
 /// Damage that a cable or a bad switch does.
@@ -116,6 +155,9 @@ pub fn forge(random: &mut Random, family: Family, packet: &mut Vec<u8>) {
         6 if v2 => packet[start + 4] = random.pick(&[2, 3, 255]),
         // A fragment; to another group; from a group.
         7 if v4 => packet[6] |= 0x20,
+        // Not the last byte of a peer's address, which may make another peer's.
+        8 if v4 && packet[16] != 224 => packet[17] ^= 1,
+        8 if !v4 && packet[24] != 0xff => packet[25] ^= 1,
         8 => packet[if v4 { 19 } else { 39 }] ^= 1,
         9 => packet[if v4 { 12 } else { 8 }] = if v4 { 224 } else { 0xff },
         _ => packet[start + 3] = packet[start + 3].wrapping_add(1),
@@ -125,18 +167,20 @@ pub fn forge(random: &mut Random, family: Family, packet: &mut Vec<u8>) {
 
 /// Computes both checksums again.
 fn seal(family: Family, start: usize, packet: &mut [u8]) {
+    let signed = stamp(family, packet).is_some() && family == Family::Ipv4;
+    let end = packet.len() - if signed { TRAILER } else { 0 };
     let pseudo = match family {
         Family::Ipv4 => {
             packet[10..12].fill(0);
             let header = !sum(&packet[..start], 0);
             packet[10..12].copy_from_slice(&header.to_be_bytes());
-            pseudo_sum(&packet[12..20], packet.len() - start)
+            pseudo_sum(&packet[12..20], end - start)
         }
         Family::Ipv6 => pseudo_sum(&packet[8..40], packet.len() - start),
     };
     let pseudo = if packet[start] >> 4 == 3 { pseudo } else { 0 };
     packet[start + 6..start + 8].fill(0);
-    let pdu = !sum(&packet[start..], pseudo);
+    let pdu = !sum(&packet[start..end], pseudo);
     packet[start + 6..start + 8].copy_from_slice(&pdu.to_be_bytes());
 }
 

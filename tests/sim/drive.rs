@@ -104,6 +104,10 @@ impl<'a> World<'a> {
         let Some(process) = &mut host.process else {
             return;
         };
+        if process.node.signs() {
+            let shows = host.wall.shows(self.now);
+            process.node.set_clock(now, shows - now.total_micros());
+        }
         process.node.process(now, event, &mut actions);
         self.judge(|rules, view| rules.decided(view, node, &event, &actions));
         for action in actions.iter() {
@@ -204,8 +208,24 @@ impl<'a> World<'a> {
         let Some(interface) = process.interface(frame.segment) else {
             return;
         };
+        let (host, now) = (&self.hosts[node], self.now);
+        let refused = frame.from != node && !self.heard.admits(node, host, now, frame);
+        let void = Frame {
+            bytes: frame.bytes.clone(),
+            said: None,
+            void: true,
+            ..*frame
+        };
+        let frame = if refused { &void } else { frame };
         self.judge(|rules, view| rules.arriving(view, node, frame));
         self.feed(node, Event::Packet(interface, frame.family, &frame.bytes));
+        let host = &self.hosts[node];
+        if let Some(process) = &host.process
+            && process.node.verdict().is_none()
+            && frame.from != node
+        {
+            self.heard.note(node, host.incarnation, frame);
+        }
         self.judge(|rules, view| rules.arrived(view, node, frame));
     }
 

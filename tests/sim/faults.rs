@@ -137,6 +137,8 @@ impl World<'_> {
         let host = &mut self.hosts[node];
         host.clock = Clock::new(self.now, uptime, self.plan.nodes[node].drift_ppm);
         host.kernel = Kernel::new(host.clock.local(self.now));
+        host.wall.booted_at = self.now;
+        host.wall.battery = !self.plan.clockless();
         host.schedule = Schedule::Running;
         host.notice_at = self.now;
         for segment in 0..INTERFACES.len() {

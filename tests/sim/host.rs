@@ -11,6 +11,7 @@ use smena::protocol::Family;
 
 use super::bytes::Said;
 use super::clock::{At, Clock};
+use super::delivery::WallClock;
 use super::kernel::{Kernel, Notice};
 
 /// A socket buffer holds this many packets of ours; more are lost.
@@ -20,6 +21,7 @@ const SOCKET_MAX: usize = 256;
 pub struct Host<'a> {
     pub config: &'a Config<'a>,
     pub clock: Clock,
+    pub wall: WallClock,
     pub kernel: Kernel,
     pub process: Option<Process<'a>>,
     pub schedule: Schedule,
@@ -129,6 +131,7 @@ impl<'a> Host<'a> {
             config,
             kernel: Kernel::new(clock.local(0)),
             clock,
+            wall: WallClock::RIGHT,
             process: None,
             schedule: Schedule::Off,
             incarnation: 0,

@@ -17,7 +17,7 @@ pub fn write(plan: &Plan, node: usize) -> String {
     line(out, &format!("name = n{node}"));
     for (number, router) in plan.routers.iter().enumerate() {
         for member in router.members.iter().filter(|m| m.node == node) {
-            section(out, number, router, member);
+            section(out, plan, number, router, member);
         }
     }
     for (number, check) in plan.nodes[node].checks.iter().enumerate() {
@@ -32,7 +32,7 @@ pub fn write(plan: &Plan, node: usize) -> String {
     text
 }
 
-fn section(out: &mut String, number: usize, router: &RouterPlan, member: &Member) {
+fn section(out: &mut String, plan: &Plan, number: usize, router: &RouterPlan, member: &Member) {
     line(out, &format!("\n[vrrp {}]", name(number)));
     line(
         out,
@@ -94,6 +94,7 @@ fn section(out: &mut String, number: usize, router: &RouterPlan, member: &Member
         out,
         &format!("garp_master_refresh = {}", duration(member.garp_refresh)),
     );
+    router.delivery.write(plan, router, member.node, out);
     for (check, weight, reverse) in &member.tracks {
         let reverse = if *reverse { " reverse" } else { "" };
         line(out, &format!("track = c{check} weight {weight}{reverse}"));

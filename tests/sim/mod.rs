@@ -19,6 +19,7 @@ mod bytes;
 pub mod campaign;
 mod children;
 pub mod clock;
+pub mod delivery;
 mod drive;
 mod faults;
 pub mod host;

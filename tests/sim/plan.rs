@@ -8,6 +8,7 @@ use smena::config::Release;
 use smena::protocol::{Family, Version};
 
 use super::clock::{At, MS, SECOND};
+use super::delivery::Delivery;
 use super::random::Random;
 use super::storm::Kind;
 
@@ -63,6 +64,7 @@ pub struct RouterPlan {
     pub auth: bool,
     /// The group that it is in.
     pub group: Option<usize>,
+    pub delivery: Delivery,
     pub members: Vec<Member>,
 }
 
@@ -147,6 +149,11 @@ impl Plan {
         if routers.len() > 1 && random.chance(400) {
             join(&mut routers);
         }
+        // A stream of its own, so that seeds stay what they were otherwise.
+        let mut travel = Random::new(seed, 4);
+        for router in &mut routers {
+            router.delivery = Delivery::of(&mut travel, router.version, nodes.len());
+        }
         let quickest = routers.iter().flat_map(|r| &r.members).map(|m| m.advert);
         let latency =
             (quickest.min().unwrap_or(SECOND) / 5).min(random.pick(&[MS / 2, 2 * MS, 30 * MS]));
@@ -203,6 +210,7 @@ impl Plan {
                 excluded: 0,
                 auth: false,
                 group: None,
+                delivery: Delivery::default(),
                 members: (0..priorities.len()).map(member).collect(),
             }],
             latency: MS,
@@ -250,6 +258,13 @@ impl Plan {
         let v4 = |second| IpAddr::V4(Ipv4Addr::new(10, second, interface as u8, number));
         let v6 = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, interface as u16, u16::from(number));
         [(v4(0), 24), (IpAddr::V6(v6), 64), (v4(2), 24)]
+    }
+
+    /// No machine has a clock that outlives a boot, and no router needs one.
+    pub fn clockless(&self) -> bool {
+        let signed = |router: &&RouterPlan| !router.delivery.steps.is_empty();
+        let mut signed = self.routers.iter().filter(signed).peekable();
+        signed.peek().is_some() && signed.all(|router| router.delivery.clockless)
     }
 
     /// The longest interval of a router.
@@ -368,6 +383,7 @@ fn router(random: &mut Random, number: usize, nodes: &[NodePlan]) -> RouterPlan 
         excluded,
         auth,
         group: None,
+        delivery: Delivery::default(),
         members,
     }
 }

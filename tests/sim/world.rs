@@ -14,6 +14,7 @@ use smena::event::{Actions, Exit, HookId, Outcome, RouterId};
 use smena::mutation::Mutation;
 
 use super::clock::{At, Clock, MS};
+use super::delivery::Heard;
 use super::host::{Frame, Host};
 use super::kernel::Notice;
 use super::lan::Lan;
@@ -36,6 +37,7 @@ pub struct World<'a> {
     pub broken: Option<Mutation>,
     pub(super) actions: Option<Box<Actions>>,
     pub(super) strangers_until: At,
+    pub(super) heard: Heard,
     queue: BinaryHeap<Reverse<Entry>>,
     entries: u64,
     /// For each node and virtual router, the node's number for it.
@@ -138,6 +140,7 @@ impl<'a> World<'a> {
             broken: None,
             actions: Some(Box::new(Actions::new())),
             strangers_until: 0,
+            heard: Heard::default(),
             queue: BinaryHeap::new(),
             entries: 0,
             members,
