@@ -626,3 +626,61 @@ fn a_scan_keeps_the_source_that_is_still_there() {
     trace.at(400, Event::AddressesScanned(ETH0), &[]);
     assert_eq!(source(&trace), None);
 }
+
+/// Checks of one interval spread over half of it, in groups, as the seed has it.
+#[test]
+fn many_checks_do_not_run_in_one_instant() {
+    let mut text = String::from(PAIR);
+    for number in 0..64 {
+        // A router has room for so many.
+        if number % 16 == 0 && number > 0 {
+            text += &format!(
+                "[vrrp V{number}]\ninterface = eth0\nvirtual_router_id = {}\n\
+                 address = 192.0.2.{}\n",
+                100 + number,
+                100 + number
+            );
+        }
+        text += &format!("track = c{number} weight 1\n");
+    }
+    for number in 0..64 {
+        text += &format!("[check c{number}]\ntcp = 127.0.0.1:{}\n", 1 + number);
+    }
+    let mut trace = Trace::prepared(&text);
+    let mut starts = Vec::new();
+    let (mut at, mut event) = (Instant::ZERO, Event::Start);
+    while at < Instant::from_millis(2500) {
+        trace.node.process(at, event, &mut trace.actions);
+        let begun: Vec<Action> = trace.actions.iter().copied().collect();
+        for action in begun {
+            let Action::StartCheck(id) = action else {
+                continue;
+            };
+            starts.push((id.0, at.total_millis()));
+            let result = CheckResult {
+                outcome: Outcome::Success,
+                detail: "told",
+            };
+            trace
+                .node
+                .process(at, Event::CheckEnded(id, result), &mut trace.actions);
+        }
+        (at, event) = (trace.node.poll_at().0, Event::Poll);
+    }
+    for id in 0..64 {
+        let mine = starts.iter().filter(|(of, _)| *of == id);
+        let mine: Vec<i64> = mine.map(|(_, at)| *at).collect();
+        assert_eq!(mine[0], i64::from(id % 16), "{id}: {mine:?}");
+        assert!((500..=1016).contains(&mine[1]), "{id}: {mine:?}");
+        assert_eq!(mine[2] - mine[1], 1000, "{id}: {mine:?}");
+    }
+    let mut moments: Vec<i64> = starts
+        .iter()
+        .map(|(_, at)| *at)
+        .filter(|at| *at > 100)
+        .collect();
+    moments.sort_unstable();
+    moments.dedup();
+    let seconds = moments.iter().filter(|at| **at < 1100).count();
+    assert!((8..=16).contains(&seconds), "{moments:?}");
+}
