@@ -155,6 +155,23 @@ fn peers_behind_a_router() {
     });
 }
 
+/// After kill -9 the guard tells the peers, by a signed advert of its own.
+#[test]
+fn the_guard_resigns_to_peers() {
+    scenario(&[], Pace::Shared, Duration::from_secs(60), |lab| {
+        let (a, b) = boxes(lab);
+        let more = |own: &str, peer: &str| {
+            format!("unicast_src_ip = {own}\nunicast_peer = {peer}\nauth_hmac = 1:{KEY}")
+        };
+        let first = start(&a, 101, &more("10.0.0.1", "10.0.0.2"));
+        let second = start(&b, 100, &more("10.0.0.2", "10.0.0.1"));
+        a_alone(lab, Duration::from_secs(2));
+        first.signal(sys::SIGKILL);
+        expect_owner(lab, "b");
+        second.wait_log("10.0.0.1 gave up (priority 0)", LIMIT);
+    });
+}
+
 /// Signatures are brought in and a key is changed, one node after the other:
 /// there is never more than one owner at rest.
 #[test]
