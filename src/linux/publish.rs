@@ -56,6 +56,7 @@ impl<'a> Publisher<'a> {
     }
 
     /// Writes the state of a router into its file.
+    #[inline(never)]
     pub fn write_state(&mut self, node: &Node<'_>, id: RouterId) {
         let index = usize::from(id.0);
         let Some(path) = node.config().routers[index].state_file else {
@@ -135,6 +136,7 @@ fn same_file(a: &Stat, b: &Stat) -> bool {
 
 /// keepalived's line; it has the priority 0 for groups. Nothing is told of what
 /// waits.
+#[inline(never)]
 fn line_of(node: &Node<'_>, subject: Subject) -> Option<Line> {
     let (kind, name, state, priority) = match subject {
         Subject::Router(id) => {
@@ -155,6 +157,7 @@ fn line_of(node: &Node<'_>, subject: Subject) -> Option<Line> {
 }
 
 /// Writes a word into a file beside the path, and moves it there.
+#[inline(never)]
 fn write_word(path: &str, word: &str) -> Result<(), Errno> {
     let (path, word) = (Plain(path), Plain(word));
     let mut beside = Path::of(format_args!("{path}.new"));
