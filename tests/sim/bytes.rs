@@ -41,7 +41,9 @@ pub fn read(family: Family, packet: &[u8]) -> Option<Said> {
         Family::Ipv6 => {
             let length = usize::from(word(packet, 4)?);
             let proper = packet[0] >> 4 == 6 && packet.len() >= 40 + length;
-            if !proper || packet[6] != 112 || packet[7] != 255 {
+            // keepalived sends to IPv6 peers with whatever hop limit.
+            let forwarded = packet.get(7) != Some(&255) && packet.get(24) == Some(&0xff);
+            if !proper || packet[6] != 112 || forwarded {
                 return None;
             }
             let source = u128::from_be_bytes(packet[8..24].try_into().ok()?);
@@ -111,6 +113,11 @@ pub fn same(family: Family, one: &[u8], other: &[u8]) -> bool {
         return false;
     };
     let skip = if family == Family::Ipv4 { 0 } else { 4 };
+    // Nor the hop limit of what is for one peer.
+    let mut other = other.to_vec();
+    if family == Family::Ipv6 && one[24] != 0xff {
+        other[7] = one[7];
+    }
     end == bounds.1 && one[0] >> 4 == other[0] >> 4 && one[skip..end] == other[skip..end]
 }
 
@@ -142,7 +149,9 @@ pub fn forge(random: &mut Random, family: Family, packet: &mut Vec<u8>) {
     let v2 = packet[start] >> 4 == 2;
     let password = start + 9 + 4 * usize::from(packet[start + 3]);
     match random.below(11) {
-        0 => packet[if v4 { 8 } else { 7 }] = random.pick(&[1, 64, 254]),
+        0 if v4 || packet[24] == 0xff => {
+            packet[if v4 { 8 } else { 7 }] = random.pick(&[1, 64, 254])
+        }
         1 => packet[start] = random.pick(&[0x11, 0x41, 0xf1]),
         2 => packet[start + 1] = random.pick(&[0, 201, 255]),
         3 => packet[start] = packet[start] & 0xf0 | random.pick(&[0, 2, 15]),
