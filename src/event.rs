@@ -112,6 +112,8 @@ pub struct LocalAddress {
     pub prefix_len: u8,
     /// Usable as a source: neither tentative nor a failed duplicate.
     pub usable: bool,
+    /// Another host has it too, which duplicate detection found out (IPv6).
+    pub duplicate: bool,
     /// A secondary address of its subnet.
     pub secondary: bool,
     /// It carries our mark (IFA_PROTO): set by this or an earlier run of smena.

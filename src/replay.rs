@@ -249,6 +249,7 @@ fn add_address(
         address,
         prefix_len,
         usable: true,
+        duplicate: false,
         secondary: false,
         ours: false,
     };

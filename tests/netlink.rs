@@ -103,6 +103,7 @@ fn the_local_address_counts_and_not_the_peers() {
         address: IpAddr::from([10, 0, 0, 1]),
         prefix_len: 24,
         usable: true,
+        duplicate: false,
         secondary: false,
         ours: true,
     };

@@ -35,6 +35,8 @@ struct Source {
     chosen: Option<LocalAddress>,
     /// What the running scan has found so far.
     candidate: Option<LocalAddress>,
+    /// One that would do, if no other host had it too.
+    duplicate: Option<IpAddr>,
 }
 
 impl<'a> Interface<'a> {
@@ -68,6 +70,15 @@ impl<'a> Interface<'a> {
         source.chosen.map(|local| local.address)
     }
 
+    /// There is no source of this family because another host has its address.
+    pub fn is_duplicate(&self, family: Family) -> bool {
+        let source = match family {
+            Family::Ipv4 => &self.source_v4,
+            Family::Ipv6 => &self.source_v6,
+        };
+        source.chosen.is_none() && source.duplicate.is_some()
+    }
+
     /// The kernel is telling all addresses again; until it has, the source
     /// that was chosen stands.
     pub fn scanning(&self) -> bool {
@@ -97,6 +108,11 @@ impl<'a> Interface<'a> {
         let Some(source) = self.source_of(&local.address) else {
             return;
         };
+        if local.duplicate {
+            source.duplicate = Some(local.address);
+        } else if source.duplicate == Some(local.address) {
+            source.duplicate = None;
+        }
         if !local.usable || ours || local.ours {
             // An address may lose its use after it was chosen: a duplicate.
             if source
@@ -122,6 +138,9 @@ impl<'a> Interface<'a> {
         let Some(source) = self.source_of(address) else {
             return false;
         };
+        if source.duplicate == Some(*address) {
+            source.duplicate = None;
+        }
         let is = |local: Option<LocalAddress>| local.is_some_and(|l| l.address == *address);
         if !is(source.chosen) && !is(source.candidate) {
             return false;

@@ -36,7 +36,11 @@ impl Node<'_> {
         }
         if self.source(router).is_none() {
             let own = self.interface_of(router);
-            tell(Readiness::Unable(Reason::NoSourceAddress(own)));
+            let shared = self.interfaces[usize::from(own.0)].is_duplicate(config.family);
+            tell(Readiness::Unable(match shared {
+                true => Reason::DuplicateAddress(own),
+                false => Reason::NoSourceAddress(own),
+            }));
         }
         for track in &config.tracks {
             // With a number it is there, whichever way it counts.

@@ -69,6 +69,7 @@ pub fn backup(weight: i16, priority: u8) -> Sample {
         address: [192, 168, 0, 11].into(),
         prefix_len: 24,
         usable: true,
+        duplicate: false,
         secondary: false,
         ours: false,
     };

@@ -21,6 +21,8 @@ mod backup;
 mod group;
 mod master;
 mod reason;
+#[cfg(test)]
+mod rival_trace;
 mod state;
 mod timing;
 #[cfg(test)]

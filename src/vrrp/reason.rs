@@ -29,6 +29,8 @@ pub enum Reason {
     InterfaceUp(InterfaceId),
     /// The interface has no address that adverts could come from.
     NoSourceAddress(InterfaceId),
+    /// Another host has the address that adverts would come from.
+    DuplicateAddress(InterfaceId),
     /// The system refused to set the addresses.
     AddressesRefused(Errno),
     /// A resource of the router failed at this.
@@ -114,6 +116,13 @@ impl fmt::Display for Sentence<'_> {
             Reason::InterfaceUp(id) => write!(f, "interface {} is up", interface(id)),
             Reason::NoSourceAddress(id) => {
                 write!(f, "interface {} has no address to send from", interface(id))
+            }
+            Reason::DuplicateAddress(id) => {
+                write!(
+                    f,
+                    "another host has the address of interface {}",
+                    interface(id)
+                )
             }
             Reason::AddressesRefused(Errno(number)) => {
                 let number = Number(number.into());

@@ -12,27 +12,27 @@ use crate::event::{Errno, HookState, InterfaceId};
 use crate::protocol::Family;
 
 const R: RouterId = RouterId(0);
-const SET: Action = Action::SetAddresses(R);
-const REMOVE: Action = Action::RemoveAddresses(R);
-const ANNOUNCE: Action = Action::Announce(R);
+pub(super) const SET: Action = Action::SetAddresses(R);
+pub(super) const REMOVE: Action = Action::RemoveAddresses(R);
+pub(super) const ANNOUNCE: Action = Action::Announce(R);
 /// The skew of priority 100 at 1 s, and its down interval.
-const SKEW_100: i64 = 609_375;
-const DOWN_100: i64 = 3_609_375;
-const SECOND: i64 = 1_000_000;
-const LOWER: u8 = 1;
-const HIGHER: u8 = 3;
+pub(super) const SKEW_100: i64 = 609_375;
+pub(super) const DOWN_100: i64 = 3_609_375;
+pub(super) const SECOND: i64 = 1_000_000;
+pub(super) const LOWER: u8 = 1;
+pub(super) const HIGHER: u8 = 3;
 
-const fn advert(priority: u8) -> Action {
+pub(super) const fn advert(priority: u8) -> Action {
     Action::SendAdvert(R, priority)
 }
 
-const fn took_over(priority: u8) -> [Action; 3] {
+pub(super) const fn took_over(priority: u8) -> [Action; 3] {
     [SET, advert(priority), ANNOUNCE]
 }
 
 const RESIGNED: [Action; 3] = [REMOVE, advert(0), advert(0)];
 
-fn host(last: u8) -> IpAddr {
+pub(super) fn host(last: u8) -> IpAddr {
     IpAddr::from([10, 0, 0, last])
 }
 
@@ -74,14 +74,14 @@ fn template() -> config::Router<'static> {
     }
 }
 
-struct Trace {
-    router: Router,
-    actions: Actions,
+pub(super) struct Trace {
+    pub router: Router,
+    pub actions: Actions,
 }
 
 impl Trace {
     /// A router that the configuration changes made of the template, not started.
-    fn new(change: impl FnOnce(&mut config::Router<'static>)) -> Trace {
+    pub fn new(change: impl FnOnce(&mut config::Router<'static>)) -> Trace {
         let mut config = template();
         change(&mut config);
         let mut router = Router::new(R, &config, Instant::ZERO);
@@ -94,14 +94,14 @@ impl Trace {
     }
 
     /// The same, started at 0.
-    fn started(change: impl FnOnce(&mut config::Router<'static>)) -> Trace {
+    pub fn started(change: impl FnOnce(&mut config::Router<'static>)) -> Trace {
         let mut trace = Trace::new(change);
         trace.router.on_start(Instant::ZERO, &mut trace.actions);
         trace
     }
 
     /// A started router that nobody answered, so that it is Master.
-    fn master(change: impl FnOnce(&mut config::Router<'static>)) -> Trace {
+    pub fn master(change: impl FnOnce(&mut config::Router<'static>)) -> Trace {
         let mut trace = Trace::started(change);
         trace.skip(DOWN_100);
         assert_eq!(trace.router.role(), Role::Master);
@@ -109,7 +109,7 @@ impl Trace {
     }
 
     /// Something happens at a time, and exactly these actions follow.
-    fn at(
+    pub fn at(
         &mut self,
         micros: i64,
         what: impl FnOnce(&mut Router, Instant, &mut Actions),
@@ -129,11 +129,11 @@ impl Trace {
         );
     }
 
-    fn hears(&mut self, micros: i64, from: u8, priority: u8, want: &[Action]) {
+    pub fn hears(&mut self, micros: i64, from: u8, priority: u8, want: &[Action]) {
         self.hears_interval(micros, from, priority, Duration::from_secs(1), want);
     }
 
-    fn hears_interval(
+    pub fn hears_interval(
         &mut self,
         micros: i64,
         from: u8,
@@ -154,13 +154,13 @@ impl Trace {
     }
 
     /// The next deadline is at this time, and leads to these actions.
-    fn wakes(&mut self, micros: i64, want: &[Action]) {
+    pub fn wakes(&mut self, micros: i64, want: &[Action]) {
         assert_eq!(self.router.poll_at(), Some(Instant::from_micros(micros)));
         self.at(micros, Router::on_poll, want);
     }
 
     /// Lets time pass up to and with this moment, and returns what was done.
-    fn skip(&mut self, until: i64) -> Vec<(i64, Action)> {
+    pub fn skip(&mut self, until: i64) -> Vec<(i64, Action)> {
         let until = Instant::from_micros(until);
         let mut done = vec![];
         while let Some(at) = self.router.poll_at().filter(|at| *at <= until) {
@@ -179,7 +179,7 @@ impl Trace {
         done
     }
 
-    fn is(&self, role: Role) {
+    pub fn is(&self, role: Role) {
         assert_eq!(self.router.role(), role);
     }
 }

@@ -277,6 +277,7 @@ impl World<'_> {
                 address: *address,
                 prefix_len: *prefix_len,
                 usable: true,
+                duplicate: false,
                 secondary: false,
                 ours: true,
             };

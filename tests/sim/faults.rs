@@ -255,6 +255,7 @@ impl World<'_> {
                 address,
                 prefix_len,
                 usable,
+                duplicate: false,
                 secondary: false,
                 ours: false,
             };
@@ -285,6 +286,7 @@ impl World<'_> {
                 address,
                 prefix_len,
                 usable: true,
+                duplicate: false,
                 secondary: false,
                 ours: false,
             };

@@ -35,6 +35,8 @@ pub struct Door<'a> {
     /// By family. Where the interface only carries addresses, the first one
     /// can only send.
     sides: [Side; 2],
+    /// The link was up when it was last followed.
+    up: bool,
     /// The ports could not be opened, and it was told as no link.
     deaf: bool,
     /// promote_secondaries was set on it.
@@ -83,6 +85,7 @@ impl<'a> Door<'a> {
                 side(interface.ipv4, interface.unicast_v4),
                 side(interface.ipv6, interface.unicast_v6),
             ],
+            up: false,
             deaf: false,
             promoted: false,
             send_errors: 0,
@@ -190,6 +193,15 @@ impl<'a> Door<'a> {
         if index == 0 {
             return Followed::Yes;
         }
+        let up = link.is_some_and(|link| link.up);
+        if up && !core::mem::replace(&mut self.up, up) {
+            // A switch forgets who listens behind a port that was down, and the
+            // kernel tells it again only when somebody joins (RFC 4541).
+            for side in &mut self.sides {
+                side.member = None;
+            }
+        }
+        self.up = up;
         if let Err(errno) = self.open(index, epoll) {
             if !self.deaf {
                 let what = format_args!("{}: cannot listen on a packet socket", Plain(self.name));
@@ -249,6 +261,7 @@ impl<'a> Door<'a> {
     /// Leaves the interface.
     fn close(&mut self) {
         self.index = 0;
+        self.up = false;
         self.promoted = false;
         self.send_errors = 0;
         for side in &mut self.sides {

@@ -120,6 +120,7 @@ pub fn address(body: &[u8]) -> Option<(u32, LocalAddress)> {
         address: local.or(address)?,
         prefix_len,
         usable: flags & (TENTATIVE | DAD_FAILED) == 0,
+        duplicate: flags & DAD_FAILED != 0,
         secondary: family == INET && flags & SECONDARY != 0,
         ours,
     };

@@ -64,8 +64,8 @@ fn cause(reason: Reason) -> Option<usize> {
     Some(match reason {
         // Both hold a router where it begins, and change nothing.
         Reason::NotStarted | Reason::StartupDelay => return None,
-        // No plan has an interface that must be down.
-        Reason::InterfaceUp(_) => return None,
+        // No plan has an interface that must be down, or a host like another.
+        Reason::InterfaceUp(_) | Reason::DuplicateAddress(_) => return None,
         Reason::HeldByGroup(_) => 17,
         Reason::GroupYields(_) => 18,
         Reason::CheckPending(_) => 0,
