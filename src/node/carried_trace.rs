@@ -137,6 +137,35 @@ fn an_interface_that_is_tracked_decides_or_weighs() {
     assert_eq!(reason(&trace), Reason::InterfaceUp(ETH1));
 }
 
+// 14: many routers that take over, or renew, in one moment do it one a turn, so
+// that the adverts of the others are never late by more than one's addresses.
+#[test]
+fn one_routers_addresses_are_set_in_a_turn() {
+    let section = |n: u8| {
+        format!(
+            "[vrrp V{n}]\ninterface = eth0\nvirtual_router_id = {n}\naddress = 192.0.2.{n}\n\
+             garp_master_repeat = 1\ngarp_master_delay = 0s\n"
+        )
+    };
+    let text: String = (1..=32).map(section).collect();
+    let mut trace = Trace::prepared(&text);
+    trace.at(0, Event::Start, &[]);
+    let (mut turns, mut adverts) = (0, 0);
+    while let (now, _) = trace.node.poll_at()
+        && now < Instant::from_millis(6900)
+    {
+        trace.node.process(now, Event::Poll, &mut trace.actions);
+        let set = |action: &&Action| matches!(action, Action::SetAddresses(_));
+        let sets = trace.actions.iter().filter(set).count();
+        assert!(sets <= 1, "{sets} at {now}");
+        turns += sets;
+        let sent = |action: &&Action| matches!(action, Action::SendAdvert(..));
+        adverts += trace.actions.iter().filter(sent).count();
+    }
+    // Taken over at 3.6 s; at 4.6, 5.6 and 6.6 s an advert and a renewal.
+    assert_eq!((turns, adverts), (4 * 32, 4 * 32));
+}
+
 // 5, 69: an id belongs to an interface and a family.
 #[test]
 fn n69_one_id_in_both_families_and_on_two_interfaces() {

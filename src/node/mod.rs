@@ -399,7 +399,10 @@ impl<'a> Node<'a> {
             }
         }
         for router in &mut self.routers {
-            router.on_poll(now, actions);
+            // One router's addresses in a turn; the others' follow at once.
+            let set = |action: &Action| matches!(action, Action::SetAddresses(_));
+            let may_set = !actions.iter().any(set);
+            router.on_turn(now, may_set, actions);
         }
         self.probe(now, actions);
         // What has just changed was not settled.
@@ -462,7 +465,11 @@ impl<'a> Node<'a> {
         }
         self.interfaces[usize::from(id.0)].on_address(local, owner.is_some());
         self.learn_address(id, &local, true);
-        self.look_around(now, actions);
+        // What a master has set itself, perhaps a thousand of them, changes
+        // nothing around it.
+        if !held {
+            self.look_around(now, actions);
+        }
     }
 
     #[inline(never)]

@@ -151,13 +151,15 @@ impl Router {
         &mut self,
         now: Instant,
         mut master: Master,
+        may_set: bool,
         actions: &mut Actions,
     ) {
         if master.release_until.is_some_and(|until| now >= until) {
             self.transition(now, State::Initialize, Reason::NoSuccessor, actions);
             return;
         }
-        if now >= master.advert_at {
+        let advertises = now >= master.advert_at;
+        if advertises {
             let interval = self.settings.advert_int;
             // From the last due time, so that it does not drift; a time that
             // was missed is not made up for.
@@ -170,20 +172,17 @@ impl Router {
                 master.sent_at = now;
                 self.send_advert(actions);
             }
-            let restores = master.restore_at.is_some_and(|at| now >= at);
-            if self.renewal_is_due(now, &master) && !restores {
-                master.renewed_at = now;
-                actions.push(Action::SetAddresses(self.id));
+        }
+        let due = |at: Option<Instant>| at.is_some_and(|at| now >= at);
+        let restores = due(master.restore_at);
+        let renews = advertises && self.renewal_is_due(now, &master);
+        if may_set && (restores || renews || due(self.renew_at(&master))) {
+            if restores {
+                // Whatever is removed after this one is counted again.
+                master.restore_at = None;
+                master.restored_at = None;
+                master.restore(now);
             }
-        }
-        if master.restore_at.is_some_and(|at| now >= at) {
-            // Whatever is removed after this one is counted again.
-            master.restore_at = None;
-            master.restored_at = None;
-            master.restore(now);
-            actions.push(Action::SetAddresses(self.id));
-        }
-        if self.renew_at(&master).is_some_and(|at| now >= at) {
             master.renewed_at = now;
             actions.push(Action::SetAddresses(self.id));
         }

@@ -237,6 +237,13 @@ impl Router {
     /// A deadline of [`Router::poll_at`] may have passed.
     #[inline(never)]
     pub fn on_poll(&mut self, now: Instant, actions: &mut Actions) {
+        self.on_turn(now, true, actions);
+    }
+
+    /// The same, but unless it may, it leaves its addresses for another turn:
+    /// setting those of many routers takes the kernel longer than an advert
+    /// can wait. What is left is due at once.
+    pub fn on_turn(&mut self, now: Instant, may_set: bool, actions: &mut Actions) {
         if self.blocked.is_some_and(|(until, _)| now >= until) {
             self.blocked = None;
             self.settle(now, actions);
@@ -248,11 +255,11 @@ impl Router {
         match self.state {
             State::Initialize | State::Fault => {}
             State::Backup(backup) => {
-                if backup.down_at.is_some_and(|at| now >= at) {
+                if may_set && backup.down_at.is_some_and(|at| now >= at) {
                     self.on_silence(now, backup, actions);
                 }
             }
-            State::Master(master) => self.on_poll_as_master(now, master, actions),
+            State::Master(master) => self.on_poll_as_master(now, master, may_set, actions),
         }
     }
 
