@@ -230,3 +230,48 @@ address = 192.0.2.2
     );
     assert_eq!(heard(&trace), [1, 1, 1, 1]);
 }
+
+// 61: a link-local address that another host has is none to send from, and the
+// reason says so; a master that learns it lets go.
+#[test]
+fn n61_a_duplicate_link_local_address_is_a_fault() {
+    let text = "
+[vrrp VI_6]
+interface = eth0
+virtual_router_id = 6
+address = fe80::1
+garp_master_repeat = 1
+garp_master_delay = 0s
+lease = off
+";
+    let mut trace = Trace::prepared(text);
+    let own = local("fe80::2", 64);
+    let tentative = LocalAddress {
+        usable: false,
+        ..own
+    };
+    let duplicate = LocalAddress {
+        duplicate: true,
+        ..tentative
+    };
+    let reason = |trace: &Trace| trace.node.routers()[0].reason();
+    trace.at(0, Event::AddressAdded(ETH0, tentative), &[]);
+    trace.at(0, Event::Start, &[]);
+    assert_eq!(reason(&trace), Reason::NoSourceAddress(ETH0));
+    trace.at(1000, Event::AddressAdded(ETH0, duplicate), &[]);
+    assert_eq!(reason(&trace), Reason::DuplicateAddress(ETH0));
+    // Removed, and there again, alone on its link.
+    trace.at(2000, Event::AddressRemoved(ETH0, duplicate), &[]);
+    assert_eq!(reason(&trace), Reason::NoSourceAddress(ETH0));
+    trace.at(2000, Event::AddressAdded(ETH0, own), &[]);
+    trace.is(Role::Backup);
+    trace.skip(6000);
+    trace.is(Role::Master);
+    trace.at(7000, Event::AddressAdded(ETH0, duplicate), &RESIGNED);
+    assert_eq!(reason(&trace), Reason::DuplicateAddress(ETH0));
+    // 63: another one will do, but never the router's own.
+    trace.at(7100, Event::AddressAdded(ETH0, local("fe80::1", 128)), &[]);
+    trace.is(Role::Fault);
+    trace.at(7200, Event::AddressAdded(ETH0, local("fe80::9", 64)), &[]);
+    trace.is(Role::Backup);
+}
