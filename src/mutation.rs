@@ -17,6 +17,20 @@ pub enum Mutation {
     NoRenewal,
     /// Addresses stay when the state MASTER is left.
     KeepAddresses,
+    /// An address that somebody removed is not put back.
+    NoRestore,
+    /// Silence is tolerated twice as long as it should be.
+    LongPatience,
+    /// A planned hand-over lets go before anybody came.
+    NoOverlap,
+    /// A master that met another does not announce itself again.
+    NoLastWord,
+    /// A packet with a wrong hop limit or checksum is obeyed.
+    ObeyDiscarded,
+    /// Adverts that were missed are made up for.
+    CatchUp,
+    /// A router stays master although one of its group yielded.
+    ApartInGroup,
 }
 
 /// Whether a part is broken, and how. Zero-sized in release builds.

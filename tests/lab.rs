@@ -9,6 +9,7 @@ mod lab {
 
     mod addresses;
     mod asking;
+    mod carried;
     mod checks;
     mod demo;
     mod faults;

@@ -45,7 +45,6 @@ use crate::event::{
     LocalAddress, Outcome, RouterId, Subject,
 };
 use crate::hook::{self, Hook};
-#[cfg(debug_assertions)]
 use crate::mutation::Broken;
 use crate::resource::{self, Resources};
 use crate::say::{Level, Number, Plain, say};
@@ -113,6 +112,7 @@ pub struct Node<'a> {
     verdict: Option<Reject>,
     now: Instant,
     phase: Phase,
+    broken: Broken,
 }
 
 /// Where the node's own life is.
@@ -156,6 +156,7 @@ impl<'a> Node<'a> {
             verdict: None,
             now,
             phase: Phase::Preparing,
+            broken: Broken::NOTHING,
         };
         for (id, router) in (0u8..).map(RouterId).zip(&config.routers) {
             let interface = node.name_interface(router.interface);
@@ -216,6 +217,7 @@ impl<'a> Node<'a> {
     #[cfg(debug_assertions)]
     pub fn break_rule(&mut self, rule: crate::mutation::Mutation) {
         let broken = Broken::rule(rule);
+        self.broken = broken;
         self.routers
             .iter_mut()
             .for_each(|router| router.set_broken(broken));

@@ -7,6 +7,7 @@ use super::{Node, flood, note};
 use crate::address::Shown;
 use crate::config;
 use crate::event::{Action, Actions, Filter, InterfaceId, RouterId};
+use crate::mutation::Mutation;
 use crate::protocol::Family;
 use crate::say::{Level, Number, Plain};
 use crate::vrrp::Heard;
@@ -66,6 +67,9 @@ impl Node<'_> {
         match wire::judge(family, packet, &own, &find) {
             Verdict::NotVrrp => {}
             Verdict::Discard(reject, id, source) => {
+                if self.broken.is(Mutation::ObeyDiscarded) {
+                    self.obey_discarded(now, (interface, family), (reject, id, source), actions);
+                }
                 self.on_discard(now, (interface, family), packet, reject, id, source);
             }
             Verdict::Accept(received) => {
@@ -143,6 +147,28 @@ impl Node<'_> {
         let routers = self.config.routers.iter().zip(&self.router_interfaces);
         let here = routers.filter(move |(router, at)| router.family == family && **at == interface);
         here.map(|(router, _)| router)
+    }
+
+    /// Rule 13, broken.
+    fn obey_discarded(
+        &mut self,
+        now: Instant,
+        (interface, family): (InterfaceId, Family),
+        (reject, id, source): (Reject, Option<u8>, Option<IpAddr>),
+        actions: &mut Actions,
+    ) {
+        let router = id.and_then(|id| self.find_router(interface, family, id));
+        if let (Reject::Ttl | Reject::Checksum, Some(router), Some(source)) =
+            (reject, router, source)
+        {
+            let index = usize::from(router.0);
+            let heard = Heard {
+                source,
+                priority: 254,
+                interval: self.config.routers[index].advert_int,
+            };
+            self.routers[index].on_advert(now, heard, actions);
+        }
     }
 
     /// One counter goes up: of the router that the packet names, or of each
@@ -252,4 +278,24 @@ impl Node<'_> {
 /// The authentication of a router, as sent and as wanted.
 pub(super) fn auth(router: &config::Router<'_>) -> Auth {
     router.auth_pass.map_or(Auth::None, Auth::Simple)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // 15: one line a minute of each kind, however many there are, and none of
+    // them uncounted.
+    #[test]
+    fn n15_a_kind_of_refusal_is_mentioned_once_a_minute() {
+        let mut mentions = Mentions::NONE;
+        let at = Instant::from_secs;
+        assert_eq!(mentions.mention(at(0), Reject::Ttl), Some(0));
+        for _ in 0..100_000 {
+            assert_eq!(mentions.mention(at(59), Reject::Ttl), None);
+        }
+        assert_eq!(mentions.mention(at(59), Reject::Checksum), Some(0));
+        assert_eq!(mentions.mention(at(60), Reject::Ttl), Some(100_000));
+        assert_eq!(mentions.mention(at(61), Reject::Ttl), None);
+    }
 }

@@ -263,7 +263,7 @@ fn n18_own_packets_are_ignored() {
 
 // ---- Transmission
 
-// 51, 53, 63: from the interface's own address, with our priority, interval
+// 51, 53, 62, 63: from the interface's own address, with our priority, interval
 // and addresses, the link-local one first.
 #[test]
 fn n51_n53_what_is_sent() {

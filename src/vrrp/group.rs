@@ -10,6 +10,7 @@
 use super::state::{Backup, Expecting};
 use super::{Readiness, Reason, Router, State};
 use crate::event::{Actions, RouterId};
+use crate::mutation::Mutation;
 use crate::{Duration, Instant};
 
 impl Router {
@@ -46,7 +47,9 @@ impl Router {
     /// Another member ceased to be master, and so does this one. Nobody need
     /// wait three intervals for it: it says that it leaves.
     pub fn follow(&mut self, now: Instant, member: RouterId, actions: &mut Actions) {
-        if let State::Master(_) = self.state {
+        if let State::Master(_) = self.state
+            && !self.broken.is(Mutation::ApartInGroup)
+        {
             self.heard = None;
             self.become_backup(now, Reason::GroupYields(member), actions);
             self.send_resignation(actions);

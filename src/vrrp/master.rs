@@ -33,7 +33,7 @@ impl Router {
         let State::Master(ref mut master) = self.state else {
             return;
         };
-        if master.restore_at.is_some() {
+        if master.restore_at.is_some() || self.broken.is(Mutation::NoRestore) {
             return;
         }
         if let Some(at) = master
@@ -140,7 +140,9 @@ impl Router {
             self.send_advert(actions);
         }
         // Rule 6: our announcement follows the other's.
-        master.announcing.last_word(now, self.settings.advert_int);
+        if !self.broken.is(Mutation::NoLastWord) {
+            master.announcing.last_word(now, self.settings.advert_int);
+        }
         self.state = State::Master(master);
     }
 
@@ -164,7 +166,7 @@ impl Router {
             // From the last due time, so that it does not drift; a time that
             // was missed is not made up for.
             master.advert_at += interval;
-            if master.advert_at <= now {
+            if master.advert_at <= now && !self.broken.is(Mutation::CatchUp) {
                 master.advert_at = now + interval;
             }
             // The advert first: it must not wait for the kernel's address work.

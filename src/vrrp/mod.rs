@@ -295,12 +295,12 @@ impl Router {
         match self.state {
             State::Master(ref mut master) if first && !now_or_never => {
                 match self.settings.release {
-                    Release::Overlap => {
+                    Release::Overlap if !self.broken.is(Mutation::NoOverlap) => {
                         master.release_until = Some(now + self.settings.release_limit);
                         self.send_resignation(actions);
                     }
                     Release::AfterHook => master.awaits_hook = true,
-                    Release::Immediate => {
+                    Release::Overlap | Release::Immediate => {
                         self.transition(now, State::Initialize, Reason::Stopped, actions);
                     }
                 }
@@ -485,7 +485,12 @@ impl Router {
     }
 
     fn down_interval(&self) -> Duration {
-        self.master_interval * 3 + self.skew(self.master_interval)
+        let adverts = if self.broken.is(Mutation::LongPatience) {
+            6
+        } else {
+            3
+        };
+        self.master_interval * adverts + self.skew(self.master_interval)
     }
 }
 

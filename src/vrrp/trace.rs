@@ -376,7 +376,7 @@ fn n37_priority_0_and_silence_do_not_wait_for_preempt_delay() {
 
 // ---- Master
 
-// 42: from the last due time, without drift; what was missed is not made up for.
+// 42, 55: from the last due time, without drift; what was missed is not made up for.
 #[test]
 fn n42_adverts_do_not_drift_and_do_not_burst() {
     let mut trace = Trace::master(|config| config.lease_s = 0);

@@ -257,6 +257,7 @@ error: only one of the nodes has this address
     differ(&a, &b, "");
 }
 
+// 57.
 #[test]
 fn two_owners() {
     differ(

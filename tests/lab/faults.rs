@@ -44,6 +44,7 @@ fn a_link_that_only_loses_what_we_send_ends_with_one_owner() {
     });
 }
 
+// 38, 41: the client finds the address by ARP and is answered from it.
 #[test]
 fn a_planned_stop_costs_a_client_next_to_nothing() {
     scenario(&[], Pace::Alone, MINUTE, |lab| {

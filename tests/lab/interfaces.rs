@@ -23,6 +23,7 @@ fn one_that_appears_after_the_start_is_used() {
     });
 }
 
+// 67.
 #[test]
 fn one_that_is_deleted_and_made_again_is_used_again() {
     scenario(&[], Pace::Shared, MINUTE, |lab| {

@@ -9,7 +9,7 @@ use smena::wire::PACKET_MAX;
 
 use super::bytes;
 use super::clock::SECOND;
-use super::host::{Frame, slot};
+use super::host::{Frame, NOBODY, slot};
 use super::kernel::Notice;
 use super::world::{Happening, World};
 
@@ -174,6 +174,9 @@ impl World<'_> {
         if self.now < self.strangers_until {
             self.add_stranger(&frame);
         }
+        if self.now < self.hostile_until && peer.is_none() && self.random.chance(300) {
+            self.add_hostile(&frame);
+        }
         for node in 0..self.hosts.len() {
             let own = self.plan.own_addresses(node, segment);
             if peer.is_some_and(|peer| own.iter().all(|(address, _)| *address != peer)) {
@@ -234,6 +237,25 @@ impl World<'_> {
                     frame: frame.clone(),
                 },
             );
+        }
+    }
+
+    /// Somebody says with all that is needed to be believed what is not so.
+    fn add_hostile(&mut self, frame: &Frame) {
+        let mut bytes = frame.bytes.clone();
+        bytes::spoof(&mut self.random, frame.family, &mut bytes);
+        let said = bytes::read(frame.family, &bytes);
+        let number = frame.said.map(|(number, _)| number);
+        let frame = Rc::new(Frame {
+            bytes,
+            void: said.is_none(),
+            said: number.zip(said),
+            from: NOBODY,
+            ..*frame
+        });
+        for node in 0..self.hosts.len() {
+            let frame = frame.clone();
+            self.after(60, Happening::Frame { node, frame });
         }
     }
 

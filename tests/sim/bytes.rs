@@ -174,6 +174,22 @@ pub fn forge(random: &mut Random, family: Family, packet: &mut Vec<u8>) {
     seal(family, start, packet);
 }
 
+/// A perfect advert by somebody who should not send any: another source, and
+/// whatever priority does most harm.
+pub fn spoof(random: &mut Random, family: Family, packet: &mut Vec<u8>) {
+    let v4 = family == Family::Ipv4;
+    let start = if v4 { 20 } else { 40 };
+    let length = word(packet, if v4 { 2 } else { 4 }).map_or(0, usize::from);
+    packet.truncate(if v4 { length } else { 40 + length });
+    packet[start + 2] = random.pick(&[0, 0, 1, 100, 101, 254, 255]);
+    // Neither above nor below the nodes' own numbers, and no node's own.
+    packet[if v4 { 15 } else { 23 }] = random.pick(&[5, 250]);
+    if packet[start] >> 4 == 3 && random.chance(200) {
+        (packet[start + 4], packet[start + 5]) = random.pick(&[(0, 1), (0, 100), (0, 250)]);
+    }
+    seal(family, start, packet);
+}
+
 /// Computes both checksums again.
 fn seal(family: Family, start: usize, packet: &mut [u8]) {
     let signed = stamp(family, packet).is_some() && family == Family::Ipv4;

@@ -103,6 +103,9 @@ pub fn slot(hook: HookId) -> usize {
     }
 }
 
+/// Who sends what no node of ours sent.
+pub const NOBODY: usize = usize::MAX;
+
 /// A packet on its way.
 pub struct Frame {
     pub segment: usize,

@@ -85,3 +85,38 @@ fn without_renewal_the_kernel_takes_a_masters_address() {
 fn without_removal_a_backup_keeps_the_address() {
     caught(Mutation::KeepAddresses, &[Rule::AddressMeansMaster]);
 }
+
+#[test]
+fn without_repair_a_master_lacks_its_address() {
+    caught(Mutation::NoRestore, &[Rule::MasterMeansAddress]);
+}
+
+#[test]
+fn with_too_much_patience_nobody_takes_over_in_time() {
+    caught(Mutation::LongPatience, &[Rule::Liveness]);
+}
+
+#[test]
+fn without_an_overlap_a_hand_over_has_a_gap() {
+    caught(Mutation::NoOverlap, &[Rule::HandOver]);
+}
+
+#[test]
+fn without_the_last_word_the_losers_announcement_stays() {
+    caught(Mutation::NoLastWord, &[Rule::LastWord]);
+}
+
+#[test]
+fn a_discarded_packet_that_is_obeyed_is_seen() {
+    caught(Mutation::ObeyDiscarded, &[Rule::Packets, Rule::Yield]);
+}
+
+#[test]
+fn adverts_that_are_made_up_for_are_a_burst() {
+    caught(Mutation::CatchUp, &[Rule::Timers]);
+}
+
+#[test]
+fn a_member_that_stays_master_splits_its_group() {
+    caught(Mutation::ApartInGroup, &[Rule::Group]);
+}

@@ -56,6 +56,7 @@ fn a_planned_stop_leaves_no_gap() {
     });
 }
 
+// 73.
 #[test]
 fn an_immediate_stop_costs_the_heirs_skew() {
     let plan = Plan::pair().members(|member| member.release = Release::Immediate);
@@ -112,6 +113,72 @@ fn a_partition_has_two_masters_and_one_last_word() {
         // Whose announcement is the last is judged at rest.
         world.settle();
         assert_eq!(world.master(0), Some(0));
+    });
+}
+
+#[test]
+fn two_sites_with_a_cut_between_them() {
+    play(Plan::with_priorities(&[200, 150, 100, 50]), |world| {
+        for segment in 0..2 {
+            world.partition(segment, 0b0011);
+        }
+        world.run(10 * SECOND);
+        let masters = |world: &World<'_>| {
+            [0, 1, 2, 3].map(|node| world.is_master(node, 0) && world.holds(node, 0))
+        };
+        assert_eq!(masters(world), [true, false, true, false], "one a site");
+        // Each site goes on by itself, and changes its master.
+        world.power_off(0);
+        world.stop(2);
+        world.run(10 * SECOND);
+        assert_eq!(masters(world), [false, true, false, true]);
+        world.boot(0);
+        world.start(2);
+        world.run(20 * SECOND);
+        assert_eq!(masters(world), [true, false, true, false]);
+        // The cut ends: one advert is enough for the worse site.
+        world.mend_paths();
+        world.run(1_100 * MS);
+        assert_eq!(masters(world), [true, false, false, false]);
+        world.settle();
+    });
+}
+
+#[test]
+fn a_group_goes_over_as_one_and_comes_back() {
+    let mut plan = Plan::pair();
+    let mut second = plan.routers[0].clone();
+    (second.id, second.interface) = (52, 1);
+    second.addresses = vec![(std::net::IpAddr::from([10, 0, 1, 5]), 24, 1)];
+    plan.routers.push(second);
+    for router in &mut plan.routers {
+        router.group = Some(0);
+    }
+    play(plan, |world| {
+        let masters = |world: &World<'_>| [0, 1].map(|router| world.master(router));
+        assert_eq!(masters(world), [Some(0), Some(0)]);
+        // One cable, and both go; not before the heir's skew on both sides.
+        world.set_link(0, 1, false, true);
+        let gap = world.wait(10 * SECOND, |world| world.is_master(1, 0));
+        within(gap, 600 * MS, 3_613 * MS);
+        assert_eq!(masters(world), [Some(1), Some(1)]);
+        world.set_link(0, 1, true, true);
+        world.settle();
+        assert_eq!(masters(world), [Some(0), Some(0)]);
+        // A cut on one side only: the heir hears the other side, and waits.
+        world.partition(0, 0b01);
+        world.run(30 * SECOND);
+        assert_eq!(masters(world), [Some(0), Some(0)]);
+        world.mend_paths();
+        // A planned stop leaves neither address without an owner.
+        world.run(5 * SECOND);
+        world.stop(0);
+        let lost = |world: &World<'_>| {
+            (0..2).any(|router| !world.holds(0, router) && !world.holds(1, router))
+        };
+        let gap = world.wait(2 * SECOND, lost);
+        assert_eq!(gap, 2 * SECOND, "there was always an owner");
+        assert_eq!(masters(world), [Some(1), Some(1)]);
     });
 }
 

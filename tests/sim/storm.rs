@@ -45,11 +45,13 @@ pub enum Kind {
     Refusal,
     /// Adverts by somebody whose configuration is wrong.
     Stranger,
+    /// Adverts by somebody who knows ours and means ill.
+    Hostile,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Kind; 16] = [
+    pub const ALL: [Kind; 17] = [
         Kind::BadPath,
         Kind::OneWay,
         Kind::Partition,
@@ -66,6 +68,7 @@ impl Kind {
         Kind::BadCheck,
         Kind::Refusal,
         Kind::Stranger,
+        Kind::Hostile,
     ];
 }
 
@@ -182,6 +185,10 @@ pub fn strike(world: &mut World<'_>, kind: Kind) -> Option<(At, Relief)> {
             world.strangers(lasting);
             None
         }
+        Kind::Hostile => {
+            world.hostile_until = world.now + lasting.max(500 * MS);
+            None
+        }
     }
 }
 
@@ -213,6 +220,7 @@ pub fn relieve(world: &mut World<'_>, relief: Relief) {
 pub fn heal(world: &mut World<'_>) {
     world.mend_paths();
     world.end_strangers();
+    world.hostile_until = world.now;
     for node in 0..world.hosts.len() {
         world.hosts[node].refuses = false;
         for check in 0..world.hosts[node].health.len() {

@@ -38,6 +38,7 @@ pub struct World<'a> {
     pub(super) actions: Option<Box<Actions>>,
     pub(super) strangers_until: At,
     pub(super) heard: Heard,
+    pub(super) hostile_until: At,
     queue: BinaryHeap<Reverse<Entry>>,
     entries: u64,
     /// For each node and virtual router, the node's number for it.
@@ -141,6 +142,7 @@ impl<'a> World<'a> {
             actions: Some(Box::new(Actions::new())),
             strangers_until: 0,
             heard: Heard::default(),
+            hostile_until: 0,
             queue: BinaryHeap::new(),
             entries: 0,
             members,

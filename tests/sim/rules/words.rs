@@ -7,7 +7,7 @@ use smena::vrrp::{Reason, Role};
 
 use super::{PerRouter, Rule, View, Violation, broken};
 use crate::sim::clock::MS;
-use crate::sim::host::Frame;
+use crate::sim::host::{Frame, NOBODY};
 use crate::sim::plan::Plan;
 
 /// Who announced what last, and how each last mastership ended.
@@ -77,10 +77,8 @@ impl Words {
         };
         let yielded = self.before[router] == Some(Role::Master)
             && view.role(node, router) == Some(Role::Backup);
-        let both_ways = view
-            .lan
-            .clean_since(frame.segment, node, frame.from)
-            .is_some();
+        let path = || view.lan.clean_since(frame.segment, node, frame.from);
+        let both_ways = frame.from != NOBODY && path().is_some();
         // One that finds out that it slept is master no more before it hears
         // anybody: those two never met.
         let slept = view
