@@ -309,7 +309,6 @@ fn unicast_in_version_3_keepalived_first() {
     UNICAST_3.goes_over_and_back(Keepalived, Smena);
 }
 
-// 39: whoever watches finds the address by neighbour discovery.
 #[test]
 fn unicast_over_ipv6_smena_first() {
     UNICAST_IPV6.goes_over_and_back(Smena, Keepalived);
@@ -320,6 +319,7 @@ fn unicast_over_ipv6_keepalived_first() {
     UNICAST_IPV6.goes_over_and_back(Keepalived, Smena);
 }
 
+// 39: whoever watches finds the address by neighbour discovery.
 #[test]
 fn ipv6_smena_first() {
     IPV6.goes_over_and_back(Smena, Keepalived);
