@@ -242,6 +242,14 @@ impl World<'_> {
 
     /// Somebody says with all that is needed to be believed what is not so.
     fn add_hostile(&mut self, frame: &Frame) {
+        let signed = |(number, _): (usize, _)| {
+            let steps = &self.plan.routers[number].delivery.steps;
+            !steps.is_empty()
+        };
+        if frame.said.is_some_and(signed) {
+            // What is signed takes more to be believed.
+            return;
+        }
         let mut bytes = frame.bytes.clone();
         bytes::spoof(&mut self.random, frame.family, &mut bytes);
         let said = bytes::read(frame.family, &bytes);
