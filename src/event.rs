@@ -283,8 +283,7 @@ impl fmt::Display for HookState {
 /// The most actions that one event can lead to: each router changes state
 /// (advert twice, addresses, announcement, probe, rescan), its hook and its
 /// resources start and are told to end, its state and its group's are told, each
-/// check starts or is killed, each interface's
-/// filter changes, and the end.
+/// check starts or is killed, each interface's filter changes, and the end.
 pub const ACTIONS_MAX: usize =
     17 * board::ROUTERS_MAX + 2 * board::CHECKS_MAX + 8 + board::INTERFACES_MAX;
 
