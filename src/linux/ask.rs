@@ -35,7 +35,7 @@ pub struct Answer {
 }
 
 /// One question, whether it is being asked or not.
-struct Slot<'a> {
+pub struct Slot<'a> {
     to: SocketAddr,
     ask: Ask<'a>,
     socket: Option<OwnedFd>,
@@ -45,20 +45,23 @@ struct Slot<'a> {
     answer: Option<Answer>,
 }
 
+/// Room for a question of each check.
+pub type Slots<'a> = Vec<Option<Slot<'a>>, { board::CHECKS_MAX }>;
+
 /// All questions.
-pub struct Asks<'a> {
-    epoll: BorrowedFd<'a>,
-    slots: Vec<Option<Slot<'a>>, { board::CHECKS_MAX }>,
+pub struct Asks<'s, 'a> {
+    epoll: BorrowedFd<'s>,
+    slots: &'s mut Slots<'a>,
     /// The last run's token.
     token: u64,
 }
 
-impl<'a> Asks<'a> {
+impl<'s, 'a> Asks<'s, 'a> {
     /// No questions.
-    pub const fn new(epoll: BorrowedFd<'a>) -> Asks<'a> {
+    pub fn new(epoll: BorrowedFd<'s>, slots: &'s mut Slots<'a>) -> Asks<'s, 'a> {
         Asks {
             epoll,
-            slots: Vec::new(),
+            slots,
             token: 0,
         }
     }
@@ -122,7 +125,7 @@ impl<'a> Asks<'a> {
 
     /// Takes the next outcome, with the number of its question.
     pub fn next(&mut self) -> Option<(u8, Answer)> {
-        (0..).zip(&mut self.slots).find_map(|(number, slot)| {
+        (0..).zip(self.slots.iter_mut()).find_map(|(number, slot)| {
             let answer = slot.as_mut()?.answer.take()?;
             Some((number, answer))
         })

@@ -60,7 +60,9 @@ const STRAYS_MAX: usize = 32;
 /// and resource that cannot be started.
 const BACK_MAX: usize = board::CHECKS_MAX + 2 * board::ROUTERS_MAX;
 
+static NODE: Cell<MaybeUninit<Node<'static>>> = Cell::new(MaybeUninit::uninit());
 static PLACES: Cell<Places> = Cell::new(Vec::new());
+static SLOTS: Cell<ask::Slots<'static>> = Cell::new(Vec::new());
 static ACTIONS: Cell<Actions> = Cell::new(Actions::new());
 static BACK: Cell<Vec<Event<'static>, BACK_MAX>> = Cell::new(Vec::new());
 static NET_MEMORY: Cell<net::Memory> = Cell::new(net::Memory::new());
@@ -70,7 +72,7 @@ static NET_MEMORY: Cell<net::Memory> = Cell::new(net::Memory::new());
 /// # Errors
 /// What the system refused at the start; nothing was changed then.
 pub fn run(
-    config: &Config<'_>,
+    config: &'static Config<'static>,
     user: User,
     host: &str,
     invocation: &Invocation,
@@ -84,14 +86,14 @@ pub fn run(
     let mut control = Control::open(path, epoll)?;
     let timer = Timer::open(epoll)?;
     watch(epoll, signals.as_fd(), SIGNALS)?;
-    let mut node = new_node(config, started_at);
+    let node = Node::new_in(NODE.claim(), config, started_at, seed(started_at));
     let guard = Guard::open(epoll, invocation)?;
-    let mut net = Net::open(&node, epoll, guard.held(), NET_MEMORY.claim())?;
+    let mut net = Net::open(node, epoll, guard.held(), NET_MEMORY.claim())?;
     let children = Children::open(config, epoll, user, PLACES.claim())?;
-    let mut asks = Asks::new(epoll);
+    let mut asks = Asks::new(epoll, SLOTS.claim());
     add_questions(&mut asks, config);
     let mut keeper = Keeper {
-        node: &mut node,
+        node,
         net: &mut net,
         children,
         asks: &mut asks,
@@ -129,7 +131,7 @@ pub fn run(
 
 /// The checks that ask a server, by their number.
 #[inline(never)]
-fn add_questions<'a>(asks: &mut Asks<'a>, config: &'a Config<'a>) {
+fn add_questions(asks: &mut Asks<'_, 'static>, config: &'static Config<'static>) {
     // Unlike that of another smena on this machine.
     let mut id = rustix::process::getpid().as_raw_nonzero().get() as u16;
     for check in &config.checks {
@@ -147,18 +149,12 @@ fn add_questions<'a>(asks: &mut Asks<'a>, config: &'a Config<'a>) {
     }
 }
 
-/// Builds the node in a frame of its own, whose stack is given back later.
-#[inline(never)]
-fn new_node<'a>(config: &'a Config<'a>, now: Instant) -> Node<'a> {
-    Node::new(config, now, seed(now))
-}
-
 /// What the loop works with.
 struct Keeper<'k, 'n, 'a> {
     node: &'k mut Node<'n>,
     net: &'k mut Net<'a>,
     children: Children<'a>,
-    asks: &'k mut Asks<'a>,
+    asks: &'k mut Asks<'a, 'static>,
     control: &'k mut Control<'a>,
     guard: Guard<'a>,
     realtime: Realtime,

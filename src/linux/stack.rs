@@ -13,7 +13,7 @@ use core::ffi::c_void;
 use rustix::mm::{Advice, madvise};
 
 /// What is left alone below the caller's frame, in bytes.
-const KEPT: usize = 16 * 1024;
+const KEPT: usize = 4 * 1024;
 /// How far down the start may have reached, in bytes.
 const REACH: usize = 1024 * 1024;
 

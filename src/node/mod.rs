@@ -26,6 +26,7 @@ mod surroundings;
 mod trace;
 
 use core::fmt;
+use core::mem::MaybeUninit;
 
 use heapless::Vec;
 
@@ -133,7 +134,28 @@ impl<'a> Node<'a> {
     /// A node of this configuration, before any event. `seed` makes what must
     /// not be alike on two nodes; it decides nothing of the protocol.
     pub fn new(config: &'a Config<'a>, now: Instant, seed: u64) -> Node<'a> {
-        let mut node = Node {
+        let mut node = Node::empty(config, now, seed);
+        node.prepare(seed);
+        node
+    }
+
+    /// The same, built where it stays. The tables have room for the largest
+    /// configuration, and moving a node would touch all of it, which counts as
+    /// its memory from then on.
+    pub fn new_in<'n>(
+        place: &'n mut MaybeUninit<Node<'a>>,
+        config: &'a Config<'a>,
+        now: Instant,
+        seed: u64,
+    ) -> &'n mut Node<'a> {
+        let node = place.write(Node::empty(config, now, seed));
+        node.prepare(seed);
+        node
+    }
+
+    /// A node that knows nothing yet of what its configuration names.
+    fn empty(config: &'a Config<'a>, now: Instant, seed: u64) -> Node<'a> {
+        Node {
             config,
             routers: Vec::new(),
             hooks: Vec::new(),
@@ -157,18 +179,23 @@ impl<'a> Node<'a> {
             now,
             phase: Phase::Preparing,
             broken: Broken::NOTHING,
-        };
+        }
+    }
+
+    /// Fills the tables from the configuration.
+    fn prepare(&mut self, seed: u64) {
+        let (config, now) = (self.config, self.now);
         for (id, router) in (0u8..).map(RouterId).zip(&config.routers) {
-            let interface = node.name_interface(router.interface);
+            let interface = self.name_interface(router.interface);
             for address in &router.addresses {
-                node.name_interface(address.dev.unwrap_or(router.interface));
+                self.name_interface(address.dev.unwrap_or(router.interface));
             }
             for track in &router.tracks {
                 if let Tracked::Interface(name) = track.what {
-                    node.name_interface(name);
+                    self.name_interface(name);
                 }
             }
-            let listening = &mut node.interfaces[usize::from(interface.0)];
+            let listening = &mut self.interfaces[usize::from(interface.0)];
             let unicast = !router.peers.is_empty();
             match router.family {
                 crate::protocol::Family::Ipv4 => {
@@ -187,30 +214,29 @@ impl<'a> Node<'a> {
                 overtake: router.notify_overtake,
                 again: router.notify_again,
             });
-            let group = router.group.map(|name| node.name_group(name));
-            fits(node.router_groups.push(group).is_ok());
-            fits(node.router_interfaces.push(interface).is_ok());
-            fits(node.routers.push(Router::new(id, router, now)).is_ok());
+            let group = router.group.map(|name| self.name_group(name));
+            fits(self.router_groups.push(group).is_ok());
+            fits(self.router_interfaces.push(interface).is_ok());
+            fits(self.routers.push(Router::new(id, router, now)).is_ok());
             let hook = Hook::new(HookId::Notify(id), settings);
-            fits(node.hooks.push(hook).is_ok());
+            fits(self.hooks.push(hook).is_ok());
             let resources = Resources::new(id, router);
-            fits(node.resources.push(resources).is_ok());
-            fits(node.discarded.push([0; Reject::ALL.len()]).is_ok());
-            fits(node.senders.push(Senders::NONE).is_ok());
-            fits(node.rivals.push(None).is_ok());
-            fits(node.diagnoses.push(Table::new(router.advert_int)).is_ok());
+            fits(self.resources.push(resources).is_ok());
+            fits(self.discarded.push([0; Reject::ALL.len()]).is_ok());
+            fits(self.senders.push(Senders::NONE).is_ok());
+            fits(self.rivals.push(None).is_ok());
+            fits(self.diagnoses.push(Table::new(router.advert_int)).is_ok());
         }
-        node.share_patience();
+        self.share_patience();
         for (id, check) in (0u8..).map(CheckId).zip(&config.checks) {
             if let CheckKind::Interface(name) = check.kind {
-                node.name_interface(name);
+                self.name_interface(name);
             }
             let chance =
                 (seed ^ u64::from(id.0 % CHECK_GROUPS)).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 48;
             let check = Check::new(id, check, now, chance as u16);
-            fits(node.checks.push(check).is_ok());
+            fits(self.checks.push(check).is_ok());
         }
-        node
     }
 
     /// Breaks one rule on purpose, so that a test can see it noticed.
