@@ -22,6 +22,7 @@ mod lab {
     mod misfits;
     mod openuds;
     mod options;
+    mod others;
     mod pair;
     mod peers;
     mod realtime;
