@@ -35,4 +35,5 @@ mod lab {
     mod storms;
     mod ucarp;
     mod unicast;
+    mod vmac;
 }

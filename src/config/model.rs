@@ -142,6 +142,8 @@ pub struct Router<'a> {
     pub peers: Vec<Peer, { board::PEERS_MAX }>,
     /// `checksum` of version 3 over IPv4; absent: as the peer does.
     pub checksum: Option<Checksum>,
+    /// `vmac`: the addresses are on a macvlan with the router's own MAC address.
+    pub vmac: bool,
     /// `garp_master_delay`: when the second burst of gratuitous ARP follows; 0 = none.
     pub garp_master_delay: Duration,
     /// `garp_master_repeat`: packets of a burst for each address.

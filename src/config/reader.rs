@@ -469,6 +469,7 @@ impl Router<'_> {
             unicast_src_ip: None,
             peers: Vec::new(),
             checksum: None,
+            vmac: false,
             garp_master_delay: crate::Duration::ZERO,
             garp_master_repeat: 0,
             garp_master_refresh: crate::Duration::ZERO,

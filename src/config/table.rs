@@ -122,7 +122,7 @@ pub static SECTIONS: [Section; 4] = [
         kind: "vrrp",
         named: true,
         keys: VRRP,
-        later: &["vmac"],
+        later: &[],
     },
     Section {
         kind: "check",
@@ -326,6 +326,12 @@ const VRRP: &[Key] = &[
         Value::Choice(&["pseudo", "rfc9568"], |r, index| {
             r.router.checksum = Some([Checksum::Pseudo, Checksum::Rfc9568][index & 1]);
         }),
+    ),
+    key(
+        "vmac",
+        Text("no"),
+        "speak from the router's own MAC address, on a macvlan that has the addresses",
+        Value::Switch(|r, on| r.router.vmac = on),
     ),
     key(
         "garp_master_delay",

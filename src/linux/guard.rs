@@ -174,6 +174,10 @@ impl<'a> Guard<'a> {
         let mut tools = Tools {
             requests: Socket::open()?,
             port: Port::open(None)?,
+            frames: match node.config().routers.iter().any(|router| router.vmac) {
+                true => Some(Port::open_raw()?),
+                false => None,
+            },
             node,
             held: self.held,
         };
@@ -209,6 +213,8 @@ fn wait(pidfd: &OwnedFd) -> Result<(), Errno> {
 struct Tools<'t, 'a> {
     requests: Socket,
     port: Port,
+    /// The one that speaks for macvlans.
+    frames: Option<Port>,
     node: &'t mut Node<'a>,
     held: &'static Held,
 }
@@ -222,6 +228,10 @@ impl Tools<'_, '_> {
                 routers += 1;
                 self.remove_addresses(router);
                 self.resign(router);
+                let vmac = self.held.vmac(router);
+                if vmac != 0 {
+                    let _ = self.requests.delete_link(vmac);
+                }
             }
         }
         if routers > 0 {
@@ -238,7 +248,10 @@ impl Tools<'_, '_> {
     fn remove_addresses(&mut self, router: RouterId) {
         let config = &self.node.config().routers[usize::from(router.0)];
         for (number, address) in config.addresses.iter().enumerate() {
-            let index = self.held.link(self.node.carrier_of(router, number));
+            let index = match self.held.vmac(router) {
+                vmac @ 1.. if address.dev.is_none() => vmac,
+                _ => self.held.link(self.node.carrier_of(router, number)),
+            };
             // What fails here is left to the lease.
             let _ = self
                 .requests
@@ -254,6 +267,9 @@ impl Tools<'_, '_> {
         let interface = self.node.interface_of(router);
         let index = self.held.link(interface);
         self.port.aim(index);
+        if let Some(frames) = &mut self.frames {
+            frames.aim(index);
+        }
         let family = Family::of(&source);
         let name = self.node.interfaces()[usize::from(interface.0)].name;
         // What is signed tells the time, which has gone on since the fork.
@@ -270,9 +286,13 @@ impl Tools<'_, '_> {
             {
                 let bytes = buffer.get(..sending.length).unwrap_or_default();
                 let _ = match sending.peer {
-                    None => self
-                        .port
-                        .send(bytes, packet::ethertype(family), group_mac(family)),
+                    None => {
+                        let (ethertype, group) = (packet::ethertype(family), group_mac(family));
+                        match (self.node.virtual_mac(router), &self.frames) {
+                            (Some(mac), Some(port)) => port.send_as(mac, bytes, ethertype, group),
+                            _ => self.port.send(bytes, ethertype, group),
+                        }
+                    }
                     Some(peer) => {
                         raw = raw.or_else(|| Raw::open(family, name).ok());
                         let raw = raw.as_ref().ok_or(Errno::NODEV);

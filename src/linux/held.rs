@@ -34,6 +34,8 @@ struct Record {
     /// The bytes of `source` that count: 0, 4 or 16.
     length: AtomicU32,
     source: [AtomicU32; 4],
+    /// The number of its macvlan; 0: it has none.
+    vmac: AtomicU32,
 }
 
 impl Held {
@@ -110,6 +112,16 @@ impl Held {
             16 => Some(IpAddr::V6(Ipv6Addr::from(octets))),
             _ => None,
         }
+    }
+
+    /// A router's macvlan has this number now.
+    pub fn set_vmac(&self, router: RouterId, index: u32) {
+        set(&self.record(router).vmac, index);
+    }
+
+    /// The number of a router's macvlan; 0: it has none.
+    pub fn vmac(&self, router: RouterId) -> u32 {
+        get(&self.record(router).vmac)
     }
 
     fn record(&self, router: RouterId) -> &Record {

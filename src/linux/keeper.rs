@@ -125,6 +125,7 @@ pub fn run(
         keeper.turn(epoll);
     }
     keeper.children.end_checks();
+    keeper.net.close();
     say(Level::Info, format_args!("smena ends"));
     Ok(())
 }

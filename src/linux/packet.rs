@@ -13,6 +13,7 @@ use smena::board;
 use smena::event::Mac;
 use smena::node::SAMPLE;
 use smena::protocol::Family;
+use smena::wire;
 
 use super::netlink::message::u32_at;
 use super::socket::{self, Instruction};
@@ -78,6 +79,16 @@ impl Port {
         })
     }
 
+    /// A port that sends frames with any source, and receives nothing.
+    pub fn open_raw() -> Result<Port, Errno> {
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        Ok(Port {
+            fd: socket_with(AddressFamily::PACKET, SocketType::RAW, flags, None)?,
+            protocol: 0,
+            index: 0,
+        })
+    }
+
     /// Binds it to the interface with this index.
     pub fn bind(&mut self, index: u32) -> Result<(), Errno> {
         if self.index != index {
@@ -127,6 +138,30 @@ impl Port {
         let to = address(self.index, ethertype, destination);
         socket::sendto(self.fd(), bytes, &to)?;
         Ok(())
+    }
+}
+
+impl Port {
+    /// Sends one packet of ours from a MAC address; only for a raw port.
+    pub fn send_as(
+        &self,
+        source: Mac,
+        bytes: &[u8],
+        ethertype: u16,
+        destination: Mac,
+    ) -> Result<(), Errno> {
+        const HEADER: usize = 14;
+        let mut frame = [0; HEADER + wire::PACKET_MAX];
+        let (header, body) = frame.split_at_mut(HEADER);
+        header[..6].copy_from_slice(&destination);
+        header[6..12].copy_from_slice(&source);
+        header[12..].copy_from_slice(&ethertype.to_be_bytes());
+        let Some(body) = body.get_mut(..bytes.len()) else {
+            return Err(Errno::MSGSIZE);
+        };
+        body.copy_from_slice(bytes);
+        let frame = frame.get(..HEADER + bytes.len()).unwrap_or_default();
+        self.send(frame, ethertype, destination)
     }
 }
 

@@ -43,6 +43,21 @@ pub fn set(sysctl: &Sysctl<'_>) -> Result<(), Failure> {
     })
 }
 
+/// Makes an interface take no IPv6 address by itself, neither its link-local
+/// one nor what a router offers. Where IPv6 is off there is nothing to set.
+pub fn accept_no_routers(interface: &str) {
+    for (name, value) in [("addr_gen_mode", "1"), ("accept_ra", "0")] {
+        let path = format_args!(
+            "/proc/sys/net/ipv6/conf/{}/{}",
+            Plain(interface),
+            Plain(name)
+        );
+        if let Some(path) = Path::of(path).as_c_str() {
+            let _ = put(path, value, &mut "");
+        }
+    }
+}
+
 /// Whether this host forwards IPv6 from an interface, which its neighbour
 /// advertisements must say.
 pub fn forwards_ipv6(interface: &str) -> bool {

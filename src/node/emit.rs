@@ -5,6 +5,7 @@ use core::net::IpAddr;
 
 use super::{Node, receive};
 use crate::event::{InterfaceId, Mac, RouterId};
+use crate::protocol::Family;
 use crate::wire::{self, Advert};
 
 /// Where an announcement goes.
@@ -18,6 +19,8 @@ pub struct Announcement {
     pub ethertype: u16,
     /// The link-layer destination.
     pub destination: Mac,
+    /// The link-layer source, where it is not the interface's own.
+    pub source: Option<Mac>,
 }
 
 /// An advert on its way.
@@ -96,7 +99,11 @@ impl Node<'_> {
     ) -> Option<Announcement> {
         let config = &self.config.routers[usize::from(router.0)];
         let interface = self.carrier_of(router, address);
-        let mac = self.interfaces[usize::from(interface.0)].link?.mac;
+        let own = self.interfaces[usize::from(interface.0)].link?.mac;
+        let source = self
+            .virtual_mac(router)
+            .filter(|_| config.addresses[address].dev.is_none());
+        let mac = source.unwrap_or(own);
         let (length, ethertype, destination) = match config.addresses[address].address {
             IpAddr::V4(v4) => (
                 wire::emit_arp(mac, v4, buffer)?,
@@ -113,7 +120,20 @@ impl Node<'_> {
             length,
             ethertype,
             destination,
+            source,
         })
+    }
+
+    /// The MAC address that a router with `vmac` speaks from (RFC 9568 section
+    /// 7.3).
+    pub fn virtual_mac(&self, router: RouterId) -> Option<Mac> {
+        let config = &self.config.routers[usize::from(router.0)];
+        let family = match config.family {
+            Family::Ipv4 => 1,
+            Family::Ipv6 => 2,
+        };
+        let id = config.virtual_router_id;
+        config.vmac.then_some([0, 0, 0x5e, 0, family, id])
     }
 }
 
@@ -143,6 +163,8 @@ impl Node<'_> {
             length,
             ethertype,
             destination,
+            // Asked before the address is ours: by whoever the card is.
+            source: None,
         })
     }
 }

@@ -56,6 +56,7 @@ fn template() -> config::Router<'static> {
         unicast_src_ip: None,
         peers: heapless::Vec::new(),
         checksum: None,
+        vmac: false,
         garp_master_delay: Duration::ZERO,
         garp_master_repeat: 1,
         garp_master_refresh: Duration::ZERO,

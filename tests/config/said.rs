@@ -73,7 +73,6 @@ fn what_a_later_version_has_is_no_spelling_mistake() {
     says(
         ROUTER,
         "\
-vmac = yes
 track = service web
 [service web]
 listen = *:80
@@ -81,22 +80,18 @@ listen = *:80
 log_target = udp:10.0.0.9:514
 ",
         "\
-error: this version of smena has no `vmac` yet
-  --> smena.ini:5:1
- 5 | vmac = yes
-   | ^^^^ remove it, or use a version that has it
 error: this version of smena cannot track `service` yet
-  --> smena.ini:6:9
- 6 | track = service web
+  --> smena.ini:5:9
+ 5 | track = service web
    |         ^^^^^^^ remove it, or use a version that has it
 error: this version of smena has no [service] yet
-  --> smena.ini:7:2
- 7 | [service web]
+  --> smena.ini:6:2
+ 6 | [service web]
    |  ^^^^^^^ remove it, or use a version that has it
 error: this version of smena has no `udp:10.0.0.9:514` yet
-  --> smena.ini:10:14
- 10 | log_target = udp:10.0.0.9:514
-    |              ^^^^^^^^^^^^^^^^ remove it, or use a version that has it
+  --> smena.ini:9:14
+ 9 | log_target = udp:10.0.0.9:514
+   |              ^^^^^^^^^^^^^^^^ remove it, or use a version that has it
 ",
     );
 }

@@ -24,6 +24,7 @@ fn packets_that_were_routed_are_left_out_and_counted() {
     flooded(|advert| advert.ttl = 254, true);
 }
 
+// 15: a flood writes a handful of lines.
 #[test]
 fn broken_packets_of_our_own_id_are_borne() {
     flooded(|advert| advert.checksum_error = 1, false);

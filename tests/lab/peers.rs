@@ -58,6 +58,17 @@ const VMAC: Form = Form {
     diagnosed: &[],
 };
 
+/// Both speak from the virtual MAC.
+const VMAC_BOTH: Form = Form {
+    smena: "vmac = yes\nversion = 3\nadvert_int = 200ms\naddress = 10.0.0.49",
+    ..VMAC
+};
+
+const IPV6_VMAC_BOTH: Form = Form {
+    smena: "vmac = yes\nversion = 3\nadvert_int = 200ms\naddress = fe80::49:1/64\naddress = fd00::49",
+    ..IPV6_VMAC
+};
+
 const IPV6: Form = Form {
     vip: "fd00::49",
     smena: "version = 3\nadvert_int = 200ms\naddress = fe80::49:1/64\naddress = fd00::49",
@@ -291,6 +302,36 @@ fn vmac_smena_first() {
 #[test]
 fn vmac_keepalived_first() {
     VMAC.goes_over_and_back(Keepalived, Smena);
+}
+
+#[test]
+fn vmac_of_both_smena_first() {
+    VMAC_BOTH.goes_over_and_back(Smena, Keepalived);
+}
+
+#[test]
+fn vmac_of_both_keepalived_first() {
+    VMAC_BOTH.goes_over_and_back(Keepalived, Smena);
+}
+
+#[test]
+fn vmac_of_both_smena_before_frr() {
+    VMAC_BOTH.goes_over_and_back(Smena, Program::Frr);
+}
+
+#[test]
+fn vmac_of_both_frr_before_smena() {
+    VMAC_BOTH.goes_over_and_back(Program::Frr, Smena);
+}
+
+#[test]
+fn ipv6_vmac_of_both_smena_first() {
+    IPV6_VMAC_BOTH.goes_over_and_back(Smena, Keepalived);
+}
+
+#[test]
+fn ipv6_vmac_of_both_frr_before_smena() {
+    IPV6_VMAC_BOTH.goes_over_and_back(Program::Frr, Smena);
 }
 
 #[test]

@@ -57,10 +57,20 @@ pub fn on_link(links: &mut [Watched<'_>], body: &[u8], deleted: bool) -> Option<
     event
 }
 
-/// An address message about one of our interfaces.
-pub fn on_address(links: &[Watched<'_>], body: &[u8]) -> Option<(InterfaceId, LocalAddress)> {
+/// A macvlan that stands for one of our interfaces: its number, 0 for none.
+pub type Alias = (u32, InterfaceId);
+
+/// An address message about one of our interfaces, or about a macvlan on it.
+pub fn on_address(
+    links: &[Watched<'_>],
+    aliases: &[Alias],
+    body: &[u8],
+) -> Option<(InterfaceId, LocalAddress, bool)> {
     let (index, address) = meaning::address(body)?;
     let known = |w: &Watched<'_>| w.link.is_some_and(|link| link.index == index);
-    let at = links.iter().position(known)?;
-    Some((InterfaceId(at as u8), address))
+    if let Some(at) = links.iter().position(known) {
+        return Some((InterfaceId(at as u8), address, false));
+    }
+    let alias = aliases.iter().find(|(alias, _)| *alias == index)?;
+    Some((alias.1, address, true))
 }

@@ -18,6 +18,7 @@
 mod door;
 mod known;
 mod links;
+mod vmac;
 mod watch;
 
 use heapless::Vec;
@@ -37,9 +38,11 @@ use smena::wire;
 use super::claims::Claims;
 use super::failure::{Failure, log_refusal};
 use super::held::Held;
+use super::netlink::Setting;
 use super::packet::{self, Port};
 use super::sysctl;
 use door::{Door, FAMILIES, Followed};
+use vmac::Vmac;
 use watch::Watch;
 
 /// The epoll tokens of this file: this one and those above it.
@@ -89,6 +92,9 @@ pub struct Net<'a> {
     turn: usize,
     /// Routers whose addresses the kernel refused, yet to be told.
     refused: Vec<(RouterId, Errno), { board::ROUTERS_MAX }>,
+    /// The macvlans of routers that have one, and the port that speaks for them.
+    vmacs: Vec<Vmac, { board::ROUTERS_MAX }>,
+    raw: Option<Port>,
     /// Kept, because closing it would take longer than all the rest of opening.
     probe: Option<Port>,
     claims: Option<Claims>,
@@ -144,6 +150,8 @@ impl<'a> Net<'a> {
             doors: Vec::new(),
             turn: 0,
             refused: Vec::new(),
+            vmacs: Vec::new(),
+            raw: None,
             probe: None,
             claims: None,
         };
@@ -166,6 +174,14 @@ impl<'a> Net<'a> {
         let wanted = [!addresses().all(v6), addresses().any(v6)];
         let token = TOKEN + 1 + 2 * net.doors.len() as u64;
         net.claims = Some(Claims::open(wanted, epoll, token));
+        for router in (0u8..).map(RouterId).take(node.routers().len()) {
+            if let Some(vmac) = Vmac::new(node, router) {
+                let _ = net.vmacs.push(vmac);
+            }
+        }
+        if !net.vmacs.is_empty() {
+            net.raw = Some(Port::open_raw()?);
+        }
         Ok(net)
     }
 
@@ -284,7 +300,10 @@ impl<'a> Net<'a> {
         self.held
             .set_link(interface, link.map_or(0, |link| link.index));
         match self.doors[usize::from(interface.0)].follow(link, self.epoll) {
-            Followed::Yes => event,
+            Followed::Yes => {
+                self.follow_vmacs(interface, link);
+                event
+            }
             // Its addresses are asked for by whoever learns of a new link.
             Followed::Again => Event::Link(interface, link),
             Followed::Deaf => Event::Link(interface, None),
@@ -318,7 +337,10 @@ impl<'a> Net<'a> {
         while let Some(sending) = node.emit_advert_from(router, source, priority, nth, self.packet)
         {
             match sending.peer {
-                None => self.send(interface, ethertype, group, sending.length),
+                None => {
+                    let source = node.virtual_mac(router);
+                    self.send(interface, ethertype, group, source, sending.length);
+                }
                 Some(peer) => {
                     let bytes = self.packet.get(..sending.length).unwrap_or_default();
                     self.doors[usize::from(interface.0)].send_to(bytes, peer);
@@ -346,14 +368,29 @@ impl<'a> Net<'a> {
                 told.interface,
                 told.ethertype,
                 told.destination,
+                told.source,
                 told.length,
             );
         }
     }
 
     /// Sends the first bytes of the buffer.
-    fn send(&mut self, interface: InterfaceId, ethertype: u16, destination: Mac, length: usize) {
+    fn send(
+        &mut self,
+        interface: InterfaceId,
+        ethertype: u16,
+        destination: Mac,
+        source: Option<Mac>,
+        length: usize,
+    ) {
         let bytes = self.packet.get(..length).unwrap_or_default();
+        if let Some(source) = source
+            && let (Some(raw), Some(link)) = (&mut self.raw, self.watch.link(interface))
+        {
+            raw.aim(link.index);
+            let _ = raw.send_as(source, bytes, ethertype, destination);
+            return;
+        }
         self.doors[usize::from(interface.0)].send(bytes, ethertype, destination);
     }
 
@@ -361,12 +398,17 @@ impl<'a> Net<'a> {
     /// looks for expired ones at most once a second. The first refusal counts.
     fn set_addresses(&mut self, node: &Node<'_>, router: RouterId) -> Result<(), Errno> {
         let config = &node.config().routers[usize::from(router.0)];
-        let mut result = Ok(());
+        let mut result = self.raise_vmac(router);
         for (number, address) in config.addresses.iter().enumerate() {
             let carrier = node.carrier_of(router, number);
-            let set = match self.watch.link(carrier) {
-                None => Err(Errno::NODEV),
-                Some(link) => {
+            let vmac = self.vmac(router).filter(|_| address.dev.is_none());
+            let set = match (vmac, self.watch.link(carrier)) {
+                (None, None) => Err(Errno::NODEV),
+                (Some(index), _) => {
+                    let requests = self.watch.requests();
+                    requests.set_address(index, address, config.lease_s)
+                }
+                (None, Some(link)) => {
                     self.promote_secondaries(carrier, link.index);
                     let requests = self.watch.requests();
                     requests.set_address(link.index, address, config.lease_s)
@@ -381,13 +423,15 @@ impl<'a> Net<'a> {
         let config = &node.config().routers[usize::from(router.0)];
         let mut result = Ok(());
         for (number, address) in config.addresses.iter().enumerate() {
-            if let Some(link) = self.watch.link(node.carrier_of(router, number)) {
+            let link = self.watch.link(node.carrier_of(router, number));
+            let vmac = self.vmac(router).filter(|_| address.dev.is_none());
+            if let Some(index) = vmac.or(link.map(|link| link.index)) {
                 let requests = self.watch.requests();
-                let removed =
-                    requests.remove_address(link.index, address.address, address.prefix_len);
+                let removed = requests.remove_address(index, address.address, address.prefix_len);
                 result = result.and(removed);
             }
         }
+        self.lower_vmac(router);
         result
     }
 
@@ -397,7 +441,8 @@ impl<'a> Net<'a> {
         if !door.take_unpromoted() {
             return;
         }
-        if let Err(errno) = self.watch.requests().promote_secondaries(index) {
+        let wanted = [Setting::PROMOTE_SECONDARIES];
+        if let Err(errno) = self.watch.requests().configure(index, &wanted) {
             let name = Plain(door.name());
             let what = format_args!("{name}: cannot set promote_secondaries");
             log_refusal(Level::Warn, what, errno);

@@ -23,7 +23,7 @@ use smena::protocol::Family;
 use smena::say::{Level, Number, Plain, say};
 
 use super::known::Known;
-use super::links::{Watched, on_address, on_link};
+use super::links::{Alias, Watched, on_address, on_link};
 use crate::linux::failure::log_refusal;
 use crate::linux::netlink::{Received, Socket, meaning, message};
 
@@ -108,6 +108,8 @@ pub struct Watch<'a> {
     /// Notifications.
     notices: Socket,
     links: Vec<Watched<'a>, { board::INTERFACES_MAX }>,
+    /// Macvlans whose addresses are told as those of an interface.
+    aliases: [Alias; board::ROUTERS_MAX],
     /// Datagrams of notifications that may still be taken in this turn, and
     /// that none waits.
     waiting: u8,
@@ -137,6 +139,7 @@ impl<'a> Watch<'a> {
             dumps: Socket::open()?,
             notices: Socket::watch()?,
             links: Vec::new(),
+            aliases: [(0, InterfaceId(0)); _],
             waiting: NOTICES_MAX,
             drained: false,
             steps: STEPS_MAX,
@@ -165,6 +168,12 @@ impl<'a> Watch<'a> {
     /// The link as it was told last.
     pub fn link(&self, interface: InterfaceId) -> Option<Link> {
         self.links.get(usize::from(interface.0))?.link
+    }
+
+    /// Macvlan number `at` has this index, and its addresses are told as those
+    /// of the interface.
+    pub fn know_as(&mut self, at: usize, index: u32, interface: InterfaceId) {
+        self.aliases[at] = (index, interface);
     }
 
     /// Notifications wait, or may.
@@ -239,14 +248,17 @@ impl<'a> Watch<'a> {
                     }
                     meaning::NEW_ADDRESS | meaning::DELETE_ADDRESS => {
                         let deleted = header.kind == meaning::DELETE_ADDRESS;
-                        on_address(&self.links, body).map(|(id, address)| {
+                        on_address(&self.links, &self.aliases, body).map(|found| {
+                            let (id, address, elsewhere) = found;
                             if deleted {
                                 self.memory.known.forget(id, &address);
-                                Event::AddressRemoved(id, address)
-                            } else {
-                                self.memory.known.remember(id, address);
-                                Event::AddressAdded(id, address)
+                                return Event::AddressRemoved(id, address);
                             }
+                            // A scan of the interface does not see a macvlan's.
+                            if !elsewhere {
+                                self.memory.known.remember(id, address);
+                            }
+                            Event::AddressAdded(id, address)
                         })
                     }
                     _ => None,

@@ -14,7 +14,7 @@ use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
 
 use smena::config::Address;
-use smena::event::Link;
+use smena::event::{Link, Mac};
 use smena::protocol::Family;
 
 use super::socket;
@@ -34,10 +34,33 @@ const WATCH_ROOM: usize = 1 << 20;
 /// `IFLA_EXT_MASK`, and `RTEXT_FILTER_SKIP_STATS` in it.
 const LINK_EXT_MASK: u16 = 29;
 const SKIP_STATISTICS: u32 = 8;
-/// `IFLA_AF_SPEC`, `IFLA_INET_CONF` and `IPV4_DEVCONF_PROMOTE_SECONDARIES`.
+/// `IFLA_AF_SPEC` and `IFLA_INET_CONF`.
 const LINK_AF_SPEC: u16 = 26;
 const INET_CONF: u16 = 1;
-const PROMOTE_SECONDARIES: u16 = 20;
+/// `IFLA_LINK`, `IFLA_LINKINFO`, `IFLA_INFO_KIND`, `IFLA_INFO_DATA`,
+/// `IFLA_MACVLAN_MODE` and `MACVLAN_MODE_BRIDGE`.
+const LINK_PARENT: u16 = 5;
+pub const LINK_INFO: u16 = 18;
+pub const INFO_KIND: u16 = 1;
+pub const INFO_DATA: u16 = 2;
+const MACVLAN_MODE: u16 = 1;
+const MACVLAN_BRIDGE: u32 = 4;
+
+/// A setting of IPv4 on an interface (`IPV4_DEVCONF_*`), and its value.
+pub struct Setting(u16, u32);
+
+impl Setting {
+    /// The end of one address does not take the others of its subnet along.
+    pub const PROMOTE_SECONDARIES: Setting = Setting(20, 1);
+    /// ARP is answered for the interface's own addresses only.
+    pub const ARP_IGNORE: Setting = Setting(19, 1);
+    /// ... and only where the answer would leave by it.
+    pub const ARP_FILTER: Setting = Setting(13, 1);
+    /// Packets from addresses of this host may come in.
+    pub const ACCEPT_LOCAL: Setting = Setting(23, 1);
+    /// Packets may come in by another way than their answers go.
+    pub const NO_RP_FILTER: Setting = Setting(8, 0);
+}
 
 /// A rtnetlink socket.
 pub struct Socket {
@@ -232,18 +255,48 @@ impl Socket {
         }
     }
 
-    /// Sets promote_secondaries, so that the end of one address does not take
-    /// the others of its subnet along.
-    pub fn promote_secondaries(&mut self, index: u32) -> Result<(), Errno> {
+    /// Changes settings of IPv4 on an interface.
+    pub fn configure(&mut self, index: u32, list: &[Setting]) -> Result<(), Errno> {
         let mut request = Request::new(rt::SET_LINK, message::ACK, &link_body(index, 0, 0));
         let families = request.nest(LINK_AF_SPEC);
         let inet = request.nest(rt::INET.into());
         let settings = request.nest(INET_CONF);
-        request.attribute(PROMOTE_SECONDARIES, &1u32.to_ne_bytes());
+        for Setting(kind, value) in list {
+            request.attribute(*kind, &value.to_ne_bytes());
+        }
         request.end(settings);
         request.end(inet);
         request.end(families);
         self.change(&mut request)
+    }
+
+    /// Makes a macvlan that is down and has no IPv6 address of its own making.
+    pub fn make_macvlan(&mut self, name: &str, parent: u32, mac: Mac) -> Result<(), Errno> {
+        let flags = message::ACK | message::CREATE | message::EXCLUSIVE;
+        let mut request = Request::new(rt::NEW_LINK, flags, &link_body(0, 0, 0));
+        request.attribute(rt::LINK_NAME, terminated(name).as_slice());
+        request.attribute(rt::LINK_MAC, &mac);
+        request.attribute(LINK_PARENT, &parent.to_ne_bytes());
+        let info = request.nest(LINK_INFO);
+        request.attribute(INFO_KIND, b"macvlan");
+        let data = request.nest(INFO_DATA);
+        request.attribute(MACVLAN_MODE, &MACVLAN_BRIDGE.to_ne_bytes());
+        request.end(data);
+        request.end(info);
+        self.change(&mut request)
+    }
+
+    /// Switches a link on or off.
+    pub fn switch_link(&mut self, index: u32, on: bool) -> Result<(), Errno> {
+        let flags = if on { rt::UP } else { 0 };
+        let body = link_body(index, flags, rt::UP);
+        self.change(&mut Request::new(rt::SET_LINK, message::ACK, &body))
+    }
+
+    /// Removes a link.
+    pub fn delete_link(&mut self, index: u32) -> Result<(), Errno> {
+        let body = link_body(index, 0, 0);
+        self.change(&mut Request::new(rt::DELETE_LINK, message::ACK, &body))
     }
 
     /// Whether we may change addresses: the kernel asks for CAP_NET_ADMIN
