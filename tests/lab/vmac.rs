@@ -74,8 +74,10 @@ fn a_killed_keepers_macvlan_is_taken_away_by_the_guard_or_the_next_run() {
         keeper.signal(sys::SIGKILL);
         keeper.wait(LIMIT);
         expect_owner(lab, "b");
-        let gone = lab.watch.changes(VIP, killed_at)[0].clone();
-        assert_eq!((&*gone.machine, gone.present), ("a", false));
+        // With equal timers b may have been master for a moment before.
+        let changes = lab.watch.changes(VIP, killed_at);
+        let first = changes.iter().find(|change| change.machine == "a");
+        assert_eq!(first.map(|change| change.present), Some(false));
         let sent = lab.capture.frames();
         let last = sent
             .iter()
