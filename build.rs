@@ -40,12 +40,19 @@ mod board {
     pub const INTERFACES_MAX: usize = 255;
     pub const PEERS_MAX: usize = 255;
     pub const SYSCTLS_MAX: usize = 255;
+    pub const SERVICES_MAX: usize = 255;
+    pub const LISTENERS_MAX: usize = 255;
+    pub const SERVERS_MAX: usize = 255;
+    pub const WORKERS_MAX: usize = 64;
+    pub const SESSIONS_MAX: usize = 1 << 20;
+    pub const DATAGRAM_SESSIONS_MAX: usize = 1 << 16;
+    pub const STICKS_MAX: usize = 1 << 16;
     pub const FILE_MAX: usize = 1 << 20;
 }
 
 /// The capacities that a board.ini must name, and how large each may be. Ids are
 /// 8 bits wide, so 255 it is.
-const CAPACITIES: [(&str, usize); 9] = [
+const CAPACITIES: [(&str, usize); 16] = [
     ("routers", board::ROUTERS_MAX),
     ("addresses", board::ADDRESSES_MAX),
     ("checks", board::CHECKS_MAX),
@@ -54,6 +61,13 @@ const CAPACITIES: [(&str, usize); 9] = [
     ("interfaces", board::INTERFACES_MAX),
     ("peers", board::PEERS_MAX),
     ("sysctls", board::SYSCTLS_MAX),
+    ("services", board::SERVICES_MAX),
+    ("listeners", board::LISTENERS_MAX),
+    ("servers", board::SERVERS_MAX),
+    ("workers", board::WORKERS_MAX),
+    ("sessions", board::SESSIONS_MAX),
+    ("datagram_sessions", board::DATAGRAM_SESSIONS_MAX),
+    ("sticks", board::STICKS_MAX),
     ("file", board::FILE_MAX),
 ];
 
@@ -202,6 +216,13 @@ fn embedded(path: &Path, capacities: [usize; CAPACITIES.len()]) -> Result<Option
         interfaces,
         peers,
         sysctls,
+        services,
+        listeners,
+        servers,
+        workers,
+        _sessions,
+        _datagram_sessions,
+        _sticks,
         file,
     ] = capacities;
     let limits = config::Limits {
@@ -213,6 +234,10 @@ fn embedded(path: &Path, capacities: [usize; CAPACITIES.len()]) -> Result<Option
         interfaces,
         peers,
         sysctls,
+        services,
+        listeners,
+        servers,
+        workers,
         file,
     };
     let text = read(path)?;

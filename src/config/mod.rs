@@ -16,6 +16,7 @@ mod group_rules;
 mod model;
 mod reader;
 mod section_rules;
+mod service;
 mod statement;
 mod suggest;
 pub mod table;
@@ -26,6 +27,7 @@ mod words;
 pub use compare::{compare, highest, lowest};
 pub use diagnostic::{DIAGNOSTICS_MAX, Diagnostic, Severity, Source, write_time};
 pub use model::*;
+pub use service::*;
 pub use statement::LINE_MAX;
 pub use suggest::nearest;
 pub use words::{Iter, Word, Words};
@@ -52,6 +54,14 @@ pub struct Limits {
     pub peers: usize,
     /// Lines of `[sysctl]`.
     pub sysctls: usize,
+    /// `[service]` sections.
+    pub services: usize,
+    /// `listen` lines of all services.
+    pub listeners: usize,
+    /// `server` lines of all services.
+    pub servers: usize,
+    /// Forwarder processes.
+    pub workers: usize,
     /// Bytes of the file.
     pub file: usize,
 }
@@ -67,6 +77,10 @@ impl Limits {
         interfaces: board::INTERFACES_MAX,
         peers: board::PEERS_MAX,
         sysctls: board::SYSCTLS_MAX,
+        services: board::SERVICES_MAX,
+        listeners: board::LISTENERS_MAX,
+        servers: board::SERVERS_MAX,
+        workers: board::WORKERS_MAX,
         file: board::FILE_MAX,
     };
 }

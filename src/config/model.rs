@@ -8,6 +8,7 @@ use core::net::{IpAddr, SocketAddr};
 
 use heapless::Vec;
 
+use super::service::{Listener, Server, Service};
 use super::words::{Word, Words};
 use crate::Duration;
 use crate::board;
@@ -27,6 +28,12 @@ pub struct Config<'a> {
     pub routers: Vec<Router<'a>, { board::ROUTERS_MAX }>,
     /// The `[check NAME]` sections, in the order of the file.
     pub checks: Vec<Check<'a>, { board::CHECKS_MAX }>,
+    /// The `[service NAME]` sections, in the order of the file.
+    pub services: Vec<Service<'a>, { board::SERVICES_MAX }>,
+    /// Their `listen` lines, those of one service together.
+    pub listeners: Vec<Listener, { board::LISTENERS_MAX }>,
+    /// Their `server` lines, those of one service together.
+    pub servers: Vec<Server<'a>, { board::SERVERS_MAX }>,
     /// The lines of `[sysctl]`, in the order of the file.
     pub sysctls: Vec<Sysctl<'a>, { board::SYSCTLS_MAX }>,
 }
@@ -48,6 +55,8 @@ pub struct Node<'a> {
     pub notify_fifo: Option<&'a str>,
     /// `realtime`; see [`Node::realtime`].
     pub(super) realtime: Option<u8>,
+    /// `workers`; see [`Node::workers`].
+    pub(super) workers: Option<u8>,
 }
 
 impl Node<'_> {
@@ -60,6 +69,11 @@ impl Node<'_> {
     /// The priority of real-time scheduling, 1 to 99; 0 is none of it.
     pub fn realtime(&self) -> u8 {
         self.realtime.unwrap_or(Self::REALTIME)
+    }
+
+    /// Forwarder processes of a configuration that has a service, at least 1.
+    pub fn workers(&self) -> u8 {
+        self.workers.unwrap_or(1)
     }
 }
 
@@ -74,9 +88,13 @@ impl Config<'_> {
             script_user: None,
             notify_fifo: None,
             realtime: None,
+            workers: None,
         },
         routers: Vec::new(),
         checks: Vec::new(),
+        services: Vec::new(),
+        listeners: Vec::new(),
+        servers: Vec::new(),
         sysctls: Vec::new(),
     };
 
@@ -85,6 +103,9 @@ impl Config<'_> {
         self.node = Self::EMPTY.node;
         self.routers.clear();
         self.checks.clear();
+        self.services.clear();
+        self.listeners.clear();
+        self.servers.clear();
         self.sysctls.clear();
     }
 }

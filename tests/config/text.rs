@@ -13,6 +13,10 @@ const SMALL: Limits = Limits {
     interfaces: 1,
     peers: 1,
     sysctls: 1,
+    services: 1,
+    listeners: 1,
+    servers: 1,
+    workers: 1,
     file: 65536,
 };
 
