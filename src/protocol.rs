@@ -1,5 +1,5 @@
-//! The words that both the configuration and the wire speak: protocol version
-//! and address family. It holds no rule and no byte layout.
+//! The words that both the configuration and the wire speak: protocol version,
+//! address family, the header that names a client. It holds no rule and no byte layout.
 
 use core::fmt;
 use core::net::IpAddr;
@@ -59,4 +59,15 @@ pub enum Checksum {
     Pseudo,
     /// The packet alone (RFC 9568 section 5.2.8): Cisco, Juniper, holo.
     Rfc9568,
+}
+
+/// The header that names the client, of the PROXY protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Proxy {
+    /// None.
+    None,
+    /// Version 1: a line of text.
+    V1,
+    /// Version 2: binary.
+    V2,
 }

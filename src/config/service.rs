@@ -3,6 +3,8 @@
 
 use core::net::{IpAddr, SocketAddr};
 
+pub use crate::protocol::Proxy;
+
 use super::model::{Config, Http};
 use super::words::Words;
 use crate::Duration;
@@ -144,17 +146,6 @@ pub enum Stick {
     Source,
     /// The session id of its TLS hello.
     TlsSessionId,
-}
-
-/// The header that names the client, of the PROXY protocol.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Proxy {
-    /// None.
-    None,
-    /// Version 1: a line of text.
-    V1,
-    /// Version 2: binary.
-    V2,
 }
 
 /// How a server is looked at.

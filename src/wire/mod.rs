@@ -17,6 +17,7 @@ mod describe;
 mod inspect;
 mod ip;
 mod judge;
+mod proxy;
 mod reject;
 mod sha256;
 mod trailer;
@@ -35,6 +36,7 @@ pub use announce::{
 pub use describe::{Described, source};
 pub use inspect::{Head, Said, inspect};
 pub use judge::{Verdict, judge, judge_alone};
+pub use proxy::{PROXY_MAX, emit_proxy};
 pub use reject::Reject;
 pub use trailer::{Signature, later, stamp};
 
