@@ -14,7 +14,7 @@ const LAYERS: [&[&str]; 9] = [
     &["mutation", "pack", "say"],
     &["address", "board", "key", "protocol"],
     &["capture"],
-    &["config", "wire"],
+    &["config", "shared", "wire"],
     &["event", "command"],
     &["call"],
     &["vrrp", "check", "probe", "hook", "resource", "diagnosis"],

@@ -48,3 +48,5 @@ mod syscall;
 mod sysctl;
 mod text;
 mod user;
+#[allow(dead_code, reason = "the keeper does not fork workers yet")]
+mod worker;
