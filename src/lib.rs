@@ -37,6 +37,7 @@ pub mod command;
 pub mod config;
 pub mod diagnosis;
 pub mod event;
+pub mod hello;
 pub mod hook;
 pub mod key;
 pub mod mutation;

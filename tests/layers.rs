@@ -11,7 +11,7 @@ mod protocol;
 /// The rooms of the core in layers. Each may name what is below it; siblings
 /// never name each other, and nothing names what is above it.
 const LAYERS: [&[&str]; 9] = [
-    &["mutation", "pack", "say"],
+    &["hello", "mutation", "pack", "say"],
     &["address", "board", "key", "protocol"],
     &["capture"],
     &["config", "shared", "wire"],

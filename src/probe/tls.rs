@@ -7,6 +7,7 @@
 //! client. Only `internal_error` is its own word that it does not work.
 
 use super::{Code, REQUEST_MAX, Verdict, Writer};
+use crate::hello::{ALERT, HANDSHAKE, MAJOR, SERVER_HELLO};
 use crate::pack::packed;
 
 /// The whole of it, for no server in particular.
@@ -83,9 +84,6 @@ impl Hello {
         };
         all.put(bytes);
         self.length = all.length;
-        const HANDSHAKE: u8 = 22;
-        const ALERT: u8 = 21;
-        const SERVER_HELLO: u8 = 2;
         const INTERNAL_ERROR: u8 = 80;
         let [kind, version, _, _, _, first, number] = self.bytes;
         let alert = |code| Verdict {
@@ -94,11 +92,11 @@ impl Hello {
             number: number.into(),
         };
         Some(match (kind, self.length) {
-            (HANDSHAKE, 6..) if version == 3 && first == SERVER_HELLO => {
+            (HANDSHAKE, 6..) if version == MAJOR && first == SERVER_HELLO => {
                 Verdict::new(Code::L6Ok, packed!(""))
             }
-            (ALERT, 7) if version == 3 && number == INTERNAL_ERROR => alert(Code::L6Rsp),
-            (ALERT, 7) if version == 3 => alert(Code::L6Ok),
+            (ALERT, 7) if version == MAJOR && number == INTERNAL_ERROR => alert(Code::L6Rsp),
+            (ALERT, 7) if version == MAJOR => alert(Code::L6Ok),
             (HANDSHAKE, ..6) | (ALERT, ..7) => return None,
             _ => Verdict::new(Code::L6Rsp, packed!("no TLS answer")),
         })
