@@ -45,7 +45,7 @@ mod board {
     pub const SERVERS_MAX: usize = 255;
     pub const WORKERS_MAX: usize = 64;
     pub const SESSIONS_MAX: usize = 1 << 20;
-    pub const DATAGRAM_SESSIONS_MAX: usize = 1 << 16;
+    pub const DATAGRAM_SESSIONS_MAX: usize = (1 << 16) - 1;
     pub const STICKS_MAX: usize = 1 << 16;
     pub const FILE_MAX: usize = 1 << 20;
 }

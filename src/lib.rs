@@ -20,7 +20,7 @@
 //! a clock or knows an operating system.
 //!
 //! Imports point downwards only:
-//! `pack, say <- address, board, key, protocol <- config, shared, wire <- event <- call <- vrrp, check, probe, hook, resource, diagnosis <- node <- report`.
+//! `hello, pack, say <- address, board, key, protocol <- stick <- config, shared, wire <- event <- call <- vrrp, check, probe, hook, resource, diagnosis <- node <- report`.
 #![no_std]
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
@@ -50,6 +50,7 @@ pub mod report;
 pub mod resource;
 pub mod say;
 pub mod shared;
+pub mod stick;
 pub mod vrrp;
 pub mod wire;
 

@@ -7,19 +7,21 @@
 //! ```
 //!
 //! Nobody waits for anybody here. Each word has one writer, but for the tickets
-//! of round robin, which every worker draws. All zero is a valid start: every
+//! of round robin, which every worker draws, and the table of `stick`. All zero is a valid start: every
 //! server takes sessions with the weight of its line, and nothing was counted.
 //! A reader sums over the rows; nothing here decides anything.
 
 use core::sync::atomic::{AtomicU32, Ordering};
 
 use crate::board;
+use crate::stick::Table;
 
 /// See the module. All zero bytes are a valid one.
 pub struct Shared {
     services: [Door; board::SERVICES_MAX],
     servers: [Gate; board::SERVERS_MAX],
     rows: [Row; board::WORKERS_MAX],
+    sticks: Table,
 }
 
 /// A service as the keeper wants it.
@@ -94,7 +96,13 @@ impl Shared {
             services: [const { Door::new() }; board::SERVICES_MAX],
             servers: [const { Gate::new() }; board::SERVERS_MAX],
             rows: [const { Row::new() }; board::WORKERS_MAX],
+            sticks: Table::new(),
         }
+    }
+
+    /// Which server a client had, whichever worker it met.
+    pub fn sticks(&self) -> &Table {
+        &self.sticks
     }
 
     /// Keeper: whether a service takes sessions.

@@ -13,7 +13,7 @@ mod protocol;
 const LAYERS: [&[&str]; 9] = [
     &["hello", "mutation", "pack", "say"],
     &["address", "board", "key", "protocol"],
-    &["capture"],
+    &["capture", "stick"],
     &["config", "shared", "wire"],
     &["event", "command"],
     &["call"],
