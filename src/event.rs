@@ -23,6 +23,10 @@ pub struct RouterId(pub u8);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CheckId(pub u8);
 
+/// Index of a service in the configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ServiceId(pub u8);
+
 /// Index of an interface in `Node::interfaces`, which lists each interface that
 /// a router or an address names once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -18,6 +18,8 @@ mod pairs;
 mod rules;
 #[path = "config/said.rs"]
 mod said;
+#[path = "config/services.rs"]
+mod services;
 #[path = "config/text.rs"]
 mod text;
 #[path = "config/unicast.rs"]

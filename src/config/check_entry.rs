@@ -20,8 +20,8 @@ type Read = Result<(), Told>;
 #[derive(Clone, Copy)]
 pub(super) struct Asking<'a> {
     pub shell: bool,
-    expect: (u16, u16),
-    host: &'a str,
+    pub expect: (u16, u16),
+    pub host: &'a str,
     body: Option<Word<'a>>,
 }
 
@@ -190,12 +190,22 @@ pub(super) fn body<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read {
 
 /// ADDRESS:PORT, with an IPv6 address in brackets, and with a default unless that
 /// is 0. `at` is what is shown.
-fn socket<'a>(
+pub(super) fn socket<'a>(
     f: &mut Findings<'a>,
     at: &'a str,
     text: &'a str,
     default: u16,
 ) -> Result<SocketAddr, Told> {
+    let port = match parts(text).1 {
+        Some(port) => value::number(f, port, "port", 1, 65535)? as u16,
+        None if default > 0 => default,
+        None => return Err(no_port(f, at, text)),
+    };
+    Ok(SocketAddr::new(ip(f, at, parts(text).0)?, port))
+}
+
+/// The address, an IPv6 one in brackets, and the port after it.
+pub(super) fn parts(text: &str) -> (&str, Option<&str>) {
     let bytes = text.as_bytes();
     let colons = bytes.iter().filter(|&&byte| byte == b':').count();
     let end = match bytes.starts_with(b"[") {
@@ -207,21 +217,22 @@ fn socket<'a>(
     };
     let end = end.unwrap_or(text.len());
     let (host, rest) = text.split_at_checked(end).unwrap_or_default();
-    let port = match rest.get(1..) {
-        Some(port) if rest.starts_with(':') => value::number(f, port, "port", 1, 65535)? as u16,
-        None if default > 0 => default,
-        _ => {
-            return Err(f.error(
-                at,
-                template!(
-                    "`{0}` has no port",
-                    "write `192.0.2.1:80` or `[2001:db8::1]:80`"
-                ),
-                &[Argument::Text(text)],
-            ));
-        }
-    };
-    Ok(SocketAddr::new(ip(f, at, host)?, port))
+    match rest.strip_prefix(':') {
+        None if !rest.is_empty() => (text, None),
+        port => (host, port),
+    }
+}
+
+/// A port is needed.
+pub(super) fn no_port<'a>(f: &mut Findings<'a>, at: &'a str, text: &'a str) -> Told {
+    f.error(
+        at,
+        template!(
+            "`{0}` has no port",
+            "write `192.0.2.1:80` or `[2001:db8::1]:80`"
+        ),
+        &[Argument::Text(text)],
+    )
 }
 
 /// An address that can be asked, an IPv6 one in brackets or not.
@@ -327,24 +338,59 @@ impl<'a> Reader<'_, 'a> {
             self.check.kind = CheckKind::Shell(words);
             return;
         }
-        let hint = packed!("add `shell = yes`, or put quotes around it");
-        let plain = entry::no_shell_words(&mut self.findings, words, hint);
-        let (Some(program), Ok(())) = (words.iter().next(), plain) else {
-            return;
-        };
-        // Commands run in `/`, so a path that is neither absolute nor a mere
-        // name is hardly what was meant.
-        let mut characters = program.chars();
-        let first = characters.next();
-        if first.is_none() || first != Some('/') && characters.any(|c| c == '/') {
-            self.findings.error(
-                program.as_written(),
+        runs_without_shell(&mut self.findings, self.header, words, false).ok();
+    }
+}
+
+/// Whether the words of `exec` are a command that can be run as it is. `at` is
+/// what is shown where there is none.
+pub(super) fn runs_without_shell<'a>(
+    f: &mut Findings<'a>,
+    at: &'a str,
+    words: Words<'a>,
+    of_server: bool,
+) -> Read {
+    let hint = match of_server {
+        false => packed!("add `shell = yes`, or put quotes around it"),
+        true => packed!("write a script, or `/bin/sh -c` and all of it in quotes"),
+    };
+    entry::no_shell_words(f, words, hint)?;
+    // A variable would be an argument as it is written.
+    let variable = |word: &Word<'_>| {
+        let word = word.as_written();
+        of_server && word.contains('$') && !word.contains('"')
+    };
+    if let Some(word) = words.iter().find(variable) {
+        let message = packed!("`{0}` means something to a shell only");
+        let word = word.as_written();
+        return Err(f.error(word, &[message, hint], &[Argument::Text(word)]));
+    }
+    let Some(program) = words.iter().next() else {
+        return match of_server {
+            false => Ok(()),
+            true => Err(f.error(
+                at,
                 template!(
-                    "the command of `exec` is no absolute path",
-                    "begin it with `/`"
+                    "`exec` without a command",
+                    "write `exec /PROGRAM ARGUMENTS`"
                 ),
                 &[],
-            );
-        }
+            )),
+        };
+    };
+    // Commands run in `/`, so a path that is neither absolute nor a mere
+    // name is hardly what was meant.
+    let mut characters = program.chars();
+    let first = characters.next();
+    if first.is_none() || first != Some('/') && characters.any(|c| c == '/') {
+        return Err(f.error(
+            program.as_written(),
+            template!(
+                "the command of `exec` is no absolute path",
+                "begin it with `/`"
+            ),
+            &[],
+        ));
     }
+    Ok(())
 }

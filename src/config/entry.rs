@@ -200,18 +200,15 @@ pub(super) fn lease<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read {
     Ok(())
 }
 
-/// `track`: NAME or interface NAME, then [weight N] [reverse]
+/// `track`: NAME, interface NAME or service NAME, then [weight N] [reverse]
 pub(super) fn track<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read {
     let mut words = Words(value).iter();
     let first = words.next();
     let name = first.map_or(value, |word| word.as_written());
     let (name, what) = match (name, first) {
-        ("service", _) => {
-            return Err(super::reader::not_yet(
-                &mut r.findings,
-                name,
-                packed!("this version of smena cannot track `{0}` yet"),
-            ));
+        ("service", Some(word)) => {
+            let written = argument(&mut r.findings, word, &mut words)?;
+            (written, Tracked::Service(named(r, "service", written)?))
         }
         ("interface", Some(word)) => {
             let written = argument(&mut r.findings, word, &mut words)?;
@@ -219,7 +216,7 @@ pub(super) fn track<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read {
             r.note_interface(written, interface)?;
             (written, Tracked::Interface(interface))
         }
-        _ => (name, Tracked::Check(check(r, name)?)),
+        _ => (name, Tracked::Check(named(r, "check", name)?)),
     };
     let mut track = Track {
         what,
@@ -254,20 +251,31 @@ pub(super) fn track<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read {
     Ok(())
 }
 
-/// The index of a check that a track line names.
-fn check<'a>(r: &mut Reader<'_, 'a>, name: &'a str) -> Result<u8, Told> {
+/// The index of a check or a service that a track line names.
+fn named<'a>(r: &mut Reader<'_, 'a>, kind: &'static str, name: &'a str) -> Result<u8, Told> {
     let name = value::text(&mut r.findings, name)?;
-    let index = r.check_names.iter().position(|check| *check == name);
-    if let Some(index) = index {
+    let (names, message, add): (&[&str], _, _) = match kind {
+        "check" => (
+            &r.check_names,
+            packed!("unknown check `{0}` in {2}"),
+            packed!("add a section `[check {0}]`"),
+        ),
+        _ => (
+            &r.service_names,
+            packed!("unknown service `{0}` in {2}"),
+            packed!("add a section `[service {0}]`"),
+        ),
+    };
+    if let Some(index) = names.iter().position(|known| *known == name) {
         return Ok(index as u8);
     }
-    let (hint, meant) = match suggest::nearest(name, &mut r.check_names.iter().copied()) {
+    let (hint, meant) = match suggest::nearest(name, &mut names.iter().copied()) {
         Some(meant) => (packed!("did you mean `{1}`?"), meant),
-        None => (packed!("add a section `[check {0}]`"), ""),
+        None => (add, ""),
     };
     Err(r.findings.error(
         name,
-        &[packed!("unknown check `{0}` in {2}"), hint],
+        &[message, hint],
         &[Argument::Text(name), Argument::Text(meant), r.section()],
     ))
 }

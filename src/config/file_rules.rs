@@ -11,6 +11,7 @@ impl Reader<'_, '_> {
     pub(super) fn end_file(&mut self) {
         self.resolve_weights();
         self.check_routers();
+        self.check_loops();
         if self.findings.has_errors() {
             // A mistake elsewhere would be told once more here.
             return;
@@ -53,7 +54,7 @@ impl Reader<'_, '_> {
                 if track.weight == WEIGHT_ABSENT {
                     let check = match track.what {
                         Tracked::Check(index) => self.config.checks.get(usize::from(index)),
-                        Tracked::Interface(_) => None,
+                        Tracked::Interface(_) | Tracked::Service(_) => None,
                     };
                     track.weight = check.map_or(0, |check| check.weight);
                 }

@@ -286,6 +286,8 @@ pub enum Tracked<'a> {
     Check(u8),
     /// The link of an interface.
     Interface(&'a str),
+    /// Index into [`Config::services`]: up while one of its servers is.
+    Service(u8),
 }
 
 /// A `[check NAME]` section.

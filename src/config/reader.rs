@@ -6,11 +6,12 @@ use heapless::Vec;
 
 use super::diagnostic::{Argument, Findings, Source, Template, Told, template};
 use super::model::{AuthMode, Check, CheckKind, Config, Release, Router, Sysctl};
+use super::service::Service;
 use super::statement::{LINE_MAX, Statement, Statements, find};
 use super::table::{self, Absence, Key, SECTIONS, Section, Value};
 use super::value;
 use super::words::Words;
-use super::{Limits, check_entry, suggest};
+use super::{Limits, check_entry, service_entry, suggest};
 use crate::board;
 use crate::pack::{Packed, packed};
 use crate::protocol::{Family, Version};
@@ -29,6 +30,8 @@ pub(super) struct Reader<'c, 'a> {
     pub findings: Findings<'a>,
     /// The names of all checks, which track lines may name before they come.
     pub check_names: Vec<&'a str, { board::CHECKS_MAX }>,
+    /// The names of all services, for the same reason.
+    pub service_names: Vec<&'a str, { board::SERVICES_MAX }>,
     /// Every interface that is named, once.
     pub interfaces: Vec<&'a str, { board::INTERFACES_MAX }>,
     /// The section that is being read; `None` when it is an unknown one.
@@ -46,6 +49,10 @@ pub(super) struct Reader<'c, 'a> {
     pub check: Check<'a>,
     /// What some kinds of check are told besides.
     pub ask: check_entry::Asking<'a>,
+    /// What a `[service]` section becomes.
+    pub service: Service<'a>,
+    /// Where listeners and servers stand.
+    pub places: service_entry::Places,
 }
 
 impl<'c, 'a> Reader<'c, 'a> {
@@ -58,6 +65,7 @@ impl<'c, 'a> Reader<'c, 'a> {
             config,
             findings: Findings::new(),
             check_names: Vec::new(),
+            service_names: Vec::new(),
             interfaces: Vec::new(),
             section: None,
             header: "",
@@ -67,6 +75,8 @@ impl<'c, 'a> Reader<'c, 'a> {
             router: Router::blank(),
             check: Check::blank(),
             ask: check_entry::Asking::NOTHING,
+            service: Service::blank(),
+            places: service_entry::Places::NONE,
         }
     }
 
@@ -75,28 +85,21 @@ impl<'c, 'a> Reader<'c, 'a> {
         if self.source.text.len() > self.limits.file {
             return self.too_long();
         }
-        if let Some(word) = keepalived(self.source.text) {
-            self.findings.error(
-                word,
-                template!(
-                    "this is a file of keepalived",
-                    "README.md has its keywords under `Coming from keepalived`"
-                ),
-                &[],
-            );
+        if let Some((word, template)) = foreign(self.source.text) {
+            self.findings.error(word, template, &[]);
             return;
         }
         // Names first: a track line may name a check that comes later.
         for statement in Statements::new(self.source.text) {
-            if let Ok(Statement::Section {
-                kind: "check",
-                name,
-                ..
-            }) = statement
-                && !self.check_names.contains(&name)
-            {
-                // More checks than there is room for are told where they stand.
+            // More of them than there is room for are told where they stand.
+            let Ok(Statement::Section { kind, name, .. }) = statement else {
+                continue;
+            };
+            if kind == "check" && !self.check_names.contains(&name) {
                 let _ = self.check_names.push(name);
+            }
+            if kind == "service" && !self.service_names.contains(&name) {
+                let _ = self.service_names.push(name);
             }
         }
         self.defaults(&SECTIONS[0]);
@@ -254,9 +257,12 @@ impl<'c, 'a> Reader<'c, 'a> {
                 &[Argument::Text(name)],
             );
         }
-        // Both are blank: the end of the section before took what was read.
+        // All are blank: the end of the section before took what was read.
         self.router.name = name;
         self.check.name = name;
+        self.service.name = name;
+        self.service.listeners.first = self.config.listeners.len() as u8;
+        self.service.servers.first = self.config.servers.len() as u8;
         if kind != "node" {
             self.defaults(section);
         }
@@ -273,7 +279,9 @@ impl<'c, 'a> Reader<'c, 'a> {
         let meant = meant.or_else(|| suggest::nearest(kind, &mut known()));
         let hint = match meant {
             Some(_) => packed!("did you mean `{1}`?"),
-            None => packed!("there are [node], [vrrp NAME], [check NAME] and [sysctl]"),
+            None => {
+                packed!("there are [node], [vrrp NAME], [check NAME], [service NAME] and [sysctl]")
+            }
         };
         let meant = meant.unwrap_or_default();
         self.findings.error(
@@ -347,6 +355,11 @@ impl<'c, 'a> Reader<'c, 'a> {
                 name,
                 packed!("this version of smena has no `{0}` yet"),
             );
+        }
+        if section.kind == "service"
+            && let Some(template) = service_entry::foreign(name)
+        {
+            return self.findings.error(name, template, &[Argument::Text(name)]);
         }
         let known = |section: &Section, name: &str| section.keys.iter().any(|k| k.name == name);
         let names = || section.keys.iter().map(|key| key.name);
@@ -440,6 +453,7 @@ impl<'c, 'a> Reader<'c, 'a> {
         match section.kind {
             "vrrp" => self.end_router(),
             "check" => self.end_check(),
+            "service" => self.end_service(),
             _ => {}
         }
     }
@@ -514,7 +528,7 @@ pub(super) fn not_yet<'a>(f: &mut Findings<'a>, at: &'a str, message: Packed) ->
     )
 }
 
-/// What keepalived's word is here, if it fits.
+/// What the word of keepalived or HAProxy is here, if it fits.
 fn alias(word: &str, fits: &dyn Fn(&str) -> bool) -> Option<&'static str> {
     let mut aliases = table::ALIASES.iter();
     let (_, meant) = aliases.find(|(theirs, ours)| {
@@ -524,23 +538,35 @@ fn alias(word: &str, fits: &dyn Fn(&str) -> bool) -> Option<&'static str> {
     Some(meant)
 }
 
-/// The word that gives a file of keepalived away: it begins a block before any
-/// section. One answer helps more than one for each of its lines.
-fn keepalived(text: &[u8]) -> Option<&str> {
-    let blocks = [
+/// The word that gives a file of keepalived or HAProxy away: it begins a block
+/// before any section. One answer helps more than one for each of its lines.
+fn foreign(text: &[u8]) -> Option<(&str, &'static Template)> {
+    let keepalived = [
         "global_defs",
         "vrrp_instance",
         "vrrp_script",
         "vrrp_sync_group",
     ];
+    let haproxy = ["global", "defaults", "frontend", "backend", "listen"];
     for line in text.split(|&byte| byte == b'\n') {
         let line = str::from_utf8(line).unwrap_or_default().trim();
         if line.starts_with('[') {
             return None;
         }
         let word = line.split([' ', '{']).next().unwrap_or_default();
-        if blocks.contains(&word) {
-            return Some(word);
+        if keepalived.contains(&word) {
+            let template = template!(
+                "this is a file of keepalived",
+                "README.md has its keywords under `Coming from keepalived`"
+            );
+            return Some((word, template));
+        }
+        if haproxy.contains(&word) && !line.contains('=') {
+            let template = template!(
+                "this is a file of HAProxy",
+                "write a [service NAME] for each frontend of TCP; smena(8) has an example"
+            );
+            return Some((word, template));
         }
     }
     None

@@ -5,8 +5,9 @@
 use super::diagnostic::Told;
 use super::model::{AuthMode, CheckKind, Release};
 use super::reader::Reader;
+use super::service_table::SERVICE;
 use super::words::Words;
-use super::{check_entry, entry, unicast};
+use super::{check_entry, entry, service_entry, unicast};
 use crate::Duration;
 use crate::protocol::{Checksum, Family, Version};
 
@@ -78,7 +79,12 @@ pub(super) enum Value {
     Own(Read),
 }
 
-const fn key(name: &'static str, default: Absence, _doc: &'static str, value: Value) -> Key {
+pub(super) const fn key(
+    name: &'static str,
+    default: Absence,
+    _doc: &'static str,
+    value: Value,
+) -> Key {
     Key {
         name,
         plural: false,
@@ -89,7 +95,7 @@ const fn key(name: &'static str, default: Absence, _doc: &'static str, value: Va
     }
 }
 
-const fn plural(key: Key) -> Key {
+pub(super) const fn plural(key: Key) -> Key {
     Key {
         plural: true,
         ..key
@@ -98,12 +104,12 @@ const fn plural(key: Key) -> Key {
 
 use Absence::{Absent, Required, Rule, Text};
 
-const MILLISECOND: Duration = Duration::from_millis(1);
-const TEN_MILLISECONDS: Duration = Duration::from_millis(10);
-const DAY: Duration = Duration::from_secs(86_400);
+pub(super) const MILLISECOND: Duration = Duration::from_millis(1);
+pub(super) const TEN_MILLISECONDS: Duration = Duration::from_millis(10);
+pub(super) const DAY: Duration = Duration::from_secs(86_400);
 
 /// The sections of this version.
-pub static SECTIONS: [Section; 4] = [
+pub static SECTIONS: [Section; 5] = [
     Section {
         kind: "node",
         named: false,
@@ -111,7 +117,6 @@ pub static SECTIONS: [Section; 4] = [
         later: &[
             "http",
             "http_auth",
-            "workers",
             "mail_server",
             "mail_from",
             "mail_to",
@@ -131,6 +136,12 @@ pub static SECTIONS: [Section; 4] = [
         later: &[],
     },
     Section {
+        kind: "service",
+        named: true,
+        keys: SERVICE,
+        later: &[],
+    },
+    Section {
         kind: "sysctl",
         named: false,
         keys: &[],
@@ -139,10 +150,14 @@ pub static SECTIONS: [Section; 4] = [
 ];
 
 /// Sections that a later version has.
-pub(super) static LATER: [&str; 3] = ["service", "interface", "init"];
+pub(super) static LATER: [&str; 2] = ["interface", "init"];
 
-/// What keepalived calls a section or key, and what is written here.
-pub(super) static ALIASES: [(&str, &str); 8] = [
+/// What keepalived and HAProxy call a section or key, and what is written here.
+pub(super) static ALIASES: [(&str, &str); 12] = [
+    ("listen", "service"),
+    ("frontend", "service"),
+    ("backend", "service"),
+    ("bind", "listen"),
     ("vrrp_instance", "vrrp"),
     ("vrrp_script", "check"),
     ("global_defs", "node"),
@@ -198,6 +213,12 @@ const NODE: &[Key] = &[
         Text("yes"),
         "run before ordinary programs: yes, no, or a priority from 1 to 99",
         Value::Own(entry::realtime),
+    ),
+    key(
+        "workers",
+        Text("1"),
+        "processes that forward what comes for a service",
+        Value::Own(service_entry::workers),
     ),
 ];
 
@@ -376,7 +397,7 @@ const VRRP: &[Key] = &[
     plural(key(
         "track",
         Absent,
-        "what counts: NAME of a check or interface NAME, then [weight N] [reverse]",
+        "what counts: NAME of a check, interface NAME or service NAME, then [weight N] [reverse]",
         Value::Own(entry::track),
     )),
     key(

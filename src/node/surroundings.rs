@@ -6,7 +6,7 @@ use core::net::IpAddr;
 use super::Node;
 use crate::check::Health;
 use crate::config::{Track, Tracked};
-use crate::event::{CheckId, InterfaceId, RouterId};
+use crate::event::{CheckId, InterfaceId, RouterId, ServiceId};
 use crate::vrrp::{Readiness, Reason};
 
 /// The least and the highest priority that weights can lead to
@@ -71,6 +71,12 @@ impl Node<'_> {
                     let reason = self.trouble(id).unwrap_or(Reason::InterfaceUp(id));
                     Readiness::Unable(reason)
                 }
+                (Tracked::Service(service), Health::Unknown) => {
+                    Readiness::Waiting(Reason::ServicePending(ServiceId(service)))
+                }
+                (Tracked::Service(service), _) => {
+                    Readiness::Unable(Reason::ServiceDown(ServiceId(service)))
+                }
             });
         }
     }
@@ -103,7 +109,7 @@ impl Node<'_> {
     pub fn number_of(&self, track: &Track<'_>) -> Option<i16> {
         match track.what {
             Tracked::Check(check) => self.checks[usize::from(check)].number(),
-            Tracked::Interface(_) => None,
+            Tracked::Interface(_) | Tracked::Service(_) => None,
         }
     }
 
@@ -115,6 +121,8 @@ impl Node<'_> {
                 None => Health::Up,
                 Some(_) => Health::Down,
             },
+            // No server is looked at yet, so each of them counts as up.
+            Tracked::Service(_) => Health::Up,
         }
     }
 

@@ -167,6 +167,7 @@ fn weights<'n>(node: &'n Node<'_>, config: &'n config::Router<'_>, out: &mut Lin
         let name = match track.what {
             Tracked::Check(check) => node.config().checks[usize::from(check)].name,
             Tracked::Interface(name) => name,
+            Tracked::Service(service) => node.config().services[usize::from(service)].name,
         };
         (Plain(name), Plain(node.health_of(track).name()))
     };

@@ -7,7 +7,7 @@ use core::net::IpAddr;
 use crate::Duration;
 use crate::address::Shown;
 use crate::config::Config;
-use crate::event::{CheckId, Errno, InterfaceId, RouterId, Verb};
+use crate::event::{CheckId, Errno, InterfaceId, RouterId, ServiceId, Verb};
 use crate::say::{Number, Plain};
 
 /// The cause of a transition, or what keeps a router from running.
@@ -21,6 +21,10 @@ pub enum Reason {
     CheckPending(CheckId),
     /// An unweighted check fails.
     CheckFailed(CheckId),
+    /// No server of an unweighted service has a result yet.
+    ServicePending(ServiceId),
+    /// No server of an unweighted service takes sessions.
+    ServiceDown(ServiceId),
     /// There is no interface of this name.
     InterfaceMissing(InterfaceId),
     /// The interface is down or has no carrier.
@@ -101,6 +105,10 @@ impl fmt::Display for Sentence<'_> {
             let check = self.config.checks.get(usize::from(id.0));
             Plain(check.map_or("?", |check| check.name))
         };
+        let service = |id: ServiceId| {
+            let service = self.config.services.get(usize::from(id.0));
+            Plain(service.map_or("?", |service| service.name))
+        };
         let router = |id: RouterId| {
             let router = self.config.routers.get(usize::from(id.0));
             Plain(router.map_or("?", |router| router.name))
@@ -111,6 +119,8 @@ impl fmt::Display for Sentence<'_> {
             Reason::StartupDelay => f.write_str("startup_delay has not passed"),
             Reason::CheckPending(id) => write!(f, "check {} has no result yet", check(id)),
             Reason::CheckFailed(id) => write!(f, "check {} fails", check(id)),
+            Reason::ServicePending(id) => write!(f, "service {} has no result yet", service(id)),
+            Reason::ServiceDown(id) => write!(f, "service {} has no server", service(id)),
             Reason::InterfaceMissing(id) => write!(f, "there is no interface {}", interface(id)),
             Reason::InterfaceDown(id) => write!(f, "interface {} is down", interface(id)),
             Reason::InterfaceUp(id) => write!(f, "interface {} is up", interface(id)),

@@ -73,24 +73,19 @@ fn what_a_later_version_has_is_no_spelling_mistake() {
     says(
         ROUTER,
         "\
-track = service web
-[service web]
-listen = *:80
+[init]
+hostname = gw-a
 [node]
 log_target = udp:10.0.0.9:514
 ",
         "\
-error: this version of smena cannot track `service` yet
-  --> smena.ini:5:9
- 5 | track = service web
-   |         ^^^^^^^ remove it, or use a version that has it
-error: this version of smena has no [service] yet
-  --> smena.ini:6:2
- 6 | [service web]
-   |  ^^^^^^^ remove it, or use a version that has it
+error: this version of smena has no [init] yet
+  --> smena.ini:5:2
+ 5 | [init]
+   |  ^^^^ remove it, or use a version that has it
 error: this version of smena has no `udp:10.0.0.9:514` yet
-  --> smena.ini:9:14
- 9 | log_target = udp:10.0.0.9:514
+  --> smena.ini:8:14
+ 8 | log_target = udp:10.0.0.9:514
    |              ^^^^^^^^^^^^^^^^ remove it, or use a version that has it
 ",
     );
@@ -113,7 +108,7 @@ error: unknown section [vrp]
 error: unknown section [zzz]
   --> smena.ini:3:2
  3 | [zzz]
-   |  ^^^ there are [node], [vrrp NAME], [check NAME] and [sysctl]
+   |  ^^^ there are [node], [vrrp NAME], [check NAME], [service NAME] and [sysctl]
 ",
     );
 }

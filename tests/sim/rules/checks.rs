@@ -203,6 +203,7 @@ impl Checks {
                     .kernel
                     .is_up(slot.expect("a known interface"))
             }
+            config::Tracked::Service(_) => unreachable!("no service is simulated"),
         };
         if up { Health::Up } else { Health::Down }
     }

@@ -65,7 +65,10 @@ fn cause(reason: Reason) -> Option<usize> {
         // Both hold a router where it begins, and change nothing.
         Reason::NotStarted | Reason::StartupDelay => return None,
         // No plan has an interface that must be down, or a host like another.
-        Reason::InterfaceUp(_) | Reason::DuplicateAddress(_) => return None,
+        Reason::InterfaceUp(_)
+        | Reason::DuplicateAddress(_)
+        | Reason::ServicePending(_)
+        | Reason::ServiceDown(_) => return None,
         Reason::HeldByGroup(_) => 17,
         Reason::GroupYields(_) => 18,
         Reason::CheckPending(_) => 0,
