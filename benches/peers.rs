@@ -8,6 +8,9 @@
 #[path = "../tests/lab/harness/mod.rs"]
 mod harness;
 
+#[path = "common/figures.rs"]
+mod figures;
+
 mod peers {
     pub mod cost;
     pub mod flood;

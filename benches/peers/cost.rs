@@ -21,7 +21,7 @@ pub fn file_size(table: &mut Table) {
         .collect();
     let peer = kibibytes(program) + libraries.iter().sum::<f64>();
     let what = format!("the file (keepalived: and {} libraries)", libraries.len());
-    let (ours, peer) = (Figures::of(ours), Figures::of(peer));
+    let (ours, peer) = (Figures::from(ours), Figures::from(peer));
     table.add(&what, "KiB", &ours, &peer, Target::Every(128.0));
 }
 

@@ -50,7 +50,7 @@ pub fn measure(table: &mut Table, length: Duration) {
         ];
         for (index, (what, unit, target)) in rows.into_iter().enumerate() {
             let what = format!("{what} under 50,000 packets/s, {name}");
-            let [ours, peer] = [ours, peer].map(|figures| Figures::of(figures[index]));
+            let [ours, peer] = [ours, peer].map(|figures| Figures::from(figures[index]));
             table.add(&what, unit, &ours, &peer, Target::Every(target));
         }
     }

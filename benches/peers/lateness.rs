@@ -28,7 +28,7 @@ pub fn measure(table: &mut Table, length: Duration) {
         (", keepalived with vrrp_rt_priority", &peer_urgent),
     ] {
         for (of_thousand, what) in [(500, "half"), (990, "99 %"), (999, "99.9 %")] {
-            let [ours, peer] = [&ours, peer].map(|late| Figures::of(at(late, of_thousand)));
+            let [ours, peer] = [&ours, peer].map(|late| Figures::from(at(late, of_thousand)));
             let target = match of_thousand {
                 999 if sys::is_permitted_real_time() => Target::Every(TARGET),
                 _ => Target::None,

@@ -156,7 +156,7 @@ fn port_name(machine: &Machine, card: &str) -> String {
 }
 
 /// The calling thread's id, by which the kernel finds its network.
-fn thread_id() -> u32 {
+pub fn thread_id() -> u32 {
     std::fs::read_link("/proc/thread-self")
         .ok()
         .and_then(|path| path.file_name()?.to_str()?.parse().ok())
