@@ -13,9 +13,11 @@ use core::cell::UnsafeCell;
 use core::fmt;
 
 use rustix::io::Errno;
+use smena::config::LogTarget;
 use smena::pack::{Packed, packed};
 use smena::say::{Level, Number, say};
 
+use super::output;
 use super::text::Text;
 
 /// A system call failed. What is needed to say so is kept until the next one
@@ -25,7 +27,7 @@ pub struct Failure(());
 
 /// What a [`Failure`] says.
 struct Refusal {
-    what: Text<112>,
+    what: Text<144>,
     errno: Option<Errno>,
     mend: Option<Packed>,
 }
@@ -45,7 +47,7 @@ static LATEST: Latest = Latest(UnsafeCell::new(Refusal {
 
 impl Failure {
     /// `what` is the system call and what it was about, such as `bind PATH`;
-    /// what of it does not fit into 112 bytes is cut. `mend` is what the reader
+    /// what of it does not fit into 144 bytes is cut. `mend` is what the reader
     /// can do; empty when nothing is known.
     #[cold]
     #[inline(never)]
@@ -106,6 +108,16 @@ impl fmt::Display for Reason {
 pub fn words(errno: Errno) -> Packed {
     let reason = REASONS.iter().find(|(known, _)| *known == errno);
     reason.map_or(packed!(""), |(_, text)| *text)
+}
+
+/// Says why the start failed: in the log, and to whoever sees the process start.
+#[cold]
+#[inline(never)]
+pub fn tell(failure: &Failure, target: Option<LogTarget>) {
+    say(Level::Error, format_args!("{failure}"));
+    if target.is_some_and(|target| target != LogTarget::Stderr) {
+        output::complain(format_args!("error: {failure}"));
+    }
 }
 
 /// Logs what was refused while running, and why.

@@ -18,7 +18,7 @@ use core::net::SocketAddr;
 
 use heapless::Vec;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::time::{
@@ -38,6 +38,7 @@ use super::ask::{self, Asks};
 use super::cell::Cell;
 use super::clock::{self, Suspend, Wall};
 use super::control::{self, Control};
+use super::doors;
 use super::failure::{Failure, Reason};
 use super::guard::{self, Guard};
 use super::net::{self, Net};
@@ -65,6 +66,7 @@ static PLACES: Cell<Places> = Cell::new(Vec::new());
 static SLOTS: Cell<ask::Slots<'static>> = Cell::new(Vec::new());
 static ACTIONS: Cell<Actions> = Cell::new(Actions::new());
 static BACK: Cell<Vec<Event<'static>, BACK_MAX>> = Cell::new(Vec::new());
+static DOORS: Cell<doors::All> = Cell::new(Vec::new());
 static NET_MEMORY: Cell<net::Memory> = Cell::new(net::Memory::new());
 
 /// Runs a configuration until a planned stop is complete.
@@ -84,6 +86,9 @@ pub fn run(
     let epoll = epoll.as_fd();
     let path = config.node.control.unwrap_or(smena::config::Node::CONTROL);
     let mut control = Control::open(path, epoll)?;
+    let flags = EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK;
+    let back = eventfd(0, flags).map_err(|errno| refused("eventfd", errno))?;
+    let _doors = doors::open(config, DOORS.claim(), &back)?;
     let timer = Timer::open(epoll)?;
     watch(epoll, signals.as_fd(), SIGNALS)?;
     let node = Node::new_in(NODE.claim(), config, started_at, seed(started_at));

@@ -14,7 +14,7 @@ use super::cell::Cell;
 use super::output::{Output, complain};
 use super::start::Invocation;
 use super::user::{Unknown, User};
-use super::{client, demo, keeper, load, log, replay, sysctl};
+use super::{client, demo, failure, keeper, load, log, replay, sysctl};
 
 const FINE: i32 = 0;
 const WARNINGS: i32 = 1;
@@ -164,10 +164,7 @@ fn keep(config: &'static Config<'static>, invocation: &Invocation) -> i32 {
     match keeper::run(config, user, host, invocation) {
         Ok(()) => FINE,
         Err(failure) => {
-            say(Level::Error, format_args!("{failure}"));
-            if target != LogTarget::Stderr {
-                complain(format_args!("error: {failure}"));
-            }
+            failure::tell(&failure, config.node.log_target);
             REFUSED
         }
     }

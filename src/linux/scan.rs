@@ -15,7 +15,7 @@ use smena::say::{Number, Plain, decimal};
 
 use super::failure::Failure;
 use super::look::Found;
-use super::text::Text;
+use super::text::{Escaped, Text};
 
 /// The kernel keeps this many bytes of a process's name.
 const COMM_MAX: usize = 15;
@@ -94,12 +94,12 @@ fn count(name: &mut Text<NAME_MAX>) -> Result<u32, Failure> {
 }
 
 /// A directory's name as a process id.
-fn number(name: &[u8]) -> Option<i32> {
+pub fn number(name: &[u8]) -> Option<i32> {
     decimal(name).and_then(|pid| i32::try_from(pid).ok())
 }
 
 /// The path of a file of a process, from `/proc` on.
-fn path_of(pid: i32, file: &str) -> Text<PATH_MAX> {
+pub fn path_of(pid: i32, file: &str) -> Text<PATH_MAX> {
     let pid = Number(pid.unsigned_abs().into());
     Text::of(format_args!("{pid}/{}", Plain(file)))
 }
@@ -109,6 +109,15 @@ fn open_of(proc: BorrowedFd<'_>, pid: i32, file: &str) -> Option<OwnedFd> {
     let mut path = path_of(pid, file);
     let flags = OFlags::RDONLY | OFlags::CLOEXEC;
     openat(proc, path.as_c_str()?, flags, Mode::empty()).ok()
+}
+
+/// The name of a process, as the kernel has it.
+pub fn name_of(proc: BorrowedFd<'_>, pid: i32) -> Option<Text<{ COMM_MAX + 1 }>> {
+    let file = open_of(proc, pid, "comm")?;
+    let mut buffer = [0; COMM_MAX + 1];
+    let length = read(&file, &mut buffer).ok()?;
+    let name = buffer.get(..length)?.trim_ascii_end();
+    Some(Text::of(format_args!("{}", Escaped(name))))
 }
 
 /// Whether a process executes this program file and is no zombie.

@@ -3,11 +3,12 @@
 
 use core::ffi::CStr;
 
-use rustix::fs::{Mode, OFlags, open};
-use rustix::io::{Errno, read};
+use rustix::io::Errno;
 use rustix::process::{Gid, Uid};
 use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 use smena::say::decimal;
+
+use super::table::read_lines;
 
 /// The file that names users.
 const PASSWD: &CStr = c"/etc/passwd";
@@ -61,35 +62,12 @@ impl User {
 
 /// The user of the line with this name or number, if there is one.
 fn find_line(wanted: &str) -> Result<Option<User>, Errno> {
-    let file = open(PASSWD, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
-    let mut buffer = [0; 1024];
-    let mut length = 0;
-    loop {
-        let room = buffer.get_mut(length..).unwrap_or_default();
-        // A line longer than the buffer is no user's; it is passed over in parts.
-        if room.is_empty() {
-            length = 0;
-            continue;
-        }
-        let got = read(&file, room)?;
-        let end = length + got;
-        let bytes = buffer.get(..end).unwrap_or_default();
-        let mut used = 0;
-        for line in bytes.split_inclusive(|byte| *byte == b'\n') {
-            if got > 0 && line.last() != Some(&b'\n') {
-                break;
-            }
-            used += line.len();
-            if let Some(user) = parse_line(line, wanted) {
-                return Ok(Some(user));
-            }
-        }
-        if got == 0 {
-            return Ok(None);
-        }
-        buffer.copy_within(used..end, 0);
-        length = end - used;
-    }
+    let mut found = None;
+    read_lines(PASSWD, &mut |line| {
+        found = parse_line(line, wanted);
+        found.is_some()
+    })?;
+    Ok(found)
 }
 
 /// `name:password:uid:gid:...` as a user, when name or uid is the wanted one.

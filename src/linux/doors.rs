@@ -1,0 +1,255 @@
+//! Where clients come in: the listeners of all workers. The keeper binds them
+//! before anything else begins and keeps them, so that a worker's replacement
+//! inherits the queue of connections that its predecessor did not accept.
+//!
+//! Each worker has its own socket for each `listen` line; the kernel spreads
+//! connections over them (SO_REUSEPORT). A listener that cannot be bound is told
+//! with who is in its way, all of them in one go.
+
+use core::fmt;
+use core::net::{IpAddr, Ipv4Addr};
+
+use heapless::Vec;
+use rustix::event::{EventfdFlags, eventfd};
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::io::{Errno, fcntl_dupfd_cloexec};
+use rustix::net::{
+    AddressFamily, Shutdown, SocketFlags, SocketType, bind, listen, shutdown, socket_with,
+};
+use smena::address::Shown;
+use smena::board;
+use smena::config::{Config, Listener, Service, Transport};
+use smena::pack::{Packed, packed};
+use smena::say::{Number, Plain};
+
+use super::failure::{self, Failure};
+use super::{owner, socket};
+
+/// Connections that may wait to be accepted. The kernel takes less where
+/// `net.core.somaxconn` says so.
+const BACKLOG: i32 = 65_535;
+
+/// What one worker has from the keeper. All of it is also the keeper's.
+#[allow(dead_code, reason = "worker and keeper begin to use it")]
+pub struct Doors {
+    /// One socket for each line of `Config::listeners`, in that order. One of a
+    /// service that refuses clients hangs up until it accepts them again.
+    pub listeners: Vec<OwnedFd, { board::LISTENERS_MAX }>,
+    /// Readable when the keeper has changed something for the worker to look
+    /// at (an eventfd).
+    pub wake: OwnedFd,
+    /// Written to when the worker has something for the keeper to look at (an
+    /// eventfd of all workers).
+    pub back: OwnedFd,
+}
+
+/// Those of all workers, by their number.
+pub type All = Vec<Doors, { board::WORKERS_MAX }>;
+
+/// Makes those of all workers, or, without a service, of none.
+///
+/// # Errors
+/// A listener that cannot be bound; all but the last of them are told here.
+pub fn open<'d>(
+    config: &Config<'_>,
+    all: &'d mut All,
+    back: &OwnedFd,
+) -> Result<&'d mut All, Failure> {
+    let mut failure = None;
+    for service in &config.services {
+        for listener in config.listeners_of(service) {
+            if let Err((call, errno)) = try_alone(listener, service.transparent) {
+                if let Some(earlier) = failure {
+                    failure::tell(&earlier, config.node.log_target);
+                }
+                failure = Some(explain(service, listener, call, errno));
+            }
+        }
+    }
+    if let Some(failure) = failure {
+        return Err(failure);
+    }
+    if !config.services.is_empty() {
+        for _ in 0..config.node.workers() {
+            let doors = open_one(config, back)?;
+            // The reader of the configuration counts them.
+            let fitted = all.push(doors).is_ok();
+            assert!(fitted);
+        }
+    }
+    Ok(all)
+}
+
+/// Has clients of a service refused from now on, by the kernel and at once, or
+/// lets them in again.
+#[allow(dead_code, reason = "the keeper begins to use it")]
+pub fn set_open(
+    config: &Config<'_>,
+    service: &Service<'_>,
+    doors: &Doors,
+    open: bool,
+) -> Result<(), Errno> {
+    for number in service.listeners.indices().map(usize::from) {
+        // A datagram cannot be refused by a socket that is there.
+        if config.listeners[number].transport == Transport::Tcp {
+            let socket = &doors.listeners[number];
+            match open {
+                true => listen(socket, BACKLOG)?,
+                // One that does not listen refuses already.
+                false => drop(shutdown(socket, Shutdown::Read)),
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether a listener could be bound if nobody shared its port: with
+/// SO_REUSEPORT another smena of the same user would, and take half of the
+/// clients without a word.
+fn try_alone(listener: &Listener, transparent: bool) -> Result<(), (&'static str, Errno)> {
+    bind_one(listener, transparent, false).map(drop)
+}
+
+/// The doors of one worker.
+fn open_one(config: &Config<'_>, back: &OwnedFd) -> Result<Doors, Failure> {
+    let flags = EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK;
+    let no_room = |errno| {
+        let mend = packed!("raise the limits of memory and open files");
+        Failure::new(format_args!("eventfd (workers)"), errno, mend)
+    };
+    let mut doors = Doors {
+        listeners: Vec::new(),
+        wake: eventfd(0, flags).map_err(no_room)?,
+        back: fcntl_dupfd_cloexec(back, 0).map_err(no_room)?,
+    };
+    for service in &config.services {
+        for listener in config.listeners_of(service) {
+            let socket = bind_one(listener, service.transparent, true)
+                .map_err(|(call, errno)| explain(service, listener, call, errno))?;
+            let fitted = doors.listeners.push(socket).is_ok();
+            assert!(fitted);
+        }
+    }
+    Ok(doors)
+}
+
+/// Binds a listener, to share its port or to have it alone. A failure comes with
+/// the call.
+fn bind_one(
+    listener: &Listener,
+    transparent: bool,
+    shared: bool,
+) -> Result<OwnedFd, (&'static str, Errno)> {
+    const SOCKET: u8 = 1;
+    const REUSEADDR: u8 = 2;
+    const REUSEPORT: u8 = 15;
+    const TCP: u8 = 6;
+    const NODELAY: u8 = 1;
+    const IP: u8 = 0;
+    const IPV6: u8 = 41;
+    let tcp = listener.transport == Transport::Tcp;
+    let v6 = listener.address.is_ipv6();
+    // Freebind, transparent, packet info.
+    let (level, [free, clear, info]) = match v6 {
+        false => (IP, [15, 19, 8]),
+        true => (IPV6, [78, 75, 49]),
+    };
+    const ONLY_V6: u8 = 26;
+    let options = [
+        // Connections of an earlier run that linger do not hinder. With
+        // datagrams it would let others in.
+        (tcp, SOCKET, REUSEADDR, "setsockopt SO_REUSEADDR"),
+        (shared, SOCKET, REUSEPORT, "setsockopt SO_REUSEPORT"),
+        // Each accepted connection inherits it.
+        (tcp, TCP, NODELAY, "setsockopt TCP_NODELAY"),
+        (v6, IPV6, ONLY_V6, "setsockopt IPV6_V6ONLY"),
+        // The address comes when this node is master.
+        (true, level, free, "setsockopt IP_FREEBIND"),
+        (transparent, level, clear, "setsockopt IP_TRANSPARENT"),
+        // The answer comes from the address that was asked.
+        (!tcp, level, info, "setsockopt IP_PKTINFO"),
+    ];
+    let (family, kind) = (
+        AddressFamily::from_raw(if v6 { 10 } else { 2 }),
+        match tcp {
+            true => SocketType::STREAM,
+            false => SocketType::DGRAM,
+        },
+    );
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = socket_with(family, kind, flags, None).map_err(|errno| ("socket", errno))?;
+    for (_, level, name, call) in options.into_iter().filter(|option| option.0) {
+        let one = 1_u32.to_ne_bytes();
+        socket::setsockopt(socket.as_fd(), level.into(), name.into(), &one)
+            .map_err(|errno| (call, errno))?;
+    }
+    bind(&socket, &listener.address).map_err(|errno| ("bind", errno))?;
+    if tcp && shared {
+        listen(&socket, BACKLOG).map_err(|errno| ("listen", errno))?;
+    }
+    Ok(socket)
+}
+
+/// Why a listener cannot be bound, and the mend.
+#[cold]
+#[inline(never)]
+fn explain(service: &Service<'_>, listener: &Listener, call: &str, errno: Errno) -> Failure {
+    let (call, name) = (Plain(call), Plain(service.name));
+    let kind = Plain(match listener.transport {
+        Transport::Tcp => "",
+        Transport::Udp => "udp ",
+    });
+    let (address, port) = (
+        listener.address.ip(),
+        Number(listener.address.port().into()),
+    );
+    // As it is written in the file.
+    let star = address == Ipv4Addr::UNSPECIFIED;
+    let address: &dyn fmt::Display = match address {
+        _ if star => &Plain("*"),
+        IpAddr::V4(_) => &Shown(address),
+        IpAddr::V6(_) => &format_args!("[{}]", Shown(address)),
+    };
+    let owner = match errno {
+        Errno::ADDRINUSE => owner::of(listener),
+        _ => None,
+    };
+    match owner {
+        None => Failure::new(
+            format_args!("{call} {kind}{address}:{port} ([service {name}])"),
+            errno,
+            mend(call.0, errno),
+        ),
+        Some(owner) => Failure::new(
+            format_args!(
+                "{call} {kind}{address}:{port} ([service {name}], used by {}, pid {})",
+                Plain(owner.name.as_str()),
+                Number(owner.pid.into())
+            ),
+            errno,
+            packed!("stop it, or listen elsewhere"),
+        ),
+    }
+}
+
+/// What to do when a listener cannot be bound.
+fn mend(call: &str, errno: Errno) -> Packed {
+    match errno {
+        Errno::ADDRINUSE => packed!("somebody else has the port: stop it, or listen elsewhere"),
+        Errno::ACCESS => packed!(
+            "a port below net.ipv4.ip_unprivileged_port_start takes root or CAP_NET_BIND_SERVICE"
+        ),
+        Errno::PERM if call.ends_with("TRANSPARENT") => {
+            packed!("`source = client` takes root or CAP_NET_RAW")
+        }
+        Errno::AFNOSUPPORT => {
+            packed!("this system has no such addresses: enable IPv6, or remove the line")
+        }
+        // The kernel's answer to an address of IPv6 where it is switched off.
+        Errno::ADDRNOTAVAIL => {
+            packed!("enable IPv6 (net.ipv6.conf.all.disable_ipv6), or remove the line")
+        }
+        Errno::MFILE | Errno::NFILE => packed!("raise the limit of open files"),
+        _ => packed!(""),
+    }
+}
