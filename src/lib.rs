@@ -20,7 +20,7 @@
 //! a clock or knows an operating system.
 //!
 //! Imports point downwards only:
-//! `hello, pack, say <- address, board, key, protocol <- stick <- config, shared, wire <- event <- call <- vrrp, check, probe, hook, resource, diagnosis <- node <- report`.
+//! `hello, pack, say <- address, board, key, protocol <- stick <- config, shared, wire <- event <- call <- vrrp, check, probe, hook, resource, diagnosis, supervise <- node <- report`.
 #![no_std]
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
@@ -51,6 +51,7 @@ pub mod resource;
 pub mod say;
 pub mod shared;
 pub mod stick;
+pub mod supervise;
 pub mod vrrp;
 pub mod wire;
 

@@ -17,7 +17,15 @@ const LAYERS: [&[&str]; 9] = [
     &["config", "shared", "wire"],
     &["event", "command"],
     &["call"],
-    &["vrrp", "check", "probe", "hook", "resource", "diagnosis"],
+    &[
+        "vrrp",
+        "check",
+        "probe",
+        "hook",
+        "resource",
+        "diagnosis",
+        "supervise",
+    ],
     &["node"],
     &["replay", "report"],
 ];
