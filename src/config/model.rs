@@ -55,6 +55,8 @@ pub struct Node<'a> {
     pub notify_fifo: Option<&'a str>,
     /// `realtime`; see [`Node::realtime`].
     pub(super) realtime: Option<u8>,
+    /// `drain_timeout`: how long sessions may go on when smena is to stop.
+    pub drain_timeout: Duration,
     /// `workers`; see [`Node::workers`].
     pub(super) workers: Option<u8>,
 }
@@ -88,6 +90,7 @@ impl Config<'_> {
             script_user: None,
             notify_fifo: None,
             realtime: None,
+            drain_timeout: Duration::ZERO,
             workers: None,
         },
         routers: Vec::new(),

@@ -220,6 +220,14 @@ const NODE: &[Key] = &[
         "processes that forward what comes for a service",
         Value::Own(service_entry::workers),
     ),
+    key(
+        "drain_timeout",
+        Text("0s"),
+        "how long sessions of services may go on when smena is to stop",
+        Value::Time(Duration::ZERO, DAY, |r, limit| {
+            r.config.node.drain_timeout = limit;
+        }),
+    ),
 ];
 
 const VRRP: &[Key] = &[
