@@ -12,7 +12,7 @@ use core::net::{IpAddr, Ipv4Addr};
 use heapless::Vec;
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::io::{Errno, fcntl_dupfd_cloexec};
+use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, Shutdown, SocketFlags, SocketType, bind, listen, shutdown, socket_with,
 };
@@ -29,32 +29,24 @@ use super::{owner, socket};
 /// `net.core.somaxconn` says so.
 const BACKLOG: i32 = 65_535;
 
-/// What one worker has from the keeper. All of it is also the keeper's.
-#[allow(dead_code, reason = "worker and keeper begin to use it")]
-pub struct Doors {
+/// What one worker has from the keeper alone. All of it stays the keeper's too.
+pub struct Doorway {
     /// One socket for each line of `Config::listeners`, in that order. One of a
     /// service that refuses clients hangs up until it accepts them again.
     pub listeners: Vec<OwnedFd, { board::LISTENERS_MAX }>,
     /// Readable when the keeper has changed something for the worker to look
     /// at (an eventfd).
     pub wake: OwnedFd,
-    /// Written to when the worker has something for the keeper to look at (an
-    /// eventfd of all workers).
-    pub back: OwnedFd,
 }
 
 /// Those of all workers, by their number.
-pub type All = Vec<Doors, { board::WORKERS_MAX }>;
+pub type All = Vec<Doorway, { board::WORKERS_MAX }>;
 
 /// Makes those of all workers, or, without a service, of none.
 ///
 /// # Errors
 /// A listener that cannot be bound; all but the last of them are told here.
-pub fn open<'d>(
-    config: &Config<'_>,
-    all: &'d mut All,
-    back: &OwnedFd,
-) -> Result<&'d mut All, Failure> {
+pub fn open<'d>(config: &Config<'_>, all: &'d mut All) -> Result<&'d mut All, Failure> {
     let mut failure = None;
     for service in &config.services {
         for listener in config.listeners_of(service) {
@@ -71,7 +63,7 @@ pub fn open<'d>(
     }
     if !config.services.is_empty() {
         for _ in 0..config.node.workers() {
-            let doors = open_one(config, back)?;
+            let doors = open_one(config)?;
             // The reader of the configuration counts them.
             let fitted = all.push(doors).is_ok();
             assert!(fitted);
@@ -82,11 +74,10 @@ pub fn open<'d>(
 
 /// Has clients of a service refused from now on, by the kernel and at once, or
 /// lets them in again.
-#[allow(dead_code, reason = "the keeper begins to use it")]
 pub fn set_open(
     config: &Config<'_>,
     service: &Service<'_>,
-    doors: &Doors,
+    doors: &Doorway,
     open: bool,
 ) -> Result<(), Errno> {
     for number in service.listeners.indices().map(usize::from) {
@@ -111,16 +102,15 @@ fn try_alone(listener: &Listener, transparent: bool) -> Result<(), (&'static str
 }
 
 /// The doors of one worker.
-fn open_one(config: &Config<'_>, back: &OwnedFd) -> Result<Doors, Failure> {
+fn open_one(config: &Config<'_>) -> Result<Doorway, Failure> {
     let flags = EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK;
     let no_room = |errno| {
         let mend = packed!("raise the limits of memory and open files");
         Failure::new(format_args!("eventfd (workers)"), errno, mend)
     };
-    let mut doors = Doors {
+    let mut doors = Doorway {
         listeners: Vec::new(),
         wake: eventfd(0, flags).map_err(no_room)?,
-        back: fcntl_dupfd_cloexec(back, 0).map_err(no_room)?,
     };
     for service in &config.services {
         for listener in config.listeners_of(service) {

@@ -20,6 +20,7 @@ use rustix::io::Errno;
 use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous};
 use smena::board;
 use smena::event::{InterfaceId, RouterId};
+use smena::shared::Shared;
 
 /// See the module.
 pub struct Held {
@@ -38,20 +39,35 @@ struct Record {
     vmac: AtomicU32,
 }
 
+/// Maps what keeper and workers tell each other, with nothing told.
+pub fn map_shared() -> Result<&'static Shared, Errno> {
+    // SAFETY: it is made of atomics, and aligned like them.
+    unsafe { map() }
+}
+
+/// Maps something that is made of atomics, all of them zero.
+///
+/// # Safety
+/// All zero bytes are a valid `T`, whose alignment is at most that of a page.
+unsafe fn map<T: Sync>() -> Result<&'static T, Errno> {
+    // SAFETY: a fresh mapping at an address of the kernel's choice.
+    let mapping = unsafe {
+        mmap_anonymous(
+            ptr::null_mut(),
+            size_of::<T>(),
+            ProtFlags::READ | ProtFlags::WRITE,
+            MapFlags::SHARED,
+        )
+    };
+    // SAFETY: it is as long as a T, zero, and stays.
+    mapping.map(|mapped| unsafe { &*mapped.cast() })
+}
+
 impl Held {
     /// Maps it, with nothing held.
     pub fn map() -> Result<&'static Held, Errno> {
-        // SAFETY: a fresh mapping at an address of the kernel's choice.
-        let mapping = unsafe {
-            mmap_anonymous(
-                ptr::null_mut(),
-                size_of::<Held>(),
-                ProtFlags::READ | ProtFlags::WRITE,
-                MapFlags::SHARED,
-            )
-        };
-        // SAFETY: it is as long as a Held, aligned to a page, zero, and stays.
-        mapping.map(|held| unsafe { &*held.cast() })
+        // SAFETY: it is made of atomics, and aligned like them.
+        unsafe { map() }
     }
 
     /// An interface has this number now; 0: it is gone.

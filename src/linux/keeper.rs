@@ -18,7 +18,7 @@ use core::net::SocketAddr;
 
 use heapless::Vec;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
-use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::time::{
@@ -50,6 +50,7 @@ use super::stack;
 use super::start::Invocation;
 use super::text::Text;
 use super::user::User;
+use super::workers::{self, Workers};
 
 const TIMER: u64 = 1;
 const SIGNALS: u64 = 2;
@@ -86,9 +87,9 @@ pub fn run(
     let epoll = epoll.as_fd();
     let path = config.node.control.unwrap_or(smena::config::Node::CONTROL);
     let mut control = Control::open(path, epoll)?;
-    let flags = EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK;
-    let back = eventfd(0, flags).map_err(|errno| refused("eventfd", errno))?;
-    let _doors = doors::open(config, DOORS.claim(), &back)?;
+    // Before anything speaks, and while little memory is touched.
+    let mut workers = Workers::open(config, epoll, invocation, DOORS.claim())?;
+    workers.start(started_at);
     let timer = Timer::open(epoll)?;
     watch(epoll, signals.as_fd(), SIGNALS)?;
     let node = Node::new_in(NODE.claim(), config, started_at, seed(started_at));
@@ -104,6 +105,8 @@ pub fn run(
         asks: &mut asks,
         control: &mut control,
         guard,
+        workers,
+        stops: 0,
         publisher: Publisher::new(config.node.notify_fifo),
         realtime: Realtime::enter(0),
         signals,
@@ -130,6 +133,7 @@ pub fn run(
         keeper.turn(epoll);
     }
     keeper.children.end_checks();
+    keeper.workers.end();
     keeper.net.close();
     say(Level::Info, format_args!("smena ends"));
     Ok(())
@@ -163,6 +167,9 @@ struct Keeper<'k, 'n, 'a> {
     asks: &'k mut Asks<'a, 'static>,
     control: &'k mut Control<'a>,
     guard: Guard<'a>,
+    workers: Workers<'a>,
+    /// Stops that the forwarder holds up, because sessions may still end.
+    stops: u8,
     realtime: Realtime,
     publisher: Publisher<'a>,
     signals: Signals,
@@ -253,6 +260,8 @@ impl Keeper<'_, '_, '_> {
                 TIMER => {}
                 SIGNALS => self.take_signals(now),
                 guard::TOKEN => self.guard.ended(now, self.node),
+                workers::BACK => self.workers.take_word(),
+                token @ workers::TOKENS..workers::TOKENS_END => self.workers.ready(token, now),
                 token @ control::TOKENS..net::TOKEN => self.take_control(token, now),
                 token @ ask::TOKENS.. => self.asks.ready(token),
                 token @ process::TOKENS.. => {
@@ -270,6 +279,9 @@ impl Keeper<'_, '_, '_> {
         self.children.poll(now);
         self.control.poll(now);
         self.guard.poll(now, self.node);
+        if self.workers.poll(now) {
+            self.stop(now);
+        }
         self.realtime.poll(now);
         // What the others led to may have been refused, which is told here.
         self.take_network(now);
@@ -312,6 +324,7 @@ impl Keeper<'_, '_, '_> {
             self.children.poll_at(),
             self.control.poll_at(),
             self.guard.poll_at(),
+            self.workers.poll_at(),
             self.realtime.poll_at(),
         ];
         for other in others {
@@ -354,7 +367,10 @@ impl Keeper<'_, '_, '_> {
             match request {
                 Request::Stop => {
                     say(Level::Info, format_args!("asked to stop"));
-                    self.deliver(now, Event::Stop);
+                    self.stops = self.stops.saturating_add(1);
+                    if self.workers.on_stop(now) {
+                        self.stop(now);
+                    }
                 }
                 Request::Reload => {
                     let what =
@@ -367,9 +383,17 @@ impl Keeper<'_, '_, '_> {
         }
     }
 
+    /// Nothing of the forwarder holds a stop up any longer.
+    fn stop(&mut self, now: Instant) {
+        for _ in 0..core::mem::take(&mut self.stops) {
+            self.deliver(now, Event::Stop);
+        }
+    }
+
     /// Collects children that have ended; each adopted one, too.
     fn collect(&mut self, now: Instant) {
         self.collecting = false;
+        self.workers.look(now);
         for _ in 0..STRAYS_MAX {
             match self.children.collect(now) {
                 Collected::Ended(ended) => self.deliver(now, ended.event()),
@@ -412,6 +436,8 @@ impl Keeper<'_, '_, '_> {
             lag_last: self.lag_last,
             lag_max: self.lag_max,
             fifo: self.publisher.counts(),
+            workers: self.workers.posts(),
+            farewell: *self.workers.farewell(),
         };
         self.control.ready(token, now, self.node, &view);
     }

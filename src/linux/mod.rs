@@ -12,6 +12,7 @@ mod child;
 mod claims;
 mod client;
 mod clock;
+mod confine;
 mod control;
 mod demo;
 mod doors;
@@ -53,3 +54,4 @@ mod text;
 mod user;
 #[allow(dead_code, reason = "the keeper does not fork workers yet")]
 mod worker;
+mod workers;

@@ -44,23 +44,33 @@ pub struct Instruction {
     pub operand: u32,
 }
 
+/// Such a program as the kernel takes it (`struct sock_fprog`).
+#[repr(C)]
+pub struct Program<'p> {
+    length: u16,
+    instructions: *const Instruction,
+    lives: core::marker::PhantomData<&'p [Instruction]>,
+}
+
+impl<'p> Program<'p> {
+    /// These instructions.
+    pub fn of(instructions: &'p [Instruction]) -> Program<'p> {
+        Program {
+            length: instructions.len() as u16,
+            instructions: instructions.as_ptr(),
+            lives: core::marker::PhantomData,
+        }
+    }
+}
+
 /// setsockopt(SO_ATTACH_FILTER): the kernel checks the program.
 pub fn attach_filter(fd: BorrowedFd<'_>, program: &[Instruction]) -> Result<(), Errno> {
     const SOL_SOCKET: usize = 1;
     const SO_ATTACH_FILTER: usize = 26;
-    /// `struct sock_fprog`.
-    #[repr(C)]
-    struct Program {
-        length: u16,
-        instructions: *const Instruction,
-    }
-    let program = Program {
-        length: program.len() as u16,
-        instructions: program.as_ptr(),
-    };
+    let program = Program::of(program);
     let fd = fd.as_raw_fd() as usize;
     let pointer = &raw const program as usize;
-    let length = size_of::<Program>();
+    let length = size_of::<Program<'_>>();
     // SAFETY: `program` and the instructions it points to live through the
     // call, and its length is theirs.
     let answer = unsafe {

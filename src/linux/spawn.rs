@@ -5,7 +5,7 @@
 use core::ffi::CStr;
 use core::fmt::{self, Write as _};
 
-use rustix::fd::BorrowedFd;
+use rustix::fd::{AsRawFd, BorrowedFd};
 use rustix::fs::Mode;
 use rustix::io::Errno;
 use rustix::process::{
@@ -76,12 +76,24 @@ fn die_with_parent(setting: &Setting<'_>) -> Result<(), Errno> {
 
 /// Closes everything but the standard descriptors.
 pub fn close_descriptors() {
-    const FIRST: u32 = 3;
+    close_descriptors_but(&[]);
+}
+
+/// Closes everything but the standard descriptors and these.
+pub fn close_descriptors_but(kept: &[BorrowedFd<'_>]) {
     // What kernels before 5.9 allow by default is far below this.
     const LAST: i32 = 4096;
-    if syscall::close_range(FIRST).is_err() {
-        for descriptor in FIRST as i32..LAST {
-            syscall::close(descriptor);
+    let mut first = 3;
+    loop {
+        let numbers = kept.iter().map(|kept| kept.as_raw_fd());
+        let next = numbers.filter(|number| *number >= first).min();
+        let last = next.map_or(u32::MAX, |next| next as u32 - 1);
+        if next != Some(first) && syscall::close_range(first as u32, last).is_err() {
+            (first..next.unwrap_or(LAST)).for_each(syscall::close);
+        }
+        match next {
+            None => return,
+            Some(next) => first = next + 1,
         }
     }
 }

@@ -17,6 +17,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions, kill_process, pidfd_
 use rustix::time::{ClockId, Timespec};
 
 use super::arch::{number, syscall6};
+use super::socket::{Instruction, Program};
 
 /// A set of signals as the kernel has it: bit `n - 1` is signal `n`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,6 +133,30 @@ pub fn set_scheduler(policy: c_int, priority: c_int) -> Result<(), Errno> {
     Ok(())
 }
 
+/// seccomp(SECCOMP_SET_MODE_FILTER)—From here on the kernel asks this program
+/// about each call. It is not slowed down against speculation, which is for
+/// programs that run code of others.
+pub fn seccomp(program: &[Instruction]) -> Result<(), Errno> {
+    const SET_MODE_FILTER: usize = 1;
+    const SPEC_ALLOW: usize = 4;
+    let program = Program::of(program);
+    let pointer = &raw const program as usize;
+    // SAFETY: the kernel reads the program and the instructions that it points
+    // to, which live through the call.
+    result(unsafe {
+        syscall6(
+            number::SECCOMP,
+            SET_MODE_FILTER,
+            SPEC_ALLOW,
+            pointer,
+            0,
+            0,
+            0,
+        )
+    })?;
+    Ok(())
+}
+
 /// execve(2)—Becomes another program; returns only when that failed.
 pub fn execve<const N: usize, const M: usize>(
     path: &CStr,
@@ -154,15 +179,16 @@ pub fn execve<const N: usize, const M: usize>(
     result(returned).err().unwrap_or(Errno::INVAL)
 }
 
-/// close_range(2)—Closes every descriptor from `first` on. Fails before Linux 5.9.
-pub fn close_range(first: u32) -> Result<(), Errno> {
+/// close_range(2)—Closes the descriptors from `first` to `last`. Fails before
+/// Linux 5.9.
+pub fn close_range(first: u32, last: u32) -> Result<(), Errno> {
     // SAFETY: the callers are forked children that use none of these
     // descriptors again.
     let returned = unsafe {
         syscall6(
             number::CLOSE_RANGE,
             first as usize,
-            u32::MAX as usize,
+            last as usize,
             0,
             0,
             0,

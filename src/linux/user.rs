@@ -30,7 +30,15 @@ pub enum Unknown {
 
 impl User {
     /// The superuser, whom `script_user` names where it is absent.
-    pub const ROOT: User = User { uid: 0, gid: 0 };
+    pub const ROOT: User = User::of(0);
+
+    /// The user with this number, and the group.
+    pub const fn of(number: u32) -> User {
+        User {
+            uid: number,
+            gid: number,
+        }
+    }
 
     /// The user of a name or number. The group of a number that no line of
     /// `/etc/passwd` has is the same number.
@@ -40,7 +48,7 @@ impl User {
         }
         match (decimal(name.as_bytes()), find_line(name)) {
             (_, Ok(Some(user))) => Ok(user),
-            (Some(uid), _) => Ok(User { uid, gid: uid }),
+            (Some(uid), _) => Ok(User::of(uid)),
             (None, Ok(None)) => Err(Unknown::Name),
             (None, Err(errno)) => Err(Unknown::File(errno)),
         }

@@ -14,6 +14,7 @@ use crate::hook::Hook;
 use crate::node::Node;
 use crate::resource::Resources;
 use crate::say::{Number, Plain, write_number};
+use crate::supervise::Post;
 use crate::wire::Reject;
 
 /// Writes the object and a line feed.
@@ -65,9 +66,30 @@ pub fn json(node: &Node<'_>, view: &View<'_>, out: &mut dyn Write) -> fmt::Resul
         }
         None => json.raw("notify_fifo", NULL),
     }
+    match view.workers {
+        [] => json.raw("forwarder", NULL),
+        posts => {
+            json.open("forwarder", "{");
+            json.text("state", &Plain(view.farewell.name()));
+            json.open("workers", "[");
+            posts.iter().for_each(|post| worker(&mut json, view, post));
+            json.close("]");
+            json.close("}");
+        }
+    }
     json.close("}");
     json.put(format_args!("\n"));
     json.result
+}
+
+#[inline(never)]
+fn worker(json: &mut Json<'_>, view: &View<'_>, post: &Post) {
+    let worker = post.worker();
+    json.open("", "{");
+    json.optional("pid", worker.map(|(pid, _)| pid.into()));
+    json.optional("since_ms", worker.map(|(_, since)| age_ms(view, since)));
+    json.number("restarts", post.restarts().into());
+    json.close("}");
 }
 
 #[inline(never)]
@@ -319,7 +341,7 @@ mod tests {
         let expected = concat!(
             r#"{"node":"host-a","version":"0.1.0","uptime_ms":123456,"#,
             r#""loop_lag_us":{"last":40,"max":900},"standby":false,"#,
-            r#""vrrp":[],"checks":[],"services":[],"hooks":[],"resources":[],"notify_fifo":null}"#,
+            r#""vrrp":[],"checks":[],"services":[],"hooks":[],"resources":[],"notify_fifo":null,"forwarder":null}"#,
             "\n"
         );
         assert_eq!(written(&sample::empty()), expected);
@@ -332,9 +354,31 @@ mod tests {
         let mut out = String::new();
         json(&sample::empty().node, &view, &mut out).unwrap();
         assert!(
-            out.ends_with("\"notify_fifo\":{\"sent\":12,\"lost\":3}}\n"),
+            out.ends_with("\"notify_fifo\":{\"sent\":12,\"lost\":3},\"forwarder\":null}\n"),
             "{out}"
         );
+    }
+
+    #[test]
+    fn workers_and_how_far_a_stop_has_come() {
+        let mut view = sample::empty().view();
+        let at = |ms| view.now - crate::Duration::from_millis(ms);
+        let mut posts = [Post::new(at(900)); 2];
+        posts[0].on_started(at(900), 77, 0);
+        posts[1].on_started(at(900), 78, 0);
+        posts[1].on_ended(at(0));
+        view.workers = &posts;
+        view.farewell
+            .on_stop(view.now, 5, crate::Duration::from_secs(30));
+        let mut out = String::new();
+        json(&sample::empty().node, &view, &mut out).unwrap();
+        let expected = concat!(
+            r#""forwarder":{"state":"draining","workers":["#,
+            r#"{"pid":77,"since_ms":900,"restarts":0},"#,
+            r#"{"pid":null,"since_ms":null,"restarts":1}]}}"#,
+            "\n"
+        );
+        assert!(out.ends_with(expected), "{out}");
     }
 
     /// Before any result everything that is not known is null.
@@ -355,7 +399,7 @@ mod tests {
             r#""checks":[{"name":"haproxy","kind":"process","state":"unknown","since_ms":0,"#,
             r#""last":null,"duration_us":null,"diagnoses":[]}],"services":[],"#,
             r#""hooks":[{"vrrp":"VI_01","state":null,"running":false,"exit":null,"#,
-            r#""duration_ms":null,"runs":0,"queued":0}],"resources":[],"notify_fifo":null}"#,
+            r#""duration_ms":null,"runs":0,"queued":0}],"resources":[],"notify_fifo":null,"forwarder":null}"#,
             "\n"
         );
         assert_eq!(written(&sample::new()), expected);
@@ -378,7 +422,7 @@ mod tests {
             r#""checks":[{"name":"haproxy","kind":"process","state":"up","since_ms":4498,"#,
             r#""last":"2 \"odd\\\u001b\" processes","duration_us":140,"diagnoses":[]}],"services":[],"#,
             r#""hooks":[{"vrrp":"VI_01","state":"MASTER","running":false,"exit":0,"#,
-            r#""duration_ms":12,"runs":2,"queued":0}],"resources":[],"notify_fifo":null}"#,
+            r#""duration_ms":12,"runs":2,"queued":0}],"resources":[],"notify_fifo":null,"forwarder":null}"#,
             "\n"
         );
         assert_eq!(written(&sample::master()), expected);

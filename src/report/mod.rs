@@ -17,6 +17,7 @@ use crate::check::Health;
 use crate::config;
 use crate::event::{Exit, HookState, RouterId, Verb};
 use crate::node::Node;
+use crate::supervise::{Farewell, Post};
 use crate::vrrp::Role;
 use crate::{Duration, Instant};
 
@@ -37,6 +38,10 @@ pub struct View<'a> {
     pub lag_max: Duration,
     /// Lines that `notify_fifo` took, and lines that it lost; `None` without one.
     pub fifo: Option<(u64, u64)>,
+    /// The forwarder's workers; none without a service.
+    pub workers: &'a [Post],
+    /// How far the forwarder has come with a planned stop.
+    pub farewell: Farewell,
 }
 
 /// What `smena status` exits with: 1 when a router is in Fault, a check is

@@ -13,6 +13,7 @@ use crate::event::{
 };
 use crate::node::Node;
 use crate::protocol::Family;
+use crate::supervise::Farewell;
 use crate::{Duration, Instant};
 
 /// A node at a moment.
@@ -31,6 +32,8 @@ impl Sample {
             lag_last: Duration::from_micros(40),
             lag_max: Duration::from_micros(900),
             fifo: None,
+            workers: &[],
+            farewell: Farewell::Open,
         }
     }
 

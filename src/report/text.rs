@@ -42,6 +42,15 @@ pub fn text(node: &Node<'_>, view: &View<'_>, out: &mut dyn Write) -> fmt::Resul
             "\nnotify_fifo: {sent} lines sent, {lost} lost\n"
         ));
     }
+    if !view.workers.is_empty() {
+        let state = Plain(view.farewell.name());
+        let count = Number(view.workers.len() as u64);
+        let restarts = view.workers.iter().map(|post| u64::from(post.restarts()));
+        let restarts = Number(restarts.sum());
+        lines.put(format_args!(
+            "\nforwarder: {state}, {count} workers, {restarts} restarts\n"
+        ));
+    }
     if !config.checks.is_empty() {
         lines.put(format_args!("\nchecks\n"));
     }

@@ -85,4 +85,30 @@ pub mod number {
     pub const CLOSE_RANGE: usize = 436;
     /// clock_gettime(2).
     pub const CLOCK_GETTIME: usize = 228;
+    // What a worker may call, and the call that sees to it.
+    pub const EPOLL_PWAIT: usize = 281;
+    pub const SPLICE: usize = 275;
+    pub const READ: usize = 0;
+    pub const WRITE: usize = 1;
+    pub const RECVMSG: usize = 47;
+    pub const SENDMSG: usize = 46;
+    pub const RECVMMSG: usize = 299;
+    pub const SENDMMSG: usize = 307;
+    pub const ACCEPT4: usize = 288;
+    pub const CONNECT: usize = 42;
+    pub const EPOLL_CTL: usize = 233;
+    pub const SHUTDOWN: usize = 48;
+    pub const CLOSE: usize = 3;
+    pub const GETSOCKOPT: usize = 55;
+    pub const PIPE2: usize = 293;
+    pub const FCNTL: usize = 72;
+    pub const READV: usize = 19;
+    pub const WRITEV: usize = 20;
+    pub const EPOLL_CREATE1: usize = 291;
+    pub const PPOLL: usize = 271;
+    pub const GETPID: usize = 39;
+    pub const MADVISE: usize = 28;
+    pub const RESTART_SYSCALL: usize = 219;
+    pub const SOCKET: usize = 41;
+    pub const SECCOMP: usize = 317;
 }
