@@ -47,12 +47,16 @@ mod board {
     pub const SESSIONS_MAX: usize = 1 << 20;
     pub const DATAGRAM_SESSIONS_MAX: usize = (1 << 16) - 1;
     pub const STICKS_MAX: usize = 1 << 16;
+    pub const MODULES_MAX: usize = 255;
+    pub const MOUNTS_MAX: usize = 255;
+    pub const PROGRAMS_MAX: usize = 64;
+    pub const OWN_ADDRESSES_MAX: usize = 255;
     pub const FILE_MAX: usize = 1 << 20;
 }
 
 /// The capacities that a board.ini must name, and how large each may be. Ids are
 /// 8 bits wide, so 255 it is.
-const CAPACITIES: [(&str, usize); 16] = [
+const CAPACITIES: [(&str, usize); 20] = [
     ("routers", board::ROUTERS_MAX),
     ("addresses", board::ADDRESSES_MAX),
     ("checks", board::CHECKS_MAX),
@@ -68,6 +72,10 @@ const CAPACITIES: [(&str, usize); 16] = [
     ("sessions", board::SESSIONS_MAX),
     ("datagram_sessions", board::DATAGRAM_SESSIONS_MAX),
     ("sticks", board::STICKS_MAX),
+    ("modules", board::MODULES_MAX),
+    ("mounts", board::MOUNTS_MAX),
+    ("programs", board::PROGRAMS_MAX),
+    ("own_addresses", board::OWN_ADDRESSES_MAX),
     ("file", board::FILE_MAX),
 ];
 
@@ -223,6 +231,10 @@ fn embedded(path: &Path, capacities: [usize; CAPACITIES.len()]) -> Result<Option
         _sessions,
         _datagram_sessions,
         _sticks,
+        modules,
+        mounts,
+        programs,
+        own_addresses,
         file,
     ] = capacities;
     let limits = config::Limits {
@@ -238,6 +250,10 @@ fn embedded(path: &Path, capacities: [usize; CAPACITIES.len()]) -> Result<Option
         listeners,
         servers,
         workers,
+        modules,
+        mounts,
+        programs,
+        own_addresses,
         file,
     };
     let text = read(path)?;

@@ -10,6 +10,8 @@ mod checks;
 mod groups;
 #[path = "config/hooks.rs"]
 mod hooks;
+#[path = "config/machine.rs"]
+mod machine;
 #[path = "config/manual.rs"]
 mod manual;
 #[path = "config/pairs.rs"]

@@ -330,7 +330,7 @@ pub(super) fn resource<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read {
 }
 
 /// The command of a hook has an absolute path and no words for a shell.
-fn hook_command<'a>(f: &mut Findings<'a>, words: Words<'a>, key: &'static str) -> Read {
+pub(super) fn hook_command<'a>(f: &mut Findings<'a>, words: Words<'a>, key: &'static str) -> Read {
     let first = words.iter().next();
     if first.is_none_or(|word| word.chars().next() != Some('/')) {
         return Err(f.error(

@@ -13,6 +13,9 @@ mod entry;
 mod excerpt;
 mod file_rules;
 mod group_rules;
+mod machine;
+mod machine_entry;
+mod machine_table;
 mod model;
 mod reader;
 mod section_rules;
@@ -29,6 +32,7 @@ mod words;
 
 pub use compare::{compare, highest, lowest};
 pub use diagnostic::{DIAGNOSTICS_MAX, Diagnostic, Severity, Source, write_time};
+pub use machine::*;
 pub use model::*;
 pub use service::*;
 pub use statement::LINE_MAX;
@@ -65,6 +69,14 @@ pub struct Limits {
     pub servers: usize,
     /// Forwarder processes.
     pub workers: usize,
+    /// `module` lines.
+    pub modules: usize,
+    /// `mount` lines.
+    pub mounts: usize,
+    /// `start` lines.
+    pub programs: usize,
+    /// `address` lines of all `[interface]` sections.
+    pub own_addresses: usize,
     /// Bytes of the file.
     pub file: usize,
 }
@@ -84,6 +96,10 @@ impl Limits {
         listeners: board::LISTENERS_MAX,
         servers: board::SERVERS_MAX,
         workers: board::WORKERS_MAX,
+        modules: board::MODULES_MAX,
+        mounts: board::MOUNTS_MAX,
+        programs: board::PROGRAMS_MAX,
+        own_addresses: board::OWN_ADDRESSES_MAX,
         file: board::FILE_MAX,
     };
 }

@@ -8,6 +8,7 @@ use core::net::{IpAddr, SocketAddr};
 
 use heapless::Vec;
 
+use super::machine::{Init, Interface, OwnAddress};
 use super::service::{Listener, Server, Service};
 use super::words::{Word, Words};
 use crate::Duration;
@@ -36,6 +37,12 @@ pub struct Config<'a> {
     pub servers: Vec<Server<'a>, { board::SERVERS_MAX }>,
     /// The lines of `[sysctl]`, in the order of the file.
     pub sysctls: Vec<Sysctl<'a>, { board::SYSCTLS_MAX }>,
+    /// The `[interface NAME]` sections, in the order of the file.
+    pub interfaces: Vec<Interface<'a>, { board::INTERFACES_MAX }>,
+    /// Their `address` lines, those of one section together.
+    pub own_addresses: Vec<OwnAddress<'a>, { board::OWN_ADDRESSES_MAX }>,
+    /// The `[init]` section.
+    pub init: Init<'a>,
 }
 
 /// The `[node]` section. Absent keys are `None` and have their defaults here.
@@ -99,6 +106,9 @@ impl Config<'_> {
         listeners: Vec::new(),
         servers: Vec::new(),
         sysctls: Vec::new(),
+        interfaces: Vec::new(),
+        own_addresses: Vec::new(),
+        init: Init::EMPTY,
     };
 
     /// Empties it in place.
@@ -110,6 +120,9 @@ impl Config<'_> {
         self.listeners.clear();
         self.servers.clear();
         self.sysctls.clear();
+        self.interfaces.clear();
+        self.own_addresses.clear();
+        self.init = Init::EMPTY;
     }
 }
 

@@ -5,6 +5,7 @@
 use heapless::Vec;
 
 use super::diagnostic::{Argument, Findings, Source, Template, Told, template};
+use super::machine::Interface;
 use super::model::{AuthMode, Check, CheckKind, Config, Release, Router, Sysctl};
 use super::service::Service;
 use super::statement::{LINE_MAX, Statement, Statements, find};
@@ -47,6 +48,8 @@ pub(super) struct Reader<'c, 'a> {
     pub router: Router<'a>,
     /// What a `[check]` section becomes.
     pub check: Check<'a>,
+    /// What an `[interface]` section becomes.
+    pub interface: Interface<'a>,
     /// What some kinds of check are told besides.
     pub ask: check_entry::Asking<'a>,
     /// What a `[service]` section becomes.
@@ -74,6 +77,7 @@ impl<'c, 'a> Reader<'c, 'a> {
             given: 0,
             router: Router::blank(),
             check: Check::blank(),
+            interface: Interface::BLANK,
             ask: check_entry::Asking::NOTHING,
             service: Service::blank(),
             places: service_entry::Places::NONE,
@@ -263,6 +267,7 @@ impl<'c, 'a> Reader<'c, 'a> {
         self.service.name = name;
         self.service.listeners.first = self.config.listeners.len() as u8;
         self.service.servers.first = self.config.servers.len() as u8;
+        self.interface.name = name;
         if kind != "node" {
             self.defaults(section);
         }
@@ -270,18 +275,13 @@ impl<'c, 'a> Reader<'c, 'a> {
 
     fn unknown_section(&mut self, kind: &'a str) {
         let known = || SECTIONS.iter().map(|section| section.kind);
-        if table::LATER.contains(&kind) {
-            let message = packed!("this version of smena has no [{0}] yet");
-            not_yet(&mut self.findings, kind, message);
-            return;
-        }
         let meant = alias(kind, &|meant| known().any(|kind| kind == meant));
         let meant = meant.or_else(|| suggest::nearest(kind, &mut known()));
         let hint = match meant {
             Some(_) => packed!("did you mean `{1}`?"),
-            None => {
-                packed!("there are [node], [vrrp NAME], [check NAME], [service NAME] and [sysctl]")
-            }
+            None => packed!(
+                "there are [node], [vrrp NAME], [check NAME], [service NAME], [interface NAME], [init] and [sysctl]"
+            ),
         };
         let meant = meant.unwrap_or_default();
         self.findings.error(
@@ -454,6 +454,7 @@ impl<'c, 'a> Reader<'c, 'a> {
             "vrrp" => self.end_router(),
             "check" => self.end_check(),
             "service" => self.end_service(),
+            "interface" => self.end_interface(),
             _ => {}
         }
     }

@@ -3,6 +3,7 @@
 //! come from here: a new key is one entry, and one field in the model.
 
 use super::diagnostic::Told;
+use super::machine_table::{INIT, INTERFACE};
 use super::model::{AuthMode, CheckKind, Release};
 use super::reader::Reader;
 use super::service_table::SERVICE;
@@ -109,7 +110,7 @@ pub(super) const TEN_MILLISECONDS: Duration = Duration::from_millis(10);
 pub(super) const DAY: Duration = Duration::from_secs(86_400);
 
 /// The sections of this version.
-pub static SECTIONS: [Section; 5] = [
+pub static SECTIONS: [Section; 7] = [
     Section {
         kind: "node",
         named: false,
@@ -147,10 +148,19 @@ pub static SECTIONS: [Section; 5] = [
         keys: &[],
         later: &[],
     },
+    Section {
+        kind: "interface",
+        named: true,
+        keys: INTERFACE,
+        later: &[],
+    },
+    Section {
+        kind: "init",
+        named: false,
+        keys: INIT,
+        later: &[],
+    },
 ];
-
-/// Sections that a later version has.
-pub(super) static LATER: [&str; 2] = ["interface", "init"];
 
 /// What keepalived and HAProxy call a section or key, and what is written here.
 pub(super) static ALIASES: [(&str, &str); 12] = [

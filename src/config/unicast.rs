@@ -69,7 +69,7 @@ pub(super) fn peer<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read {
 }
 
 /// An address without a prefix length.
-fn host<'a>(r: &mut Reader<'_, 'a>, word: &'a str) -> Result<IpAddr, Told> {
+pub(super) fn host<'a>(r: &mut Reader<'_, 'a>, word: &'a str) -> Result<IpAddr, Told> {
     let text = value::text(&mut r.findings, word)?;
     if let Some((_, length)) = cut(text, b'/') {
         return Err(r.findings.error(

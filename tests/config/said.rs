@@ -73,19 +73,13 @@ fn what_a_later_version_has_is_no_spelling_mistake() {
     says(
         ROUTER,
         "\
-[init]
-hostname = gw-a
 [node]
 log_target = udp:10.0.0.9:514
 ",
         "\
-error: this version of smena has no [init] yet
-  --> smena.ini:5:2
- 5 | [init]
-   |  ^^^^ remove it, or use a version that has it
 error: this version of smena has no `udp:10.0.0.9:514` yet
-  --> smena.ini:8:14
- 8 | log_target = udp:10.0.0.9:514
+  --> smena.ini:6:14
+ 6 | log_target = udp:10.0.0.9:514
    |              ^^^^^^^^^^^^^^^^ remove it, or use a version that has it
 ",
     );
@@ -108,7 +102,7 @@ error: unknown section [vrp]
 error: unknown section [zzz]
   --> smena.ini:3:2
  3 | [zzz]
-   |  ^^^ there are [node], [vrrp NAME], [check NAME], [service NAME] and [sysctl]
+   |  ^^^ there are [node], [vrrp NAME], [check NAME], [service NAME], [interface NAME], [init] and [sysctl]
 ",
     );
 }

@@ -17,6 +17,10 @@ const SMALL: Limits = Limits {
     listeners: 1,
     servers: 1,
     workers: 1,
+    modules: 1,
+    mounts: 1,
+    programs: 1,
+    own_addresses: 1,
     file: 65536,
 };
 
