@@ -3,9 +3,9 @@
 //! radix and width and three times as large. It judges no address.
 
 use core::fmt::{self, Write};
-use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use crate::say::write_number;
+use crate::say::{Number, write_number};
 
 /// Reads an IPv4 or IPv6 address; `None` when it is neither.
 pub fn parse(text: &str) -> Option<IpAddr> {
@@ -132,6 +132,21 @@ impl fmt::Display for Shown {
                 }
                 None => write_v6(f, ip.segments()),
             },
+        }
+    }
+}
+
+/// Shows an address and a port; port 0 is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place(pub SocketAddr);
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (ip, port) = (Shown(self.0.ip()), self.0.port());
+        match (self.0.is_ipv6(), port) {
+            (_, 0) => ip.fmt(f),
+            (false, _) => write!(f, "{ip}:{}", Number(port.into())),
+            (true, _) => write!(f, "[{ip}]:{}", Number(port.into())),
         }
     }
 }

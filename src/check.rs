@@ -7,7 +7,6 @@ use core::fmt::Write;
 
 use heapless::String;
 
-use crate::config;
 use crate::event::{Action, Actions, CheckId, CheckResult, Kill, Outcome};
 use crate::say::Number;
 use crate::{Duration, Instant};
@@ -62,15 +61,26 @@ enum Run {
     Stopped,
 }
 
+/// When a check runs, and what its results need to count.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// From start to start.
+    pub interval: Duration,
+    /// What one run may take.
+    pub timeout: Duration,
+    /// Successes in a row until up, at least 1.
+    pub rise: u16,
+    /// Failures in a row until down, at least 1.
+    pub fall: u16,
+    /// Success counts as failure and the other way round.
+    pub reverse: bool,
+}
+
 /// One check.
 #[derive(Debug)]
 pub struct Check {
     id: CheckId,
-    interval: Duration,
-    timeout: Duration,
-    rise: u16,
-    fall: u16,
-    reverse: bool,
+    pace: Pace,
     health: Health,
     /// Results in a row that speak against `health`.
     against: u16,
@@ -93,23 +103,17 @@ pub struct Check {
 impl Check {
     /// A check that has not run. `chance` is any number; where it differs, runs
     /// of the same interval are at different times.
-    pub fn new(id: CheckId, config: &config::Check<'_>, now: Instant, chance: u16) -> Check {
+    pub fn new(id: CheckId, pace: &Pace, now: Instant, chance: u16) -> Check {
         Check {
             id,
-            interval: config.interval,
-            timeout: config.timeout,
-            rise: config.rise,
-            fall: config.fall,
-            reverse: config.reverse,
+            pace: *pace,
             health: Health::Unknown,
             against: 0,
             unknowns: 0,
             quiet_until: now,
             number: None,
             // Less than half of the interval.
-            jitter: Duration::from_micros(
-                (config.interval.total_micros() * u64::from(chance)) >> 17,
-            ),
+            jitter: Duration::from_micros((pace.interval.total_micros() * u64::from(chance)) >> 17),
             run: Run::Stopped,
             runs: 0,
             since: now,
@@ -130,13 +134,13 @@ impl Check {
 
     /// For the last `fall` runs at least, nothing could be learnt.
     pub fn cannot_run(&self) -> bool {
-        self.unknowns >= self.fall
+        self.unknowns >= self.pace.fall
     }
 
     /// A run of which nothing was learnt asks for a warning: the `fall`th in a
     /// row does, but not within a minute of another.
     pub fn take_warning(&mut self, now: Instant) -> bool {
-        let due = self.unknowns == self.fall && now >= self.quiet_until;
+        let due = self.unknowns == self.pace.fall && now >= self.quiet_until;
         if due {
             self.quiet_until = now + WARN_EVERY;
         }
@@ -168,8 +172,8 @@ impl Check {
     pub fn against(&self) -> (u16, u16) {
         let needed = match self.health {
             Health::Unknown => 1,
-            Health::Up => self.fall,
-            Health::Down => self.rise,
+            Health::Up => self.pace.fall,
+            Health::Down => self.pace.rise,
         };
         (self.against, needed)
     }
@@ -207,7 +211,7 @@ impl Check {
             Run::Idle { start_at } if now >= start_at => {
                 self.run = Run::Running {
                     started_at: now,
-                    term_at: now + self.timeout,
+                    term_at: now + self.pace.timeout,
                 };
                 self.runs = self.runs.saturating_add(1);
                 actions.push(Action::StartCheck(self.id));
@@ -224,7 +228,7 @@ impl Check {
                 actions.push(Action::KillCheck(self.id, Kill::Term));
                 self.detail.clear();
                 // The text fits: a number of 20 digits at most.
-                let ms = Number(self.timeout.total_millis());
+                let ms = Number(self.pace.timeout.total_millis());
                 let _ = write!(self.detail, "timed out after {ms} ms");
                 self.count(now, false)
             }
@@ -282,6 +286,18 @@ impl Check {
         }
     }
 
+    /// Its server could not be reached by others so many times: each counts as a
+    /// failed run. Says whether the health changed. A check that does not run
+    /// counts nothing.
+    pub fn on_refused(&mut self, now: Instant, times: u16) -> bool {
+        if self.run == Run::Stopped {
+            return false;
+        }
+        self.keep_detail("L4CON a session was refused");
+        // No more of them than change it: the next success begins anew.
+        (0..times.min(self.pace.fall)).any(|_| self.count(now, false))
+    }
+
     /// The node stops: no further run, and the present one is ended.
     pub fn on_stop(&mut self, actions: &mut Actions) {
         if !self.at_rest() {
@@ -294,10 +310,10 @@ impl Check {
     /// left out, not made up for.
     fn rest(&mut self, now: Instant, started_at: Instant) {
         self.duration = Some(now - started_at);
-        let mut start_at = started_at + self.interval - self.jitter;
+        let mut start_at = started_at + self.pace.interval - self.jitter;
         self.jitter = Duration::ZERO;
         if start_at < now {
-            let interval = self.interval.total_micros().max(1);
+            let interval = self.pace.interval.total_micros().max(1);
             let over = (now - started_at).total_micros() % interval;
             start_at = now + Duration::from_micros((interval - over) % interval);
         }
@@ -308,7 +324,7 @@ impl Check {
     /// in a row change the health.
     fn count(&mut self, now: Instant, success: bool) -> bool {
         self.unknowns = 0;
-        let said = if success != self.reverse {
+        let said = if success != self.pace.reverse {
             Health::Up
         } else {
             Health::Down
@@ -352,25 +368,14 @@ mod tests {
 
     impl Bench {
         fn new(rise: u16, fall: u16) -> Bench {
-            let mut check = Check {
-                id: CheckId(0),
+            let pace = Pace {
                 interval: Duration::from_secs(2),
                 timeout: Duration::from_secs(1),
                 rise,
                 fall,
                 reverse: false,
-                health: Health::Unknown,
-                against: 0,
-                unknowns: 0,
-                quiet_until: ms(0),
-                number: None,
-                jitter: Duration::ZERO,
-                run: Run::Stopped,
-                runs: 0,
-                since: ms(0),
-                detail: String::new(),
-                duration: None,
             };
+            let mut check = Check::new(CheckId(0), &pace, ms(0), 0);
             check.on_start(ms(0));
             Bench {
                 check,
@@ -445,6 +450,26 @@ mod tests {
             bench.poll(2000 * i, START);
             bench.ends(2000 * i + 1, outcome, want);
         }
+    }
+
+    #[test]
+    fn refusals_of_others_count_as_failures() {
+        let mut bench = Bench::new(2, 3);
+        bench.poll(0, START);
+        bench.ends(1, Outcome::Success, Health::Up);
+        assert!(!bench.check.on_refused(ms(2), 2));
+        assert_eq!(bench.check.against(), (2, 3));
+        bench.poll(2000, START);
+        bench.ends(2001, Outcome::Success, Health::Up);
+        assert_eq!(bench.check.against(), (0, 3));
+        assert!(bench.check.on_refused(ms(2002), 700));
+        assert_eq!(bench.check.health(), Health::Down);
+        // It is down already, and needs as many successes as ever.
+        assert!(!bench.check.on_refused(ms(2003), 700));
+        bench.poll(4000, START);
+        bench.ends(4001, Outcome::Success, Health::Down);
+        bench.poll(6000, START);
+        bench.ends(6001, Outcome::Success, Health::Up);
     }
 
     #[test]
@@ -534,7 +559,7 @@ mod tests {
     #[test]
     fn reverse_turns_the_result_round() {
         let mut bench = Bench::new(1, 1);
-        bench.check.reverse = true;
+        bench.check.pace.reverse = true;
         bench.poll(0, START);
         bench.ends(1, Outcome::Success, Health::Down);
     }

@@ -19,9 +19,14 @@ use crate::protocol::Family;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RouterId(pub u8);
 
-/// Index of a check in the configuration.
+/// Index of a check in the configuration; the servers' checks follow, in the
+/// order of the servers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CheckId(pub u8);
+
+/// Index of a server in the configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ServerId(pub u8);
 
 /// Index of a service in the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,6 +94,13 @@ pub enum Event<'a> {
     /// Told before `Start`, and again when the clock was set; only what is signed
     /// looks at it.
     Clock(i64),
+    /// Sessions could not begin so many times since it was last told, because this
+    /// server refused them or did not answer.
+    Refused(ServerId, u16),
+    /// An administrator wants this of a server.
+    Order(ServerId, Admin),
+    /// An administrator gives a server this weight, 0 to 256.
+    Weight(ServerId, u16),
     /// Stop: hand over as `release` says, run the last hooks, finish. A second
     /// one ends at once.
     Stop,
@@ -122,6 +134,28 @@ pub struct LocalAddress {
     pub secondary: bool,
     /// It carries our mark (IFA_PROTO): set by this or an earlier run of smena.
     pub ours: bool,
+}
+
+/// What an administrator wants of a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Admin {
+    /// That its checks decide.
+    Ready,
+    /// No new session.
+    Drain,
+    /// No session at all.
+    Maint,
+}
+
+impl Admin {
+    /// The word for it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Admin::Ready => "ready",
+            Admin::Drain => "drain",
+            Admin::Maint => "maint",
+        }
+    }
 }
 
 /// How a check ended.
@@ -200,6 +234,15 @@ pub enum Action {
     WriteState(RouterId),
     /// Write keepalived's line to `notify_fifo`; what is lost is counted.
     TellFifo(Subject),
+    /// Tell the forwarder whether a server gets new sessions, and its weight
+    /// (`Node::servers`).
+    Admit(ServerId),
+    /// End the sessions of a server.
+    Cut(ServerId),
+    /// Have clients of a service refused at once.
+    Refuse(ServiceId),
+    /// Let clients of a service in again.
+    Accept(ServiceId),
     /// Everything is handed over and at rest: end the process.
     Finish,
 }
@@ -287,9 +330,17 @@ impl fmt::Display for HookState {
 /// The most actions that one event can lead to: each router changes state
 /// (advert twice, addresses, announcement, probe, rescan), its hook and its
 /// resources start and are told to end, its state and its group's are told, each
-/// check starts or is killed, each interface's filter changes, and the end.
-pub const ACTIONS_MAX: usize =
-    17 * board::ROUTERS_MAX + 2 * board::CHECKS_MAX + 8 + board::INTERFACES_MAX;
+/// check starts or is killed, each interface's filter changes, the sessions of
+/// each server are admitted and cut, each service refuses, and the end.
+pub const ACTIONS_MAX: usize = 17 * board::ROUTERS_MAX
+    + 2 * board::CHECKS_MAX
+    + 4 * board::SERVERS_MAX
+    + board::SERVICES_MAX
+    + 8
+    + board::INTERFACES_MAX;
+
+/// Checks of the configuration and of servers share their numbers.
+const _: () = assert!(board::CHECKS_MAX + board::SERVERS_MAX <= 256);
 
 /// The actions of one event, in the order in which they are to be done.
 #[derive(Debug, Default)]

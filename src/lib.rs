@@ -20,7 +20,7 @@
 //! a clock or knows an operating system.
 //!
 //! Imports point downwards only:
-//! `hello, pack, say <- address, board, key, protocol <- stick <- config, shared, wire <- event <- call <- vrrp, check, probe, hook, resource, diagnosis, supervise <- node <- report`.
+//! `hello, pack, say <- address, board, key, protocol <- stick <- config, shared, wire <- event <- call <- vrrp, check, server, probe, hook, resource, diagnosis, supervise <- node <- report`.
 #![no_std]
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
@@ -49,6 +49,7 @@ pub mod replay;
 pub mod report;
 pub mod resource;
 pub mod say;
+pub mod server;
 pub mod shared;
 pub mod stick;
 pub mod supervise;

@@ -31,6 +31,8 @@ pub enum Mutation {
     CatchUp,
     /// A router stays master although one of its group yielded.
     ApartInGroup,
+    /// A server that is down, in drain or maint still gets sessions.
+    DownGetsSessions,
 }
 
 /// Whether a part is broken, and how. Zero-sized in release builds.

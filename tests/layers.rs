@@ -20,6 +20,7 @@ const LAYERS: [&[&str]; 9] = [
     &[
         "vrrp",
         "check",
+        "server",
         "probe",
         "hook",
         "resource",

@@ -78,6 +78,31 @@ impl<'a> Config<'a> {
         service.servers.of(&self.servers)
     }
 
+    /// The index of the service that a server is of.
+    pub fn service_of(&self, server: u8) -> usize {
+        let has = |service: &Service<'_>| {
+            let behind = server.wrapping_sub(service.servers.first);
+            behind < service.servers.count
+        };
+        let index = self.services.iter().position(has);
+        index.expect("each server is of a service")
+    }
+
+    /// Where a server is looked at: where it serves, unless its line says
+    /// otherwise. One without a port serves on that of the first TCP listener,
+    /// or of the first one.
+    pub fn looked_at(&self, service: &Service<'a>, server: &Server<'a>) -> SocketAddr {
+        let listeners = self.listeners_of(service);
+        let tcp = listeners.iter().find(|l| l.transport == Transport::Tcp);
+        let first = tcp.or(listeners.first());
+        let port = match server.port {
+            0 => first.map_or(0, |listener| listener.address.port()),
+            port => port,
+        };
+        let own = SocketAddr::new(server.address, port);
+        server.check.unwrap_or(own)
+    }
+
     /// The listeners of a service, in the order of the file.
     pub fn listeners_of(&self, service: &Service<'a>) -> &[Listener] {
         service.listeners.of(&self.listeners)

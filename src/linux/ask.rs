@@ -45,8 +45,8 @@ pub struct Slot<'a> {
     answer: Option<Answer>,
 }
 
-/// Room for a question of each check.
-pub type Slots<'a> = Vec<Option<Slot<'a>>, { board::CHECKS_MAX }>;
+/// Room for a question of each check and each server.
+pub type Slots<'a> = Vec<Option<Slot<'a>>, { board::CHECKS_MAX + board::SERVERS_MAX }>;
 
 /// All questions.
 pub struct Asks<'s, 'a> {

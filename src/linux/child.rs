@@ -4,11 +4,12 @@
 
 use core::fmt;
 
-use smena::config::{self, CheckKind};
+use smena::address::Shown;
+use smena::config::{self, CheckKind, Config, ServerCheck};
 use smena::event::{HookCall, HookId, Outcome};
 use smena::node::Node;
 use smena::pack::packed;
-use smena::say::Plain;
+use smena::say::{Number, Plain};
 
 use super::answer::Answers;
 use super::failure::{Failure, Reason};
@@ -67,8 +68,36 @@ impl Child<'_> {
                 return 0;
             }
         }
-        sweep(self.setting.parent, Some(check.name));
-        program.variable(sweep::MARK, format_args!("{}", Plain(check.name)));
+        self.look(program, check.name)
+    }
+
+    /// Becomes the command that looks at a server, or returns the exit code.
+    pub fn server(&self, config: &Config<'_>, index: u8) -> i32 {
+        if let Err(errno) = spawn::leave(&self.setting) {
+            return self.answer(Outcome::Unknown, format_args!("{}", Reason(errno)));
+        }
+        let service = &config.services[config.service_of(index)];
+        let server = &config.servers[usize::from(index)];
+        let ServerCheck::Exec(words) = &service.check else {
+            return self.answer(Outcome::Unknown, format_args!("no command"));
+        };
+        let at = config.looked_at(service, server);
+        let mut memory = [0; spawn::STRINGS_MAX];
+        let mut program = Program::new(&mut memory);
+        program.words(words);
+        let (address, port) = (Shown(at.ip()), Number(at.port().into()));
+        program.variable("SMENA_SERVER_ADDRESS", format_args!("{address}"));
+        program.variable("SMENA_SERVER_PORT", format_args!("{port}"));
+        let (service, server) = (Plain(service.name), Plain(server.name));
+        let name = Text::<64>::of(format_args!("{service}/{server}"));
+        self.look(program, name.as_str())
+    }
+
+    /// Becomes the program of a check of this name, which never returns, or
+    /// returns the exit code.
+    fn look(&self, mut program: Program<'_>, name: &str) -> i32 {
+        sweep(self.setting.parent, Some(name));
+        program.variable(sweep::MARK, format_args!("{}", Plain(name)));
         let failure = self.become_program(program);
         // Status has room for a short text; the whole of it goes to the log.
         output::complain(format_args!("not started: {failure}"));

@@ -25,7 +25,7 @@ use rustix::time::{
     Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
     timerfd_settime,
 };
-use smena::config::{CheckKind, Config};
+use smena::config::{CheckKind, Config, ServerCheck};
 use smena::event::{Action, Actions, CheckId, CheckResult, Event, Outcome};
 use smena::node::Node;
 use smena::pack::packed;
@@ -45,6 +45,7 @@ use super::net::{self, Net};
 use super::process::{self, Children, Collected, Places};
 use super::publish::Publisher;
 use super::realtime::Realtime;
+use super::servers::{self, Refusals};
 use super::signal::{Request, Signals};
 use super::stack;
 use super::start::Invocation;
@@ -60,7 +61,7 @@ const EVENTS_MAX: usize = 32;
 const STRAYS_MAX: usize = 32;
 /// Events that carrying out one list of actions can lead to: each check, hook
 /// and resource that cannot be started.
-const BACK_MAX: usize = board::CHECKS_MAX + 2 * board::ROUTERS_MAX;
+const BACK_MAX: usize = board::CHECKS_MAX + board::SERVERS_MAX + 2 * board::ROUTERS_MAX;
 
 static NODE: Cell<MaybeUninit<Node<'static>>> = Cell::new(MaybeUninit::uninit());
 static PLACES: Cell<Places> = Cell::new(Vec::new());
@@ -106,6 +107,7 @@ pub fn run(
         control: &mut control,
         guard,
         workers,
+        refusals: Refusals::NONE,
         stops: 0,
         publisher: Publisher::new(config.node.notify_fifo),
         realtime: Realtime::enter(0),
@@ -139,7 +141,7 @@ pub fn run(
     Ok(())
 }
 
-/// The checks that ask a server, by their number.
+/// The checks that ask a server, by their number, and the servers of services.
 #[inline(never)]
 fn add_questions(asks: &mut Asks<'_, 'static>, config: &'static Config<'static>) {
     // Unlike that of another smena on this machine.
@@ -148,7 +150,7 @@ fn add_questions(asks: &mut Asks<'_, 'static>, config: &'static Config<'static>)
         id = id.wrapping_add(1);
         asks.add(match &check.kind {
             CheckKind::Tcp(to) => Some((*to, Ask::Tcp)),
-            CheckKind::Http(page) => Some((page.address, Ask::Http(page))),
+            CheckKind::Http(page) => Some((page.address, Ask::Http(page, page.address))),
             CheckKind::Tls(to, name) => Some((*to, Ask::Tls(name))),
             CheckKind::Ping(to) => {
                 let v6 = to.is_ipv6();
@@ -156,6 +158,17 @@ fn add_questions(asks: &mut Asks<'_, 'static>, config: &'static Config<'static>)
             }
             _ => None,
         });
+    }
+    for service in &config.services {
+        for server in config.servers_of(service) {
+            let to = config.looked_at(service, server);
+            asks.add(match &service.check {
+                ServerCheck::Tcp => Some((to, Ask::Tcp)),
+                ServerCheck::Http(page) => Some((to, Ask::Http(page, to))),
+                ServerCheck::Tls(name) => Some((to, Ask::Tls(name))),
+                ServerCheck::Exec(_) | ServerCheck::None => None,
+            });
+        }
     }
 }
 
@@ -168,6 +181,7 @@ struct Keeper<'k, 'n, 'a> {
     control: &'k mut Control<'a>,
     guard: Guard<'a>,
     workers: Workers<'a>,
+    refusals: Refusals,
     /// Stops that the forwarder holds up, because sessions may still end.
     stops: u8,
     realtime: Realtime,
@@ -260,7 +274,7 @@ impl Keeper<'_, '_, '_> {
                 TIMER => {}
                 SIGNALS => self.take_signals(now),
                 guard::TOKEN => self.guard.ended(now, self.node),
-                workers::BACK => self.workers.take_word(),
+                workers::BACK => self.take_refusals(now),
                 token @ workers::TOKENS..workers::TOKENS_END => self.workers.ready(token, now),
                 token @ control::TOKENS..net::TOKEN => self.take_control(token, now),
                 token @ ask::TOKENS.. => self.asks.ready(token),
@@ -427,6 +441,15 @@ impl Keeper<'_, '_, '_> {
         }
     }
 
+    /// Tells which servers refused sessions of workers.
+    fn take_refusals(&mut self, now: Instant) {
+        self.workers.take_word();
+        let shared = self.workers.shared();
+        while let Some(event) = self.refusals.next(self.node.config(), shared) {
+            self.deliver(now, event);
+        }
+    }
+
     fn take_control(&mut self, token: u64, now: Instant) {
         let view = View {
             now,
@@ -486,6 +509,10 @@ impl Keeper<'_, '_, '_> {
             }
             Action::TellFifo(subject) => {
                 self.publisher.tell(self.node, subject);
+                None
+            }
+            Action::Admit(_) | Action::Cut(_) | Action::Refuse(_) | Action::Accept(_) => {
+                servers::perform(self.node, &mut self.workers, action);
                 None
             }
             Action::Finish => {

@@ -41,6 +41,7 @@ mod raw;
 mod realtime;
 mod replay;
 mod scan;
+mod servers;
 mod signal;
 mod socket;
 mod spawn;

@@ -18,7 +18,7 @@ use rustix::process::{
     Pid, Signal, WaitId, WaitIdOptions, WaitIdStatus, WaitOptions, getpid, kill_process,
     kill_process_group, set_child_subreaper, setpgid, waitid, waitpid,
 };
-use smena::config::Config;
+use smena::config::{Config, ServerCheck, Service};
 use smena::event::{CheckId, CheckResult, Event, Exit, HookCall, HookId, Kill, Outcome, RouterId};
 use smena::node::Node;
 use smena::pack::packed;
@@ -37,9 +37,9 @@ use super::syscall::{self, Fork};
 use super::text::{Escaped, Text};
 use super::user::User;
 
-/// The most children: one for each check, and two for each router, its hook and
-/// one of its resources.
-const CHILDREN_MAX: usize = board::CHECKS_MAX + 2 * board::ROUTERS_MAX;
+/// The most children: one for each check and for each server, and two for each
+/// router, its hook and one of its resources.
+const CHILDREN_MAX: usize = board::CHECKS_MAX + board::SERVERS_MAX + 2 * board::ROUTERS_MAX;
 /// Reads of one pipe when its child has ended: a pipe holds 64 KiB.
 const LAST_READS_MAX: usize = 64;
 
@@ -117,6 +117,8 @@ pub type Places = Vec<Place, CHILDREN_MAX>;
 /// All children.
 pub struct Children<'a> {
     config: &'a Config<'a>,
+    /// Places of checks, those of servers included where a command looks at one.
+    checks: usize,
     places: &'a mut Places,
     answers: Answers,
     epoll: BorrowedFd<'a>,
@@ -145,16 +147,21 @@ impl<'a> Children<'a> {
         let keeper = getpid();
         // Refused nowhere; without it strays would go to init.
         let _ = set_child_subreaper(Some(keeper));
+        let by_command = |s: &Service<'_>| matches!(s.check, ServerCheck::Exec(_));
+        let checks = match config.services.iter().any(by_command) {
+            true => config.checks.len() + config.servers.len(),
+            false => config.checks.len(),
+        };
         let children = Children {
             config,
+            checks,
             places,
-            answers: Answers::open(config.checks.len() + 2 * config.routers.len())?,
+            answers: Answers::open(checks + 2 * config.routers.len())?,
             epoll,
             null,
             user,
             keeper,
         };
-        let checks = config.checks.len();
         for at in 0..checks + 2 * config.routers.len() {
             let place = Place {
                 owner: match at.checked_sub(checks) {
@@ -183,7 +190,10 @@ impl<'a> Children<'a> {
     /// Starts a check. An event comes back when that failed.
     pub fn start_check(&mut self, id: CheckId) -> Option<Event<'static>> {
         let at = usize::from(id.0);
-        let check = &self.config.checks[at];
+        let config = self.config;
+        let Some(check) = config.checks.get(at) else {
+            return self.start_server_check(id);
+        };
         let answers = &self.answers;
         let leave = &mut |outcome, detail: fmt::Arguments<'_>| answers.leave(at, outcome, detail);
         if look::look(&check.kind, false, leave) {
@@ -191,8 +201,23 @@ impl<'a> Children<'a> {
             return None;
         }
         let started = self.fork(at, Some(Signal::KILL), &|child| child.check(check));
+        self.began(id, started)
+    }
+
+    /// Starts the command that looks at a server.
+    fn start_server_check(&mut self, id: CheckId) -> Option<Event<'static>> {
+        let (at, config) = (usize::from(id.0), self.config);
+        let server = (at - config.checks.len()) as u8;
+        let started = self.fork(at, Some(Signal::KILL), &|child| {
+            child.server(config, server)
+        });
+        self.began(id, started)
+    }
+
+    /// A check was started, or not.
+    fn began(&self, id: CheckId, started: Result<(), Errno>) -> Option<Event<'static>> {
         let errno = started.err()?;
-        not_started(Plain("check"), Plain(check.name), errno);
+        not_started(&called(self.config, Owner::Check(id)), errno);
         Some(Event::CheckEnded(
             id,
             CheckResult {
@@ -213,8 +238,7 @@ impl<'a> Children<'a> {
         let at_death = hook::ends_with_keeper(&call).then_some(Signal::TERM);
         let started = self.fork(at, at_death, &|child| child.hook(node, id, &call));
         let errno = started.err()?;
-        let (kind, name) = name_of(self.config, Owner::Hook(id));
-        not_started(kind, name, errno);
+        not_started(&called(self.config, Owner::Hook(id)), errno);
         Some(Event::HookEnded(id, Exit::NoRoom))
     }
 
@@ -287,7 +311,7 @@ impl<'a> Children<'a> {
 
     /// Ends all checks that still run. Hooks are left to finish.
     pub fn end_checks(&self) {
-        for at in 0..self.config.checks.len() {
+        for at in 0..self.checks {
             self.kill(at, Kill::Kill);
         }
         sweep(self.keeper, None);
@@ -295,7 +319,7 @@ impl<'a> Children<'a> {
 
     /// The place of a hook.
     fn place_of_hook(&self, id: HookId) -> usize {
-        let (checks, routers) = (self.config.checks.len(), self.config.routers.len());
+        let (checks, routers) = (self.checks, self.config.routers.len());
         match id {
             HookId::Notify(router) => checks + usize::from(router.0),
             HookId::Resource(router) => checks + routers + usize::from(router.0),
@@ -461,12 +485,9 @@ impl<'a> Children<'a> {
                 ended.detail = detail;
             }
             (Owner::Hook(_), Some((_, why))) => {
-                let (kind, name) = name_of(self.config, owner);
+                let called = called(self.config, owner);
                 let why = Plain(why.as_str());
-                say(
-                    Level::Error,
-                    format_args!("{kind} {name}: not started: {why}"),
-                );
+                say(Level::Error, format_args!("{called}: not started: {why}"));
                 ended.exit = Exit::NotStarted;
             }
             (_, None) => match ended.exit {
@@ -502,34 +523,64 @@ fn exit_of(status: &WaitIdStatus) -> Exit {
 }
 
 /// What the log calls the owner of a child.
-fn name_of<'a>(config: &Config<'a>, owner: Owner) -> (Plain<'static>, Plain<'a>) {
-    let (kind, name) = match owner {
-        Owner::Check(id) => ("check", config.checks[usize::from(id.0)].name),
-        Owner::Hook(HookId::Notify(id)) => ("hook", config.routers[usize::from(id.0)].name),
-        Owner::Hook(HookId::Resource(id)) => ("resource", config.routers[usize::from(id.0)].name),
+struct Called<'a> {
+    kind: &'static str,
+    /// Empty unless it is a server.
+    service: &'a str,
+    name: &'a str,
+}
+
+impl fmt::Display for Called<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let joint = if self.service.is_empty() { "" } else { "/" };
+        for part in [self.kind, " ", self.service, joint, self.name] {
+            f.write_str(part)?;
+        }
+        Ok(())
+    }
+}
+
+fn called<'a>(config: &Config<'a>, owner: Owner) -> Called<'a> {
+    let (kind, service, name) = match owner {
+        Owner::Check(id) => match config.checks.get(usize::from(id.0)) {
+            Some(check) => ("check", "", check.name),
+            None => {
+                let server = usize::from(id.0) - config.checks.len();
+                let service = &config.services[config.service_of(server as u8)];
+                ("server", service.name, config.servers[server].name)
+            }
+        },
+        Owner::Hook(HookId::Notify(id)) => ("hook", "", config.routers[usize::from(id.0)].name),
+        Owner::Hook(HookId::Resource(id)) => {
+            ("resource", "", config.routers[usize::from(id.0)].name)
+        }
     };
-    (Plain(kind), Plain(name))
+    Called {
+        kind,
+        service,
+        name,
+    }
 }
 
 /// Writes one line of a child to the log.
 fn write_line(config: &Config<'_>, owner: Owner, said: &Said<'_>) {
-    let (kind, name) = name_of(config, owner);
+    let called = called(config, owner);
     let (line, more) = match *said {
         Said::Line(line) => (Escaped(line), Plain("")),
         Said::LineBeginning(line) => (Escaped(line), Plain("...")),
         Said::Dropped(count) => {
             let count = Number(count.into());
-            let line = format_args!("{kind} {name}: {count} lines of output dropped");
+            let line = format_args!("{called}: {count} lines of output dropped");
             return say(Level::Warn, line);
         }
     };
-    say(Level::Info, format_args!("{kind} {name}: {line}{more}"));
+    say(Level::Info, format_args!("{called}: {line}{more}"));
 }
 
 /// Says that a check or a hook could not be started.
 #[cold]
 #[inline(never)]
-fn not_started(what: Plain<'_>, name: Plain<'_>, errno: Errno) {
-    let what = format_args!("{what} {name}: cannot start a process");
+fn not_started(called: &Called<'_>, errno: Errno) {
+    let what = format_args!("{called}: cannot start a process");
     log_refusal(Level::Error, what, errno);
 }

@@ -99,6 +99,11 @@ impl<'a> Workers<'a> {
         self.poll(now);
     }
 
+    /// What keeper and workers tell each other.
+    pub fn shared(&self) -> &'static Shared {
+        self.shared
+    }
+
     /// The workers, for status.
     pub fn posts(&self) -> &[Post] {
         &self.posts

@@ -8,6 +8,7 @@
 
 #[cfg(test)]
 mod carried_trace;
+mod checks;
 mod diagnose;
 mod emit;
 mod flood;
@@ -21,6 +22,9 @@ mod receive;
 mod senders;
 #[cfg(test)]
 mod senders_trace;
+mod service;
+#[cfg(test)]
+mod service_trace;
 mod surroundings;
 #[cfg(test)]
 mod trace;
@@ -35,20 +39,22 @@ pub use flood::SAMPLE;
 pub use group::Group;
 pub use interface::Interface;
 pub use receive::Discarded;
+pub use service::ServerName;
 
 use crate::address::Shown;
 use crate::board;
-use crate::check::Check;
+use crate::check::{Check, Pace};
 use crate::config::{CheckKind, Config, Tracked};
 use crate::diagnosis::Table;
 use crate::event::{
-    Action, Actions, CheckId, CheckResult, Event, Exit, HookId, HookState, InterfaceId, Link,
-    LocalAddress, Outcome, RouterId, Subject,
+    Action, Actions, CheckId, Event, Exit, HookId, HookState, InterfaceId, Link, LocalAddress,
+    RouterId, Subject,
 };
 use crate::hook::{self, Hook};
 use crate::mutation::Broken;
 use crate::resource::{self, Resources};
 use crate::say::{Level, Number, Plain, say};
+use crate::server::Server;
 use crate::vrrp::{Names, Reason, Role, Router};
 use crate::wire::Reject;
 use crate::{Duration, Instant};
@@ -93,7 +99,11 @@ pub struct Node<'a> {
     /// Which of [`Node::groups`] each router is in.
     router_groups: Vec<Option<u8>, { board::ROUTERS_MAX }>,
     groups: Vec<Group<'a>, { board::ROUTERS_MAX }>,
-    checks: Vec<Check, { board::CHECKS_MAX }>,
+    /// Those of the configuration, then one for each server.
+    checks: Vec<Check, { board::CHECKS_MAX + board::SERVERS_MAX }>,
+    servers: Vec<Server, { board::SERVERS_MAX }>,
+    /// Which services take sessions.
+    open: Vec<bool, { board::SERVICES_MAX }>,
     interfaces: Vec<Interface<'a>, { board::INTERFACES_MAX }>,
     mentions: receive::Mentions,
     /// What is wrong between each router and others, and how many lines about
@@ -166,6 +176,8 @@ impl<'a> Node<'a> {
             router_groups: Vec::new(),
             groups: Vec::new(),
             checks: Vec::new(),
+            servers: Vec::new(),
+            open: Vec::new(),
             interfaces: Vec::new(),
             mentions: receive::Mentions::NONE,
             diagnoses: Vec::new(),
@@ -234,9 +246,17 @@ impl<'a> Node<'a> {
             }
             let chance =
                 (seed ^ u64::from(id.0 % CHECK_GROUPS)).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 48;
-            let check = Check::new(id, check, now, chance as u16);
+            let pace = Pace {
+                interval: check.interval,
+                timeout: check.timeout,
+                rise: check.rise,
+                fall: check.fall,
+                reverse: check.reverse,
+            };
+            let check = Check::new(id, &pace, now, chance as u16);
             fits(self.checks.push(check).is_ok());
         }
+        self.prepare_servers(seed);
     }
 
     /// Breaks one rule on purpose, so that a test can see it noticed.
@@ -302,6 +322,9 @@ impl<'a> Node<'a> {
             Event::AddressesRefused(router, errno) => {
                 self.routers[usize::from(router.0)].on_addresses_refused(now, errno, actions);
             }
+            Event::Refused(server, times) => self.on_refused(now, server, times, actions),
+            Event::Order(server, admin) => self.on_order(now, server, admin, actions),
+            Event::Weight(server, weight) => self.on_weight(now, server, weight, actions),
             Event::Suspended(_) => {}
             Event::Clock(ahead) => self.set_clock(now, ahead),
             Event::Stop => self.on_stop(now, actions),
@@ -356,9 +379,9 @@ impl<'a> Node<'a> {
         &self.routers
     }
 
-    /// The checks, indexed by [`CheckId`].
+    /// The checks of the configuration, indexed by [`CheckId`].
     pub fn checks(&self) -> &[Check] {
-        &self.checks
+        self.checks.split_at(self.config.checks.len()).0
     }
 
     /// The hooks, indexed by [`RouterId`].
@@ -397,9 +420,11 @@ impl<'a> Node<'a> {
 
     fn on_start(&mut self, now: Instant, actions: &mut Actions) {
         self.phase = Phase::Running;
-        for (id, check) in (0u8..).zip(&mut self.checks) {
+        let checks = self.checks.iter_mut().take(self.config.checks.len());
+        for (id, check) in (0u8..).zip(checks) {
             check.on_start(now + CHECK_STAGGER * u32::from(id % CHECK_GROUPS));
         }
+        self.start_servers(now);
         for index in 0..self.routers.len() {
             self.publish(RouterId(index as u8), false, actions);
             self.routers[index].on_start(now, actions);
@@ -419,7 +444,8 @@ impl<'a> Node<'a> {
                 self.on_health(now, id, actions);
             }
             // What an interface is like is known here.
-            if let CheckKind::Interface(name) = self.config.checks[index].kind
+            let config = self.config.checks.get(index);
+            if let Some(CheckKind::Interface(name)) = config.map(|check| check.kind)
                 && actions.take_start(id)
             {
                 let result = self.look_at_link(name);
@@ -526,51 +552,6 @@ impl<'a> Node<'a> {
         if self.interfaces[usize::from(id.0)].on_address_removed(&local.address) || lost {
             actions.push(Action::RescanAddresses(id));
         }
-        self.look_around(now, actions);
-    }
-
-    fn on_check_ended(
-        &mut self,
-        now: Instant,
-        id: CheckId,
-        result: CheckResult<'_>,
-        actions: &mut Actions,
-    ) {
-        let check = &mut self.checks[usize::from(id.0)];
-        if check.on_ended(now, result) {
-            self.on_health(now, id, actions);
-        } else if check.take_warning(now) {
-            let name = Plain(self.config.checks[usize::from(id.0)].name);
-            let state = Plain(check.health().name());
-            let why = Plain(result.detail);
-            say(
-                Level::Warn,
-                format_args!("check {name}: cannot be made, so it stays {state}: {why}"),
-            );
-        }
-    }
-
-    /// A check of an interface.
-    fn look_at_link(&self, name: &str) -> CheckResult<'static> {
-        let id = self.find_interface(name);
-        let link = id.and_then(|id| self.interfaces[usize::from(id.0)].link);
-        let (outcome, detail) = match link {
-            Some(link) if link.up => (Outcome::Success, "up, with carrier"),
-            Some(_) => (Outcome::Failure, "down, or without carrier"),
-            None => (Outcome::Failure, "no such interface"),
-        };
-        CheckResult { outcome, detail }
-    }
-
-    fn on_health(&mut self, now: Instant, id: CheckId, actions: &mut Actions) {
-        let check = &self.checks[usize::from(id.0)];
-        let name = Plain(self.config.checks[usize::from(id.0)].name);
-        let health = Plain(check.health().name());
-        let detail = Plain(check.detail().unwrap_or("-"));
-        say(
-            Level::Info,
-            format_args!("check {name}: {health}: {detail}"),
-        );
         self.look_around(now, actions);
     }
 

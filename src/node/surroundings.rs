@@ -121,8 +121,7 @@ impl Node<'_> {
                 None => Health::Up,
                 Some(_) => Health::Down,
             },
-            // No server is looked at yet, so each of them counts as up.
-            Tracked::Service(_) => Health::Up,
+            Tracked::Service(service) => self.service_health(ServiceId(service)),
         }
     }
 

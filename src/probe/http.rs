@@ -3,7 +3,11 @@
 //! a header line counts as far as its first 40 bytes, and at most 64 KiB of a
 //! reply are read.
 
+use core::fmt::Write as _;
+use core::net::SocketAddr;
+
 use super::{BODY_MAX, Code, REQUEST_MAX, Verdict, Writer, digits};
+use crate::address;
 use crate::config::Http;
 use crate::pack::packed;
 
@@ -14,21 +18,22 @@ const LINE_MAX: usize = 40;
 /// How every reply begins.
 const BEGIN: &[u8] = b"http/1.";
 
-/// Writes the request.
-pub(super) fn request(page: &Http<'_>, out: &mut [u8; REQUEST_MAX]) -> usize {
+/// Writes the request. A page without a host is asked for by the server's
+/// address.
+pub(super) fn request(page: &Http<'_>, server: SocketAddr, out: &mut [u8; REQUEST_MAX]) -> usize {
     let mut out = Writer {
         bytes: out,
         length: 0,
     };
-    for part in [
-        "GET ",
-        page.path,
-        " HTTP/1.1\r\nHost: ",
-        page.host,
-        "\r\nUser-Agent: smena\r\nAccept: */*\r\nConnection: close\r\n\r\n",
-    ] {
+    for part in ["GET ", page.path, " HTTP/1.1\r\nHost: ", page.host] {
         out.put(part.as_bytes());
     }
+    if page.host.is_empty() {
+        // Memory has no errors.
+        let _ = write!(out, "{}", address::Place(server));
+    }
+    let end = "\r\nUser-Agent: smena\r\nAccept: */*\r\nConnection: close\r\n\r\n";
+    out.put(end.as_bytes());
     out.length
 }
 

@@ -18,6 +18,7 @@ mod tls;
 mod trace;
 
 use core::fmt;
+use core::net::SocketAddr;
 
 use crate::config::Http;
 use crate::pack::{Packed, packed};
@@ -33,8 +34,8 @@ pub use crate::config::BODY_MAX;
 pub enum Ask<'a> {
     /// Nothing: that the connection stands is the answer.
     Tcp,
-    /// A page.
-    Http(&'a Http<'a>),
+    /// A page, of the server at this address.
+    Http(&'a Http<'a>, SocketAddr),
     /// The begin of a TLS handshake, for the server of this name, or none.
     Tls(&'a str),
     /// An ICMP echo, over IPv6 or not. The bytes are whole packets: with the IP
@@ -152,7 +153,7 @@ impl Exchange {
         self.connected = true;
         match *ask {
             Ask::Tcp => Err(Verdict::new(Code::L4Ok, packed!(""))),
-            Ask::Http(page) => Ok(http::request(page, out)),
+            Ask::Http(page, server) => Ok(http::request(page, server, out)),
             Ask::Tls(name) => Ok(tls::hello(name, token, out)),
             Ask::Ping { v6, id } => Ok(ping::request(v6, id, token, out)),
         }
@@ -162,7 +163,7 @@ impl Exchange {
     pub fn on_bytes(&mut self, ask: &Ask<'_>, token: u64, bytes: &[u8]) -> Option<Verdict> {
         match *ask {
             Ask::Tcp => None,
-            Ask::Http(page) => self.reply.take(page, bytes),
+            Ask::Http(page, _) => self.reply.take(page, bytes),
             Ask::Tls(_) => self.hello.take(bytes),
             Ask::Ping { v6, id } => ping::is_reply(v6, id, token, bytes)
                 .then_some(Verdict::new(Code::L4Ok, packed!(""))),
@@ -173,8 +174,8 @@ impl Exchange {
     pub fn on_end(&self, ask: &Ask<'_>, words: Packed) -> Verdict {
         let silent = words == packed!("");
         let (code, words) = match ask {
-            Ask::Http(_) if self.connected && silent => return self.reply.ended(),
-            Ask::Http(_) if self.connected => (Code::L7Rsp, words),
+            Ask::Http(..) if self.connected && silent => return self.reply.ended(),
+            Ask::Http(..) if self.connected => (Code::L7Rsp, words),
             Ask::Tls(_) if self.connected && silent => {
                 (Code::L6Rsp, packed!("closed without an answer"))
             }
@@ -192,7 +193,7 @@ impl Exchange {
     /// Time is over.
     pub const fn on_time(&self, ask: &Ask<'_>) -> Verdict {
         let code = match ask {
-            Ask::Http(_) if self.connected => Code::L7Tout,
+            Ask::Http(..) if self.connected => Code::L7Tout,
             Ask::Tls(_) if self.connected => Code::L6Tout,
             _ => Code::L4Tout,
         };
@@ -226,6 +227,13 @@ fn digits(text: &[u8], radix: u32) -> (u32, usize) {
         number = number.saturating_mul(radix).saturating_add(digit);
     }
     (number, text.len())
+}
+
+impl fmt::Write for Writer<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.put(text.as_bytes());
+        Ok(())
+    }
 }
 
 /// Fills memory from its beginning; what does not fit is cut.

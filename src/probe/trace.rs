@@ -10,6 +10,9 @@ use crate::config::Words;
 use core::net::SocketAddr;
 
 const TOKEN: u64 = 0x0102_0304_0506_0708;
+/// Of no meaning where a page has a host.
+const SERVER: SocketAddr =
+    SocketAddr::new(core::net::IpAddr::V4(core::net::Ipv4Addr::LOCALHOST), 80);
 
 fn page(expect: (u16, u16), body: Option<&'static str>) -> Http<'static> {
     Http {
@@ -38,7 +41,7 @@ fn judged(ask: &Ask<'_>, reply: &[u8], size: usize) -> String {
 #[track_caller]
 fn gives(page: &Http<'_>, reply: &str, expected: &str) {
     for size in [1, 2, 3, 7, 64, 4096] {
-        let verdict = judged(&Ask::Http(page), reply.as_bytes(), size);
+        let verdict = judged(&Ask::Http(page, SERVER), reply.as_bytes(), size);
         assert_eq!(verdict, expected, "in pieces of {size}: {reply:?}");
     }
 }
@@ -47,13 +50,33 @@ fn gives(page: &Http<'_>, reply: &str, expected: &str) {
 fn a_get_of_version_1_1() {
     let mut out = [0; REQUEST_MAX];
     let page = page((200, 200), None);
-    let length = Exchange::begin().on_connected(&Ask::Http(&page), TOKEN, &mut out);
+    let length = Exchange::begin().on_connected(&Ask::Http(&page, SERVER), TOKEN, &mut out);
     let sent = str::from_utf8(&out[..length.unwrap()]).unwrap();
     assert_eq!(
         sent,
         "GET /health?a=b HTTP/1.1\r\nHost: www.example\r\nUser-Agent: smena\r\n\
          Accept: */*\r\nConnection: close\r\n\r\n"
     );
+}
+
+/// What a server of a service is asked for when nobody says a name.
+#[test]
+fn a_page_without_a_host_is_asked_for_by_the_address() {
+    let page = Http {
+        host: "",
+        ..page((200, 200), None)
+    };
+    for (server, host) in [
+        ("192.0.2.1:80", "192.0.2.1:80"),
+        ("[2001:db8::1]:8080", "[2001:db8::1]:8080"),
+    ] {
+        let mut out = [0; REQUEST_MAX];
+        let ask = Ask::Http(&page, server.parse().unwrap());
+        let length = Exchange::begin().on_connected(&ask, TOKEN, &mut out);
+        let sent = str::from_utf8(&out[..length.unwrap()]).unwrap();
+        let line = format!("\r\nHost: {host}\r\nUser-Agent");
+        assert!(sent.contains(&line), "{sent}");
+    }
 }
 
 #[test]
@@ -216,7 +239,7 @@ fn the_search_finds_what_is_there() {
         let wanted = page((200, 200), Some(text));
         for body in &bodies {
             let reply = format!("HTTP/1.1 200 OK\r\n\r\n{body}");
-            let found = judged(&Ask::Http(&wanted), reply.as_bytes(), 3);
+            let found = judged(&Ask::Http(&wanted, SERVER), reply.as_bytes(), 3);
             assert_eq!(
                 found == "L7OK status 200",
                 body.contains(text),
@@ -352,7 +375,7 @@ fn time_runs_out_at_some_layer() {
     let page = page((200, 200), None);
     let asks = [
         (Ask::Tcp, "L4TOUT", "L4CON refused"),
-        (Ask::Http(&page), "L7TOUT", "L7RSP refused"),
+        (Ask::Http(&page, SERVER), "L7TOUT", "L7RSP refused"),
         (Ask::Tls(""), "L6TOUT", "L6RSP refused"),
         (Ask::Ping { v6: true, id: 1 }, "L4TOUT", "L4CON refused"),
     ];

@@ -101,6 +101,8 @@ impl World<'_> {
             }
             // No program has to be started for these, and nothing comes back.
             Action::WriteState(_) | Action::TellFifo(_) => {}
+            // No world has a service yet.
+            Action::Admit(_) | Action::Cut(_) | Action::Refuse(_) | Action::Accept(_) => {}
             Action::Finish => {
                 self.say(format_args!("n{node} has finished"));
                 self.judge(|rules, view| rules.finished(view, node));

@@ -269,6 +269,10 @@ impl<'a> Net<'a> {
             | Action::TellFifo(_)
             | Action::StartHook(..)
             | Action::KillHook(..)
+            | Action::Admit(_)
+            | Action::Cut(_)
+            | Action::Refuse(_)
+            | Action::Accept(_)
             | Action::Finish => {}
         }
     }
