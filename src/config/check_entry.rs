@@ -93,17 +93,17 @@ pub(super) fn http<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read {
     let url = value::text(f, value)?;
     let rest = url.strip_prefix("http://").unwrap_or_default();
     if rest.is_empty() || !rest.bytes().all(|byte| byte.is_ascii_graphic()) {
-        let hint = match url.starts_with("https:") {
-            true => {
-                packed!("smena speaks no TLS: `tls = ADDRESS:PORT` asks whether the server does")
-            }
-            false => packed!("write `http://192.0.2.1:80/path`, and %20 for a blank"),
+        let template = match url.starts_with("https:") {
+            true => template!(
+                "`{0}` is no URL of a check",
+                "smena speaks no TLS: `tls = ADDRESS:PORT` asks whether the server does"
+            ),
+            false => template!(
+                "`{0}` is no URL of a check",
+                "write `http://192.0.2.1:80/path`, and %20 for a blank"
+            ),
         };
-        return Err(f.error(
-            value,
-            &[packed!("`{0}` is no URL of a check"), hint],
-            &[Argument::Text(url)],
-        ));
+        return Err(f.error(value, template, &[Argument::Text(url)]));
     }
     let end = rest.bytes().position(|byte| byte == b'/');
     let (host, path) = rest
@@ -240,20 +240,24 @@ fn ip<'a>(f: &mut Findings<'a>, at: &'a str, text: &'a str) -> Result<IpAddr, To
     let inside = text
         .strip_prefix('[')
         .and_then(|rest| rest.strip_suffix(']'));
-    let hint = match address::parse(inside.unwrap_or(text)) {
-        Some(ip) if ip.is_unspecified() || ip.is_multicast() => packed!("write that of one host"),
+    let template = match address::parse(inside.unwrap_or(text)) {
+        Some(ip) if ip.is_unspecified() || ip.is_multicast() => {
+            template!("`{0}` cannot be asked", "write that of one host")
+        }
         // It would mean one host on each interface.
         Some(IpAddr::V6(ip)) if ip.is_unicast_link_local() => {
-            packed!("a link-local address is one of many: write another of that host")
+            template!(
+                "`{0}` cannot be asked",
+                "a link-local address is one of many: write another of that host"
+            )
         }
         Some(ip) => return Ok(ip),
-        None => packed!("write an IP address: names are not looked up"),
+        None => template!(
+            "`{0}` cannot be asked",
+            "write an IP address: names are not looked up"
+        ),
     };
-    Err(f.error(
-        at,
-        &[packed!("`{0}` cannot be asked"), hint],
-        &[Argument::Text(text)],
-    ))
+    Err(f.error(at, template, &[Argument::Text(text)]))
 }
 
 impl<'a> Reader<'_, 'a> {
@@ -361,9 +365,7 @@ pub(super) fn runs_without_shell<'a>(
         of_server && word.contains('$') && !word.contains('"')
     };
     if let Some(word) = words.iter().find(variable) {
-        let message = packed!("`{0}` means something to a shell only");
-        let word = word.as_written();
-        return Err(f.error(word, &[message, hint], &[Argument::Text(word)]));
+        return Err(entry::for_a_shell(f, word.as_written(), hint));
     }
     let Some(program) = words.iter().next() else {
         return match of_server {

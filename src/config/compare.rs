@@ -3,10 +3,9 @@
 //! its place in the one file, with the line in the other.
 
 use super::Outcome;
-use super::diagnostic::{Argument, Diagnostic, Problem, Severity, Source, template};
+use super::diagnostic::{Argument, Diagnostic, Problem, Severity, Source, Template, template};
 use super::model::{Address, AuthMode, Config, Router};
 use super::statement::find;
-use crate::pack::{Packed, packed};
 use crate::protocol::Version;
 
 /// Compares two configurations that were read without errors, each with the
@@ -111,26 +110,33 @@ impl Comparison<'_, '_> {
         if router.version != peer.version {
             self.differ(
                 (Severity::Error, router, peer, "version"),
-                packed!("the two nodes have different versions"),
-                packed!("`{0}`, line {1} has {2}: write the same in both, or both are master"),
+                template!(
+                    "the two nodes have different versions",
+                    "`{0}`, line {1} has {2}: write the same in both, or both are master"
+                ),
                 Argument::Number(peer.version.number().into()),
             );
         }
         if router.advert_int != peer.advert_int {
-            let (severity, hint) = match router.version {
+            let (severity, template) = match router.version {
                 Version::V2 => (
                     Severity::Error,
-                    packed!("`{0}`, line {1} has {2}: write the same in both, or both are master"),
+                    template!(
+                        "the two nodes have different intervals",
+                        "`{0}`, line {1} has {2}: write the same in both, or both are master"
+                    ),
                 ),
                 Version::V3 => (
                     Severity::Warning,
-                    packed!("`{0}`, line {1} has {2}: a backup learns the interval of its master"),
+                    template!(
+                        "the two nodes have different intervals",
+                        "`{0}`, line {1} has {2}: a backup learns the interval of its master"
+                    ),
                 ),
             };
             self.differ(
                 (severity, router, peer, "advert_int"),
-                packed!("the two nodes have different intervals"),
-                hint,
+                template,
                 Argument::Time(peer.advert_int),
             );
         }
@@ -141,26 +147,33 @@ impl Comparison<'_, '_> {
             };
             self.differ(
                 (Severity::Error, router, peer, "auth_pass"),
-                packed!("the two nodes have different passwords"),
-                packed!("`{0}`, line {1} has {2}: write the same in both, or both are master"),
+                template!(
+                    "the two nodes have different passwords",
+                    "`{0}`, line {1} has {2}: write the same in both, or both are master"
+                ),
                 Argument::Text(what),
             );
         }
         if router.priority == peer.priority {
-            let (severity, hint) = match router.priority {
+            let (severity, template) = match router.priority {
                 255 => (
                     Severity::Error,
-                    packed!("`{0}`, line {1} has {2} too: only one can own the addresses"),
+                    template!(
+                        "the two nodes have the same priority",
+                        "`{0}`, line {1} has {2} too: only one can own the addresses"
+                    ),
                 ),
                 _ => (
                     Severity::Warning,
-                    packed!("`{0}`, line {1} has {2} too: the higher address decides"),
+                    template!(
+                        "the two nodes have the same priority",
+                        "`{0}`, line {1} has {2} too: the higher address decides"
+                    ),
                 ),
             };
             self.differ(
                 (severity, router, peer, "priority"),
-                packed!("the two nodes have the same priority"),
-                hint,
+                template,
                 Argument::Number(peer.priority.into()),
             );
         }
@@ -168,8 +181,10 @@ impl Comparison<'_, '_> {
         {
             self.differ(
                 (Severity::Warning, router, peer, "checksum"),
-                packed!("the two nodes send different checksums"),
-                packed!("smena accepts both, others do not: leave it out, also in `{0}`, line {1}"),
+                template!(
+                    "the two nodes send different checksums",
+                    "smena accepts both, others do not: leave it out, also in `{0}`, line {1}"
+                ),
                 Argument::Text(""),
             );
         }
@@ -180,8 +195,10 @@ impl Comparison<'_, '_> {
             };
             self.differ(
                 (Severity::Error, router, peer, "unicast_peer"),
-                packed!("only one of the nodes uses unicast"),
-                packed!("the router of `{0}`, line {1} {2}: both must do the same"),
+                template!(
+                    "only one of the nodes uses unicast",
+                    "the router of `{0}`, line {1} {2}: both must do the same"
+                ),
                 Argument::Text(what),
             );
         }
@@ -200,8 +217,10 @@ impl Comparison<'_, '_> {
                 Severity::Error,
                 at,
                 (peer, "address"),
-                packed!("only one of the nodes has this address"),
-                packed!("add it below line {1} of `{0}`, or remove it here"),
+                template!(
+                    "only one of the nodes has this address",
+                    "add it below line {1} of `{0}`, or remove it here"
+                ),
                 Argument::Text(""),
             );
         }
@@ -214,8 +233,10 @@ impl Comparison<'_, '_> {
                 Severity::Warning,
                 router.line_of(self.here.text, nth),
                 (peer, "excluded_address"),
-                packed!("only one of the nodes announces this address"),
-                packed!("in `{0}`, from line {1} on, it is excluded: write it in the same way"),
+                template!(
+                    "only one of the nodes announces this address",
+                    "in `{0}`, from line {1} on, it is excluded: write it in the same way"
+                ),
                 Argument::Text(""),
             );
         }
@@ -227,8 +248,10 @@ impl Comparison<'_, '_> {
             self.differ_from(
                 (Severity::Error, router, "unicast_peer"),
                 (peer, "unicast_src_ip"),
-                packed!("no unicast_peer is the other node"),
-                packed!("add the unicast_src_ip of `{0}`, line {1}, or its adverts are refused"),
+                template!(
+                    "no unicast_peer is the other node",
+                    "add the unicast_src_ip of `{0}`, line {1}, or its adverts are refused"
+                ),
             );
         }
         self.signatures(router, peer);
@@ -241,20 +264,25 @@ impl Comparison<'_, '_> {
             AuthMode::ReceiveOnly => None,
             AuthMode::Permissive | AuthMode::Enforce => router.keys.first(),
         };
-        let hint = match signing {
+        let template = match signing {
             Some(key) if !peer.keys.contains(key) => {
-                packed!("the router of `{0}`, line {1} has not this key and refuses the adverts")
+                template!(
+                    "the two nodes do not agree on signatures",
+                    "the router of `{0}`, line {1} has not this key and refuses the adverts"
+                )
             }
             None if peer.auth_mode == AuthMode::Enforce && !peer.keys.is_empty() => {
-                packed!("`{0}`, line {1} asks for signatures and refuses the adverts of this one")
+                template!(
+                    "the two nodes do not agree on signatures",
+                    "`{0}`, line {1} asks for signatures and refuses the adverts of this one"
+                )
             }
             Some(_) | None => return,
         };
         self.differ_from(
             (Severity::Error, router, "auth_hmac"),
             (peer, "auth_hmac"),
-            packed!("the two nodes do not agree on signatures"),
-            hint,
+            template,
         );
     }
 
@@ -273,8 +301,10 @@ impl Comparison<'_, '_> {
             self.differ_from(
                 (Severity::Error, router, "group"),
                 (peer, "group"),
-                packed!("the two nodes have other routers in this group"),
-                packed!("let the router of `{0}`, line {1} move with the same ones"),
+                template!(
+                    "the two nodes have other routers in this group",
+                    "let the router of `{0}`, line {1} move with the same ones"
+                ),
             );
         }
     }
@@ -296,8 +326,10 @@ impl Comparison<'_, '_> {
                     Severity::Warning,
                     at,
                     (peer, "priority"),
-                    packed!("this weight never changes who is master"),
-                    packed!("`{0}`, line {1} always has {2}, and more than this node can reach"),
+                    template!(
+                        "this weight never changes who is master",
+                        "`{0}`, line {1} always has {2}, and more than this node can reach"
+                    ),
                     Argument::Number(lowest(peer).into()),
                 );
             }
@@ -308,8 +340,10 @@ impl Comparison<'_, '_> {
                 Severity::Error,
                 at,
                 (peer, "preempt"),
-                packed!("no weight can lead to a fail-over"),
-                packed!("`{0}`, line {1} has `preempt = no`: use weight 0, which is FAULT"),
+                template!(
+                    "no weight can lead to a fail-over",
+                    "`{0}`, line {1} has `preempt = no`: use weight 0, which is FAULT"
+                ),
                 Argument::Text(""),
             );
         } else if lowest(router) >= highest(peer) {
@@ -317,8 +351,8 @@ impl Comparison<'_, '_> {
                 Severity::Error,
                 at,
                 (peer, "priority"),
-                packed!("no weight can lead to a fail-over"),
-                packed!(
+                template!(
+                    "no weight can lead to a fail-over",
                     "`{0}`, line {1} reaches only {2}: weigh more, or bring the priorities together"
                 ),
                 Argument::Number(highest(peer).into()),
@@ -330,8 +364,10 @@ impl Comparison<'_, '_> {
     fn two_ids(&mut self, router: &Router<'_>, peer: &Router<'_>) {
         self.differ(
             (Severity::Error, router, peer, "virtual_router_id"),
-            packed!("the two nodes have the same address under different ids"),
-            packed!("`{0}`, line {1} has {2}: write the same in both, or both are master"),
+            template!(
+                "the two nodes have the same address under different ids",
+                "`{0}`, line {1} has {2}: write the same in both, or both are master"
+            ),
             Argument::Number(peer.virtual_router_id.into()),
         );
     }
@@ -354,12 +390,11 @@ impl Comparison<'_, '_> {
     fn differ(
         &mut self,
         (severity, router, peer, key): (Severity, &Router<'_>, &Router<'_>, &str),
-        message: Packed,
-        hint: Packed,
+        template: &Template,
         value: Argument<'_>,
     ) {
         let at = find(self.here.text, "vrrp", router.name, key, 0);
-        self.tell(severity, at, (peer, key), message, hint, value);
+        self.tell(severity, at, (peer, key), template, value);
     }
 
     /// Two keys that do not go together, without a value to show.
@@ -367,11 +402,10 @@ impl Comparison<'_, '_> {
         &mut self,
         (severity, router, key): (Severity, &Router<'_>, &str),
         there: (&Router<'_>, &str),
-        message: Packed,
-        hint: Packed,
+        template: &Template,
     ) {
         let at = find(self.here.text, "vrrp", router.name, key, 0);
-        self.tell(severity, at, there, message, hint, Argument::Text(""));
+        self.tell(severity, at, there, template, Argument::Text(""));
     }
 
     /// In the hint, `{0}` and `{1}` are file and line of the other node's key,
@@ -381,8 +415,7 @@ impl Comparison<'_, '_> {
         severity: Severity,
         at: &str,
         (peer, key): (&Router<'_>, &str),
-        message: Packed,
-        hint: Packed,
+        template: &Template,
         value: Argument<'_>,
     ) {
         let there = find(self.there.text, "vrrp", peer.name, key, 0);
@@ -392,7 +425,7 @@ impl Comparison<'_, '_> {
             Argument::Number(line.into()),
             value,
         ];
-        let problem = Problem::new(at.as_bytes(), &[message, hint], &arguments);
+        let problem = Problem::new(at.as_bytes(), template, &arguments);
         match severity {
             Severity::Error => self.outcome.errors += 1,
             Severity::Warning => self.outcome.warnings += 1,

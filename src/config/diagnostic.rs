@@ -12,7 +12,7 @@ use heapless::Vec;
 use super::excerpt;
 use super::statement::Flaw;
 use crate::Duration;
-use crate::pack::{Packed, packed};
+use crate::pack::Packed;
 use crate::say::{Number, Plain, write_number};
 
 /// The most diagnostics of one file that are shown; further ones are counted.
@@ -82,6 +82,8 @@ pub(super) enum Argument<'a> {
     Number(i64),
     /// A duration, in the largest unit that needs no fraction.
     Time(Duration),
+    /// A text of the program.
+    Fixed(Packed),
     /// Some words to choose from.
     OneOf(&'static [&'static str]),
 }
@@ -89,17 +91,18 @@ pub(super) enum Argument<'a> {
 /// The most arguments of one problem.
 pub(super) const ARGUMENTS_MAX: usize = 3;
 
-/// The message, and the hint that stands behind the carets. `{0}` in them stands
-/// for the first argument, and so on; an empty hint says nothing.
-pub(super) type Template = [Packed; 2];
+/// The message, and in a second line the hint that stands behind the carets,
+/// with a blank before it. `{0}` in them stands for the first argument, and so
+/// on.
+pub(super) type Template = Packed;
 
-/// A [`Template`] whose two texts are known.
+/// A [`Template`]; an empty hint says nothing.
 macro_rules! template {
+    ($message:literal, "") => {
+        &$crate::pack::packed!($message)
+    };
     ($message:literal, $hint:literal) => {
-        &[
-            $crate::pack::packed!($message),
-            $crate::pack::packed!($hint),
-        ]
+        &$crate::pack::packed!(concat!($message, "\n ", $hint))
     };
 }
 pub(super) use template;
@@ -159,8 +162,9 @@ impl<'a> Diagnostic<'a> {
         Some((source.line(self.problem.at), 1 + column as u32))
     }
 
-    fn fill(&self, template: Packed, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        template.write_to(&mut Filler {
+    /// Writes a line of the template.
+    fn fill(&self, line: usize, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.problem.template.line(line).write_to(&mut Filler {
             to: f,
             arguments: &self.problem.arguments,
             in_gap: false,
@@ -174,8 +178,7 @@ impl fmt::Display for Diagnostic<'_> {
             Severity::Error => "error: ",
             Severity::Warning => "warning: ",
         })?;
-        let [message, hint] = self.problem.template;
-        self.fill(message, f)?;
+        self.fill(0, f)?;
         f.write_char('\n')?;
         let (Some(source), Some((number, column))) = (&self.source, self.place()) else {
             return Ok(());
@@ -191,10 +194,7 @@ impl fmt::Display for Diagnostic<'_> {
         f.write_str(" | ")?;
         repeat(f, ' ', excerpt.indent)?;
         repeat(f, '^', excerpt.carets)?;
-        if !hint.is_empty() {
-            f.write_char(' ')?;
-            self.fill(hint, f)?;
-        }
+        self.fill(1, f)?;
         f.write_char('\n')
     }
 }
@@ -242,6 +242,7 @@ impl Argument<'_> {
                 write_number(f, number.unsigned_abs(), 10, 1)
             }
             Argument::Time(time) => write_time(f, time),
+            Argument::Fixed(text) => text.write_to(f),
             Argument::OneOf(words) => {
                 for (index, word) in words.iter().enumerate() {
                     let joint = match words.len() - index {
@@ -360,16 +361,16 @@ impl<'a> Findings<'a> {
         for (severity, _) in &self.shown {
             rest[*severity as usize] -= 1;
         }
-        for (count, severity, message) in [
+        for (count, severity, template) in [
             (
                 rest[0],
                 Severity::Error,
-                packed!("{0} more errors in `{1}`"),
+                template!("{0} more errors in `{1}`", ""),
             ),
             (
                 rest[1],
                 Severity::Warning,
-                packed!("{0} more warnings in `{1}`"),
+                template!("{0} more warnings in `{1}`", ""),
             ),
         ] {
             if count > 0 {
@@ -377,7 +378,7 @@ impl<'a> Findings<'a> {
                 report(&Diagnostic {
                     severity,
                     source: None,
-                    problem: Problem::new(b"", &[message, packed!("")], &arguments),
+                    problem: Problem::new(b"", template, &arguments),
                 });
             }
         }

@@ -16,10 +16,13 @@ type Read = Result<(), Told>;
 /// `log_target`: some words now, and `udp:ADDR:PORT` later.
 pub(super) fn log_target<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read {
     if value.starts_with("udp:") {
-        return Err(super::reader::not_yet(
-            &mut r.findings,
+        return Err(r.findings.error(
             value,
-            packed!("this version of smena has no `{0}` yet"),
+            template!(
+                "this version of smena has no `{0}` yet",
+                "remove it, or use a version that has it"
+            ),
+            &[Argument::Text(value)],
         ));
     }
     let targets = [LogTarget::Stderr, LogTarget::Kmsg, LogTarget::Syslog];
@@ -162,15 +165,18 @@ pub(super) fn auth_pass<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read {
     }
     if len > pass.len() {
         let counts = value.get(..pass.len()).unwrap_or_default();
-        let hint = match counts.contains(['"', '\\']) {
-            true => packed!("the wire has room for no more"),
-            false => packed!("the wire has room for no more: `{0}`"),
+        let template = match counts.contains(['"', '\\']) {
+            true => template!(
+                "only the first 8 bytes of `auth_pass` count",
+                "the wire has room for no more"
+            ),
+            false => template!(
+                "only the first 8 bytes of `auth_pass` count",
+                "the wire has room for no more: `{0}`"
+            ),
         };
-        r.findings.warning(
-            value,
-            &[packed!("only the first 8 bytes of `auth_pass` count"), hint],
-            &[Argument::Text(counts)],
-        );
+        r.findings
+            .warning(value, template, &[Argument::Text(counts)]);
     }
     r.router.auth_pass = Some(pass);
     Ok(())
@@ -254,28 +260,31 @@ pub(super) fn track<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read {
 /// The index of a check or a service that a track line names.
 fn named<'a>(r: &mut Reader<'_, 'a>, kind: &'static str, name: &'a str) -> Result<u8, Told> {
     let name = value::text(&mut r.findings, name)?;
-    let (names, message, add): (&[&str], _, _) = match kind {
+    let (names, near, far): (&[&str], _, _) = match kind {
         "check" => (
             &r.check_names,
-            packed!("unknown check `{0}` in {2}"),
-            packed!("add a section `[check {0}]`"),
+            template!("unknown check `{0}` in {2}", "did you mean `{1}`?"),
+            template!("unknown check `{0}` in {2}", "add a section `[check {0}]`"),
         ),
         _ => (
             &r.service_names,
-            packed!("unknown service `{0}` in {2}"),
-            packed!("add a section `[service {0}]`"),
+            template!("unknown service `{0}` in {2}", "did you mean `{1}`?"),
+            template!(
+                "unknown service `{0}` in {2}",
+                "add a section `[service {0}]`"
+            ),
         ),
     };
     if let Some(index) = names.iter().position(|known| *known == name) {
         return Ok(index as u8);
     }
-    let (hint, meant) = match suggest::nearest(name, &mut names.iter().copied()) {
-        Some(meant) => (packed!("did you mean `{1}`?"), meant),
-        None => (add, ""),
+    let (template, meant) = match suggest::nearest(name, &mut names.iter().copied()) {
+        Some(meant) => (near, meant),
+        None => (far, ""),
     };
     Err(r.findings.error(
         name,
-        &[message, hint],
+        template,
         &[Argument::Text(name), Argument::Text(meant), r.section()],
     ))
 }
@@ -358,14 +367,19 @@ pub(super) fn no_shell_words<'a>(f: &mut Findings<'a>, words: Words<'a>, hint: P
             && (bytes.iter().any(|byte| b"|><`".contains(byte))
                 || bytes.windows(2).any(|two| two == b"&&" || two == b"$("));
         if begins || inside {
-            return Err(f.error(
-                word,
-                &[packed!("`{0}` means something to a shell only"), hint],
-                &[Argument::Text(word)],
-            ));
+            return Err(for_a_shell(f, word, hint));
         }
     }
     Ok(())
+}
+
+/// A word that a command without a shell cannot have.
+pub(super) fn for_a_shell<'a>(f: &mut Findings<'a>, word: &'a str, hint: Packed) -> Told {
+    f.error(
+        word,
+        template!("`{0}` means something to a shell only", "{1}"),
+        &[Argument::Text(word), Argument::Fixed(hint)],
+    )
 }
 
 /// The word after an option.
@@ -391,9 +405,10 @@ pub(super) fn no_option<'a>(
     known: bool,
     hint: Packed,
 ) -> Told {
-    let message = match known {
-        true => packed!("`{0}` is there twice"),
-        false => packed!("`{0}` is no option here"),
+    let template = match known {
+        true => template!("`{0}` is there twice", "{1}"),
+        false => template!("`{0}` is no option here", "{1}"),
     };
-    f.error(word, &[message, hint], &[Argument::Text(word)])
+    let arguments = [Argument::Text(word), Argument::Fixed(hint)];
+    f.error(word, template, &arguments)
 }

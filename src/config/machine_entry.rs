@@ -9,7 +9,6 @@ use super::model::Address;
 use super::reader::Reader;
 use super::words::Words;
 use super::{entry, unicast, value};
-use crate::pack::packed;
 use crate::protocol::Family;
 
 type Read = Result<(), Told>;
@@ -208,10 +207,10 @@ fn in_one_network(one: &IpAddr, other: &IpAddr, prefix_len: u8) -> bool {
 fn not_reached<'a>(f: &mut Findings<'a>, at: &'a str, header: &'a str) {
     f.error(
         at,
-        &[
-            packed!("no address of {0} is in the network of this gateway"),
-            packed!("add one, or correct its prefix length"),
-        ],
+        template!(
+            "no address of {0} is in the network of this gateway",
+            "add one, or correct its prefix length"
+        ),
         &[Argument::Text(header)],
     );
 }

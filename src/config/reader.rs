@@ -14,7 +14,6 @@ use super::value;
 use super::words::Words;
 use super::{Limits, check_entry, service_entry, suggest};
 use crate::board;
-use crate::pack::{Packed, packed};
 use crate::protocol::{Family, Version};
 
 /// `lease = auto` until the interval is known.
@@ -277,16 +276,17 @@ impl<'c, 'a> Reader<'c, 'a> {
         let known = || SECTIONS.iter().map(|section| section.kind);
         let meant = alias(kind, &|meant| known().any(|kind| kind == meant));
         let meant = meant.or_else(|| suggest::nearest(kind, &mut known()));
-        let hint = match meant {
-            Some(_) => packed!("did you mean `{1}`?"),
-            None => packed!(
+        let template = match meant {
+            Some(_) => template!("unknown section [{0}]", "did you mean `{1}`?"),
+            None => template!(
+                "unknown section [{0}]",
                 "there are [node], [vrrp NAME], [check NAME], [service NAME], [interface NAME], [init] and [sysctl]"
             ),
         };
         let meant = meant.unwrap_or_default();
         self.findings.error(
             kind,
-            &[packed!("unknown section [{0}]"), hint],
+            template,
             &[Argument::Text(kind), Argument::Text(meant)],
         );
     }
@@ -350,10 +350,13 @@ impl<'c, 'a> Reader<'c, 'a> {
 
     fn unknown_key(&mut self, section: &Section, name: &'a str) -> Told {
         if section.later.contains(&name) {
-            return not_yet(
-                &mut self.findings,
+            return self.findings.error(
                 name,
-                packed!("this version of smena has no `{0}` yet"),
+                template!(
+                    "this version of smena has no `{0}` yet",
+                    "remove it, or use a version that has it"
+                ),
+                &[Argument::Text(name)],
             );
         }
         if section.kind == "service"
@@ -366,14 +369,26 @@ impl<'c, 'a> Reader<'c, 'a> {
         let meant = alias(name, &|meant| known(section, meant));
         let meant = meant.or_else(|| suggest::nearest(name, &mut names()));
         let other = SECTIONS.iter().find(|section| known(section, name));
-        let (hint, argument) = match (meant, other) {
-            (_, Some(other)) => (packed!("it is a key of [{2}]"), other.kind),
-            (Some(meant), None) => (packed!("did you mean `{2}`?"), meant),
-            (None, None) => (packed!("see `man smena` for the keys there are"), ""),
+        let (template, argument) = match (meant, other) {
+            (_, Some(other)) => (
+                template!("unknown key `{0}` in {1}", "it is a key of [{2}]"),
+                other.kind,
+            ),
+            (Some(meant), None) => (
+                template!("unknown key `{0}` in {1}", "did you mean `{2}`?"),
+                meant,
+            ),
+            (None, None) => (
+                template!(
+                    "unknown key `{0}` in {1}",
+                    "see `man smena` for the keys there are"
+                ),
+                "",
+            ),
         };
         self.findings.error(
             name,
-            &[packed!("unknown key `{0}` in {1}"), hint],
+            template,
             &[
                 Argument::Text(name),
                 self.section(),
@@ -520,15 +535,6 @@ impl Check<'_> {
     }
 }
 
-/// Something that a later version has.
-pub(super) fn not_yet<'a>(f: &mut Findings<'a>, at: &'a str, message: Packed) -> Told {
-    f.error(
-        at,
-        &[message, packed!("remove it, or use a version that has it")],
-        &[Argument::Text(at)],
-    )
-}
-
 /// What the word of keepalived or HAProxy is here, if it fits.
 fn alias(word: &str, fits: &dyn Fn(&str) -> bool) -> Option<&'static str> {
     let mut aliases = table::ALIASES.iter();
@@ -550,7 +556,7 @@ fn foreign(text: &[u8]) -> Option<(&str, &'static Template)> {
     ];
     let haproxy = ["global", "defaults", "frontend", "backend", "listen"];
     for line in text.split(|&byte| byte == b'\n') {
-        let line = str::from_utf8(line).unwrap_or_default().trim();
+        let line = str::from_utf8(line).unwrap_or_default().trim_ascii();
         if line.starts_with('[') {
             return None;
         }

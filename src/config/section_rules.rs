@@ -5,7 +5,6 @@ use super::diagnostic::{Argument, template};
 use super::model::{Release, Router};
 use super::reader::{LEASE_AUTO, Reader};
 use crate::Duration;
-use crate::pack::packed;
 use crate::protocol::{Family, Version};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -73,21 +72,27 @@ impl Reader<'_, '_> {
             Family::Ipv6 => self.router.version = Version::V3,
         }
         let micros = interval.total_micros();
-        let (fits, hint) = match self.router.version {
+        let (fits, template) = match self.router.version {
             Version::V2 => (
                 micros.is_multiple_of(SECOND.total_micros()),
-                packed!("write whole seconds, or `version = 3` on both nodes"),
+                template!(
+                    "version {0} has no `advert_int` of {1}",
+                    "write whole seconds, or `version = 3` on both nodes"
+                ),
             ),
             Version::V3 => (
                 micros <= 40_950_000 && micros.is_multiple_of(10_000),
-                packed!("write a multiple of 10ms, up to 40.95s"),
+                template!(
+                    "version {0} has no `advert_int` of {1}",
+                    "write a multiple of 10ms, up to 40.95s"
+                ),
             ),
         };
         let version = Argument::Number(self.router.version.number().into());
         if !fits {
             self.findings.error(
                 self.value_of("advert_int"),
-                &[packed!("version {0} has no `advert_int` of {1}"), hint],
+                template,
                 &[version, Argument::Time(interval)],
             );
         }

@@ -291,15 +291,21 @@ pub(super) fn check<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read {
                 Some(1) => ServerCheck::Tcp,
                 Some(_) => ServerCheck::Tls(""),
                 None => {
-                    let hint = match kind {
-                        "https" => packed!("smena speaks no TLS: write `tls`, or `exec` with curl"),
-                        _ if kind.contains(':') => packed!(
+                    let template = match kind {
+                        "https" => template!(
+                            "`check` cannot be `{0}`",
+                            "smena speaks no TLS: write `tls`, or `exec` with curl"
+                        ),
+                        _ if kind.contains(':') => template!(
+                            "`check` cannot be `{0}`",
                             "each server is asked where it serves, or where `check ADDRESS:PORT` on its line says"
                         ),
-                        _ => packed!("write `none`, `tcp`, `http /PATH`, `tls` or `exec COMMAND`"),
+                        _ => template!(
+                            "`check` cannot be `{0}`",
+                            "write `none`, `tcp`, `http /PATH`, `tls` or `exec COMMAND`"
+                        ),
                     };
-                    let message = packed!("`check` cannot be `{0}`");
-                    return Err(f.error(kind, &[message, hint], &[Argument::Text(kind)]));
+                    return Err(f.error(kind, template, &[Argument::Text(kind)]));
                 }
             }
         }
@@ -338,8 +344,8 @@ fn one_port<'a>(f: &mut Findings<'a>, port: &'a str, hint: Packed) -> Result<u16
     if port.contains(['-', ',']) && !port.starts_with('-') {
         return Err(f.error(
             port,
-            &[packed!("`{0}` is more than one port"), hint],
-            &[Argument::Text(port)],
+            template!("`{0}` is more than one port", "{1}"),
+            &[Argument::Text(port), Argument::Fixed(hint)],
         ));
     }
     Ok(value::number(f, port, "port", 1, 65535)? as u16)

@@ -89,17 +89,20 @@ pub(super) fn auth_hmac<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read {
     // What is no number may be the secret, written first or alone.
     let id = said.filter(|(id, _)| !id.is_empty() && id.bytes().all(|b| b.is_ascii_digit()));
     let Some((id, secret)) = id else {
-        let hint =
-            packed!("write `ID:KEY`, such as `1:` and what `openssl rand -base64 32` prints");
-        let template = &[packed!("`auth_hmac` has no id"), hint];
+        let template = template!(
+            "`auth_hmac` has no id",
+            "write `ID:KEY`, such as `1:` and what `openssl rand -base64 32` prints"
+        );
         return Err(r.findings.error(value, template, &[]));
     };
     let id = value::number(&mut r.findings, id, "key id", 1, 255)? as u8;
     let key = match Key::new(id, secret) {
         Ok(key) => key,
         Err(Flaw::Form) => {
-            let hint = packed!("write what `openssl rand -base64 32` prints, in one piece");
-            let template = &[packed!("the key of `auth_hmac` is no base64"), hint];
+            let template = template!(
+                "the key of `auth_hmac` is no base64",
+                "write what `openssl rand -base64 32` prints, in one piece"
+            );
             return Err(r.findings.error(secret_at(value, secret), template, &[]));
         }
         Err(Flaw::Length(length)) => {

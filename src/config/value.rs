@@ -8,7 +8,6 @@ use super::diagnostic::{Argument, Findings, Told, template};
 use super::words::{Word, Words};
 use crate::Duration;
 use crate::address;
-use crate::pack::packed;
 use crate::say::cut;
 
 /// The longest name of a section, in bytes.
@@ -141,20 +140,25 @@ pub(super) fn number<'a>(
         None => (1, word.strip_prefix('+').unwrap_or(word)),
     };
     let (min, max) = (i64::from(min), i64::from(max));
-    let hint = packed!("write a number from {1} to {2}");
     let (about, template) = match digits(unsigned) {
         (Some(number), "") => match sign * i64::try_from(number).unwrap_or(i64::MAX) {
             number if (min..=max).contains(&number) => return Ok(number as i32),
-            _ => (key, [packed!("`{0}` is out of range"), hint]),
+            _ => (
+                key,
+                template!("`{0}` is out of range", "write a number from {1} to {2}"),
+            ),
         },
-        _ => (word, [packed!("`{0}` is no whole number"), hint]),
+        _ => (
+            word,
+            template!("`{0}` is no whole number", "write a number from {1} to {2}"),
+        ),
     };
     let arguments = [
         Argument::Text(about),
         Argument::Number(min),
         Argument::Number(max),
     ];
-    Err(f.error(value, &template, &arguments))
+    Err(f.error(value, template, &arguments))
 }
 
 /// A duration within its range; `key` is what the message calls it.
@@ -170,25 +174,28 @@ pub(super) fn time<'a>(
         Ok(micros) if (min.total_micros()..=max.total_micros()).contains(&micros) => {
             return Ok(Duration::from_micros(micros));
         }
-        Ok(_) => {
-            let hint = packed!("write a duration from {1} to {2}");
-            (key, [packed!("`{0}` is out of range"), hint])
-        }
-        Err(NoTime::Form) => {
-            let hint = packed!("write a number and `ms`, `s`, `m` or `h`, such as `10ms` or `2s`");
-            (word, [packed!("`{0}` is no duration"), hint])
-        }
-        Err(NoTime::Fine) => {
-            let message = packed!("`{0}` is finer than a microsecond");
-            (word, [message, packed!("write fewer digits")])
-        }
+        Ok(_) => (
+            key,
+            template!("`{0}` is out of range", "write a duration from {1} to {2}"),
+        ),
+        Err(NoTime::Form) => (
+            word,
+            template!(
+                "`{0}` is no duration",
+                "write a number and `ms`, `s`, `m` or `h`, such as `10ms` or `2s`"
+            ),
+        ),
+        Err(NoTime::Fine) => (
+            word,
+            template!("`{0}` is finer than a microsecond", "write fewer digits"),
+        ),
     };
     let arguments = [
         Argument::Text(about),
         Argument::Time(min),
         Argument::Time(max),
     ];
-    Err(f.error(value, &template, &arguments))
+    Err(f.error(value, template, &arguments))
 }
 
 /// Why a word is no duration.
