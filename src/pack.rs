@@ -12,7 +12,7 @@ pub struct Packed(pub &'static [u8]);
 
 impl fmt::Display for Packed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.write_to(f)
+        self.each(&mut |c| f.write_char(c))
     }
 }
 
@@ -22,62 +22,25 @@ impl Packed {
         self.0.is_empty()
     }
 
-    /// The line of this number, from 0; empty when there is none.
-    pub const fn line(self, number: usize) -> Line {
-        Line(self, number)
+    /// The line of this number, from 0, without its end; empty when there is
+    /// none. No pair holds an end of line.
+    #[inline(never)]
+    pub fn line(self, number: usize) -> Packed {
+        let mut lines = self.0.split(|&code| code == b'\n');
+        Packed(lines.nth(number).unwrap_or_default())
     }
 
-    /// Writes the text, character by character.
-    pub fn write_to(self, to: &mut dyn Write) -> fmt::Result {
-        self.0.iter().try_for_each(|&code| unpack(to, code))
-    }
-}
-
-/// A line of a packed text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Line(Packed, usize);
-
-impl fmt::Display for Line {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.write_to(f)
+    /// Hands out the text, character by character.
+    pub fn each(self, put: &mut dyn FnMut(char) -> fmt::Result) -> fmt::Result {
+        self.0.iter().try_for_each(|&code| unpack(put, code))
     }
 }
 
-impl Line {
-    /// Writes the line, character by character.
-    pub fn write_to(self, to: &mut dyn Write) -> fmt::Result {
-        let Line(text, before) = self;
-        text.write_to(&mut Only { to, before })
-    }
-}
-
-/// Passes on one line.
-struct Only<'t> {
-    to: &'t mut dyn Write,
-    /// Lines that come before it; behind it the number has wrapped.
-    before: usize,
-}
-
-impl Write for Only<'_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        text.chars().try_for_each(|c| self.write_char(c))
-    }
-
-    fn write_char(&mut self, c: char) -> fmt::Result {
-        if c == '\n' {
-            self.before = self.before.wrapping_sub(1);
-        } else if self.before == 0 {
-            return self.to.write_char(c);
-        }
-        Ok(())
-    }
-}
-
-/// Writes what a byte stands for.
-fn unpack(to: &mut dyn Write, code: u8) -> fmt::Result {
+/// Hands out what a byte stands for.
+fn unpack(put: &mut dyn FnMut(char) -> fmt::Result, code: u8) -> fmt::Result {
     match PAIRS.get(usize::from(code).wrapping_sub(FIRST_PAIR)) {
-        None => to.write_char(char::from(code)),
-        Some(pair) => pair.iter().try_for_each(|&code| unpack(to, code)),
+        None => put(char::from(code)),
+        Some(pair) => pair.iter().try_for_each(|&code| unpack(put, code)),
     }
 }
 
@@ -196,7 +159,7 @@ const FIRST_PAIR: usize = 0x80;
 /// What the bytes from 0x80 on stand for. The pairs were found in the texts of
 /// this program, the most frequent one first, each in what the earlier ones had
 /// left; tests/pack.rs does it again. Another table changes the size and nothing
-/// else.
+/// else. None has an end of line in it, for [`Packed::line`].
 #[rustfmt::skip]
 const PAIRS: [[u8; 2]; 128] = [
     *b"e ", *b"s ", *b"th", *b"er", *b"t ", *b"n ", *b"or", *b"no", *b" a", *b"\x82\x80",

@@ -44,7 +44,9 @@ fn train(texts: &[String]) -> (Vec<[u8; 2]>, usize) {
     let mut table = Vec::new();
     for code in 0x80..=0xff {
         let mut counts = HashMap::new();
-        for pair in texts.iter().flat_map(|text| text.windows(2)) {
+        let pairs = texts.iter().flat_map(|text| text.windows(2));
+        // The lines of a text are found without unpacking it.
+        for pair in pairs.filter(|pair| !pair.contains(&b'\n')) {
             *counts.entry([pair[0], pair[1]]).or_insert(0) += 1;
         }
         let (&pair, _) = counts
@@ -92,6 +94,7 @@ fn packed_in(source: &str) -> Vec<String> {
         ("template!(", ")"),
         ("packed_lines![", "]"),
         ("codes! {", "}"),
+        ("reasons! {", "}"),
     ] {
         for (at, _) in source.match_indices(name) {
             let mut rest = &source[at + name.len()..];

@@ -162,12 +162,22 @@ impl<'a> Diagnostic<'a> {
         Some((source.line(self.problem.at), 1 + column as u32))
     }
 
-    /// Writes a line of the template.
+    /// Writes a line of the template with its arguments in the gaps.
     fn fill(&self, line: usize, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.problem.template.line(line).write_to(&mut Filler {
-            to: f,
-            arguments: &self.problem.arguments,
-            in_gap: false,
+        let mut in_gap = false;
+        self.problem.template.line(line).each(&mut |c| match c {
+            '{' | '}' => {
+                in_gap = c == '{';
+                Ok(())
+            }
+            _ if !in_gap => f.write_char(c),
+            _ => {
+                let index = c.to_digit(10).unwrap_or(u32::MAX);
+                match self.problem.arguments.get(index as usize) {
+                    Some(argument) => argument.show(f),
+                    None => f.write_char('?'),
+                }
+            }
         })
     }
 }
@@ -199,36 +209,6 @@ impl fmt::Display for Diagnostic<'_> {
     }
 }
 
-/// Writes a template with its arguments in the gaps.
-struct Filler<'f, 'p> {
-    to: &'f mut dyn Write,
-    arguments: &'p [Argument<'p>],
-    in_gap: bool,
-}
-
-impl Write for Filler<'_, '_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        text.chars().try_for_each(|c| self.write_char(c))
-    }
-
-    fn write_char(&mut self, c: char) -> fmt::Result {
-        match c {
-            '{' | '}' => {
-                self.in_gap = c == '{';
-                Ok(())
-            }
-            _ if !self.in_gap => self.to.write_char(c),
-            _ => {
-                let index = c.to_digit(10).unwrap_or(u32::MAX);
-                match self.arguments.get(index as usize) {
-                    Some(argument) => argument.show(self.to),
-                    None => self.to.write_char('?'),
-                }
-            }
-        }
-    }
-}
-
 fn repeat(f: &mut fmt::Formatter<'_>, what: char, times: usize) -> fmt::Result {
     (0..times).try_for_each(|_| f.write_char(what))
 }
@@ -242,7 +222,7 @@ impl Argument<'_> {
                 write_number(f, number.unsigned_abs(), 10, 1)
             }
             Argument::Time(time) => write_time(f, time),
-            Argument::Fixed(text) => text.write_to(f),
+            Argument::Fixed(text) => text.each(&mut |c| f.write_char(c)),
             Argument::OneOf(words) => {
                 for (index, word) in words.iter().enumerate() {
                     let joint = match words.len() - index {

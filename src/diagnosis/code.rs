@@ -11,12 +11,10 @@
 //!                  %Q its highest priority  %l TTL  %u authentication type
 //! ```
 
-use core::fmt::{self, Display, Formatter, Write};
+use crate::pack::{Packed, packed_lines};
 
-use crate::pack::{Line, Packed, packed_lines};
-
-/// Writes the enum, and the names and templates in the same order: one text, a
-/// line each, because a table of pointers would be a fifth of it.
+/// Writes the enum, and the names and templates in the same order: one text, two
+/// lines each, because a table of pointers would be a fifth of it.
 macro_rules! codes {
     ($($(#[$doc:meta])* $code:ident = $line:literal;)*) => {
         /// What was found.
@@ -40,132 +38,132 @@ macro_rules! codes {
 codes! {
     /// An address of ours under an id that we do not have: a typing error.
     ForeignVrid =
-        "foreign-vrid-same-address %p announces %a under id %v: set virtual_router_id = %v in [vrrp %n], or %V on %p";
+        "foreign-vrid-same-address\n%p announces %a under id %v: set virtual_router_id = %v in [vrrp %n], or %V on %p";
     /// The other version.
     Version =
-        "version %p speaks version %r: set version = %r in [vrrp %n], or version %R on %p";
+        "version\n%p speaks version %r: set version = %r in [vrrp %n], or version %R on %p";
     /// In version 2 another interval, which is refused; in version 3 one that
     /// is learned.
     Interval =
-        "interval %p has the interval %t, this node %T: set advert_int = %t in [vrrp %n], or %T on %p";
+        "interval\n%p has the interval %t, this node %T: set advert_int = %t in [vrrp %n], or %T on %p";
     /// We have a password, the peer sends none.
     AuthMissing =
-        "auth-missing %p sends no password: give it the auth_pass of [vrrp %n], or remove it here";
+        "auth-missing\n%p sends no password: give it the auth_pass of [vrrp %n], or remove it here";
     /// The peer sends a password, we have none.
     AuthUnexpected =
-        "auth-unexpected %p sends a password: set its auth_pass in [vrrp %n], or remove it on %p";
+        "auth-unexpected\n%p sends a password: set its auth_pass in [vrrp %n], or remove it on %p";
     /// An authentication that nobody speaks any more.
     AuthType =
-        "auth-type %p sends authentication type %u: use auth_type PASS on it, or none on both";
+        "auth-type\n%p sends authentication type %u: use auth_type PASS on it, or none on both";
     /// Another password.
     AuthData =
-        "auth-data %p sends another password: write the same auth_pass in [vrrp %n] and on %p, \
+        "auth-data\n%p sends another password: write the same auth_pass in [vrrp %n] and on %p, \
          in its first 8 bytes";
     /// No known form of the checksum fits.
     Checksum =
-        "checksum adverts of %p have a wrong checksum in every form: something changes them on the way, \
+        "checksum\nadverts of %p have a wrong checksum in every form: something changes them on the way, \
          or offloading on %p breaks them";
     /// Not 255 on arrival.
     Ttl =
-        "ttl adverts of %p come with TTL %l instead of 255: put both nodes on one link, \
+        "ttl\nadverts of %p come with TTL %l instead of 255: put both nodes on one link, \
          or let %p send 255";
     /// We listen to the group, and it sends to us alone.
     UnicastPeer =
-        "unicast-peer %p sends to %a and not to the group: set unicast_src_ip = %o and unicast_peer = %p \
+        "unicast-peer\n%p sends to %a and not to the group: set unicast_src_ip = %o and unicast_peer = %p \
          in [vrrp %n], or remove unicast_peer on %p";
     /// We listen to unicast, and it sends to the group.
     MulticastPeer =
-        "multicast-peer %p sends to the group: set unicast_peer = %o on %p, or remove unicast_peer from [vrrp %n]";
+        "multicast-peer\n%p sends to the group: set unicast_peer = %o on %p, or remove unicast_peer from [vrrp %n]";
     /// Unicast from somebody who is not in the list.
     UnknownPeer =
-        "unknown-peer %p is not in the list: add unicast_peer = %p to [vrrp %n], or remove %o from its list";
+        "unknown-peer\n%p is not in the list: add unicast_peer = %p to [vrrp %n], or remove %o from its list";
     /// We have keys and insist, the peer does not sign.
     HmacMissing =
-        "hmac-missing %p does not sign its adverts: give it the auth_hmac of [vrrp %n], or set \
+        "hmac-missing\n%p does not sign its adverts: give it the auth_hmac of [vrrp %n], or set \
          auth_mode = permissive";
     /// The peer signs in a way that only who has keys may read.
     HmacUnexpected =
-        "hmac-unexpected %p signs its adverts: set its auth_hmac in [vrrp %n], or remove it on %p";
+        "hmac-unexpected\n%p signs its adverts: set its auth_hmac in [vrrp %n], or remove it on %p";
     /// Authenticated, but too old.
     Stale =
-        "stale adverts of %p are too old: set the clocks of both nodes, with NTP for instance";
+        "stale\nadverts of %p are too old: set the clocks of both nodes, with NTP for instance";
     /// No key fits.
     Hmac =
-        "hmac no key of [vrrp %n] fits the adverts of %p: write the same auth_hmac in both";
+        "hmac\nno key of [vrrp %n] fits the adverts of %p: write the same auth_hmac in both";
     /// Authenticated, and heard before.
     Replayed =
-        "replayed adverts of %p come again: somebody repeats them, or two nodes share a key and a source";
+        "replayed\nadverts of %p come again: somebody repeats them, or two nodes share a key and a source";
     /// Our id, and not one address of ours.
     VridInUse =
-        "same-vrid-other-addresses %p uses id %V for other addresses, such as %a: give one of the two pairs another \
+        "same-vrid-other-addresses\n%p uses id %V for other addresses, such as %a: give one of the two pairs another \
          virtual_router_id, or write the same addresses in both";
     /// The peer lacks an address of ours.
     AddressMissing =
-        "address-missing %p does not announce %a: add it there, or remove address = %a from [vrrp %n]";
+        "address-missing\n%p does not announce %a: add it there, or remove address = %a from [vrrp %n]";
     /// The peer has one that we do not have.
     AddressExtra =
-        "address-extra %p announces %a as well: add address = %a to [vrrp %n], or remove it on %p";
+        "address-extra\n%p announces %a as well: add address = %a to [vrrp %n], or remove it on %p";
     /// It sums version 3 over IPv4 otherwise than we are told to.
     ChecksumForm =
-        "checksum-form %p sums its adverts in the other form and may refuse ours: remove checksum \
+        "checksum-form\n%p sums its adverts in the other form and may refuse ours: remove checksum \
          from [vrrp %n], or set the other value";
     /// The same effective priority.
     EqualPriority =
-        "equal-priority %p has priority %q as this node has, so that the higher address decides: \
+        "equal-priority\n%p has priority %q as this node has, so that the higher address decides: \
          change priority in [vrrp %n] or on %p";
     /// Two say that they own the addresses.
     TwoOwners =
-        "two-owners %p is the owner of the addresses (priority 255) as this node is: \
+        "two-owners\n%p is the owner of the addresses (priority 255) as this node is: \
          leave priority = 255 on one of them, 254 or less on the other";
     /// It is master although we are, and it should yield.
     TwoMasters =
-        "two-masters %p is master too, for %s s, with priority %q: it does not hear this node or refuses its \
+        "two-masters\n%p is master too, for %s s, with priority %q: it does not hear this node or refuses its \
          adverts; let protocol 112 pass in both directions, and cure the other diagnoses";
     /// The peer's check failed and we can't profit.
     Outranked =
-        "outranked %p lowered its priority from %Q to %q, and this node reaches no more than %H: \
+        "outranked\n%p lowered its priority from %Q to %q, and this node reaches no more than %H: \
          set priority above %q in [vrrp %n], or let the check of %p weigh more";
     /// The peer's check failed and we may not profit.
     PreemptNo =
-        "preempt-no %p lowered its priority from %Q to %q, below this node's, and stays master: \
+        "preempt-no\n%p lowered its priority from %Q to %q, below this node's, and stays master: \
          set preempt = yes in [vrrp %n], or weight 0 on %p";
     /// Our check failed and the peer can't profit.
     WeightTooSmall =
-        "weight-too-small a tracked check fails, and priority %P still beats the %Q of %p: \
+        "weight-too-small\na tracked check fails, and priority %P still beats the %Q of %p: \
          let the track lines of [vrrp %n] weigh more, or bring the priorities together";
     /// It took over by one advert and was never heard again.
     FleetingMaster =
-        "fleeting-master %p took over with priority %q and fell silent: a forged advert, or a link that loses \
+        "fleeting-master\n%p took over with priority %q and fell silent: a forged advert, or a link that loses \
          them; let only peers speak, with auth_hmac or unicast_peer in [vrrp %n]";
     /// Our own adverts come back.
     OwnPackets =
-        "own-packets adverts of this node come back on %i: end the loop or the mirror in the switch or bridge";
+        "own-packets\nadverts of this node come back on %i: end the loop or the mirror in the switch or bridge";
     /// Somebody has our source address.
     DuplicateSource =
-        "duplicate-source somebody else sends adverts from %p, which is this node's: give one of the two \
+        "duplicate-source\nsomebody else sends adverts from %p, which is this node's: give one of the two \
          another address on %i";
     /// An address of ours is answered for by a MAC that is not ours.
     AddressConflict =
-        "address-conflict %m answers for %a as well: remove %a from the machine with this MAC";
+        "address-conflict\n%m answers for %a as well: remove %a from the machine with this MAC";
     /// An address of ours that we did not set.
     AddressLeft =
-        "address-left %a is on %i although this node is not master, and smena did not set it: \
+        "address-left\n%a is on %i although this node is not master, and smena did not set it: \
          run ip address del %a/%l dev %i";
     /// Another protocol of the same number.
     Carp =
-        "carp %p speaks CARP (vhid %v), which is not VRRP: if it is meant as the peer, run VRRP there; \
+        "carp\n%p speaks CARP (vhid %v), which is not VRRP: if it is meant as the peer, run VRRP there; \
          if not, keep its vhid apart from virtual_router_id = %V";
 }
 
 impl Code {
     /// The name that status, log and events show; it never changes.
-    pub fn name(self) -> Name {
-        Name(self)
+    pub fn name(self) -> Packed {
+        LINES.line(2 * self as usize)
     }
 
-    /// The name, a blank, and the sentence with its gaps.
-    pub fn line(self) -> Line {
-        LINES.line(self as usize)
+    /// The sentence with its gaps.
+    pub fn sentence(self) -> Packed {
+        LINES.line(2 * self as usize + 1)
     }
 
     /// Adverts are refused, so that sender and receiver are both master for as
@@ -183,37 +181,6 @@ impl Code {
     /// It lasts until somebody says that it ended, and does not age.
     pub(super) fn stands(self) -> bool {
         matches!(self, Code::WeightTooSmall | Code::AddressLeft)
-    }
-}
-
-/// The name of a [`Code`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Name(Code);
-
-impl Display for Name {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let mut first = FirstWord { to: f, over: false };
-        self.0.line().write_to(&mut first)
-    }
-}
-
-/// Passes on what stands before the first blank.
-struct FirstWord<'t, 'f> {
-    to: &'t mut Formatter<'f>,
-    over: bool,
-}
-
-impl Write for FirstWord<'_, '_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        text.chars().try_for_each(|c| self.write_char(c))
-    }
-
-    fn write_char(&mut self, c: char) -> fmt::Result {
-        self.over |= c == ' ';
-        match self.over {
-            true => Ok(()),
-            false => self.to.write_char(c),
-        }
     }
 }
 

@@ -30,10 +30,17 @@ pub struct Text<'a> {
 impl Display for Text<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let code = self.finding.evidence.code;
-        code.line().write_to(&mut Gaps {
-            text: self,
-            to: f,
-            at: Place::Name,
+        let mut in_gap = false;
+        code.sentence().each(&mut |c| match (in_gap, c) {
+            (true, letter) => {
+                in_gap = false;
+                self.fill(letter, f)
+            }
+            (false, '%') => {
+                in_gap = true;
+                Ok(())
+            }
+            (false, _) => f.write_char(c),
         })?;
         // Who sends adverts is master.
         if code.splits() && self.master {
@@ -70,43 +77,6 @@ impl Text<'_> {
             _ => head.auth_type.into(),
         };
         write_number(f, number.into(), 10, 1)
-    }
-}
-
-/// Where in a code's line.
-enum Place {
-    /// In its name, which is not shown.
-    Name,
-    /// In the sentence.
-    Sentence,
-    /// Behind a `%`.
-    Gap,
-}
-
-/// Writes a code's sentence, the gaps filled.
-struct Gaps<'t, 'a, 'f> {
-    text: &'t Text<'a>,
-    to: &'t mut Formatter<'f>,
-    at: Place,
-}
-
-impl Write for Gaps<'_, '_, '_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        text.chars().try_for_each(|c| self.write_char(c))
-    }
-
-    fn write_char(&mut self, c: char) -> fmt::Result {
-        match (&self.at, c) {
-            (Place::Name, ' ') => self.at = Place::Sentence,
-            (Place::Name, _) => {}
-            (Place::Sentence, '%') => self.at = Place::Gap,
-            (Place::Sentence, _) => return self.to.write_char(c),
-            (Place::Gap, letter) => {
-                self.at = Place::Sentence;
-                return self.text.fill(letter, self.to);
-            }
-        }
-        Ok(())
     }
 }
 

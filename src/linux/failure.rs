@@ -14,7 +14,7 @@ use core::fmt;
 
 use rustix::io::Errno;
 use smena::config::LogTarget;
-use smena::pack::{Packed, packed};
+use smena::pack::{Packed, packed_lines};
 use smena::say::{Level, Number, say};
 
 use super::output;
@@ -94,7 +94,7 @@ pub struct Reason(pub Errno);
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = words(self.0);
-        match text == packed!("") {
+        match text.is_empty() {
             false => text.fmt(f),
             true => {
                 let number = Number(self.0.raw_os_error().unsigned_abs().into());
@@ -106,8 +106,8 @@ impl fmt::Display for Reason {
 
 /// The words for an error number that we meet; of others there are none.
 pub fn words(errno: Errno) -> Packed {
-    let reason = REASONS.iter().find(|(known, _)| *known == errno);
-    reason.map_or(packed!(""), |(_, text)| *text)
+    let number = REASONS.iter().position(|known| *known == errno);
+    WORDS.line(number.unwrap_or(REASONS.len()))
 }
 
 /// Says why the start failed: in the log, and to whoever sees the process start.
@@ -127,57 +127,47 @@ pub fn log_refusal(level: Level, what: fmt::Arguments<'_>, errno: Errno) {
     say(level, format_args!("{what}: {}", Reason(errno)));
 }
 
-/// The error numbers that our calls are known to give.
-const REASONS: &[(Errno, Packed)] = &[
-    (Errno::PERM, packed!("operation not permitted (EPERM)")),
-    (Errno::NOENT, packed!("no such file (ENOENT)")),
-    (Errno::SRCH, packed!("no such process (ESRCH)")),
-    (Errno::NXIO, packed!("no such device or address (ENXIO)")),
-    (Errno::NOEXEC, packed!("not an executable format (ENOEXEC)")),
-    (Errno::AGAIN, packed!("temporarily no room (EAGAIN)")),
-    (Errno::NOMEM, packed!("out of memory (ENOMEM)")),
-    (Errno::ACCESS, packed!("permission denied (EACCES)")),
-    (Errno::BUSY, packed!("busy (EBUSY)")),
-    (Errno::EXIST, packed!("exists already (EEXIST)")),
-    (Errno::NODEV, packed!("no such device (ENODEV)")),
-    (Errno::NOTDIR, packed!("not a directory (ENOTDIR)")),
-    (Errno::ISDIR, packed!("is a directory (EISDIR)")),
-    (Errno::INVAL, packed!("invalid argument (EINVAL)")),
-    (Errno::MFILE, packed!("too many open files (EMFILE)")),
-    (
-        Errno::NFILE,
-        packed!("too many open files in the system (ENFILE)"),
-    ),
-    (Errno::NOSPC, packed!("no space left (ENOSPC)")),
-    (Errno::ROFS, packed!("read-only file system (EROFS)")),
-    (Errno::PIPE, packed!("nobody reads (EPIPE)")),
-    (Errno::NAMETOOLONG, packed!("name too long (ENAMETOOLONG)")),
-    (Errno::NOSYS, packed!("not in this kernel (ENOSYS)")),
-    (Errno::LOOP, packed!("too many symbolic links (ELOOP)")),
-    (Errno::OPNOTSUPP, packed!("not supported (EOPNOTSUPP)")),
-    (
-        Errno::AFNOSUPPORT,
-        packed!("address family not supported (EAFNOSUPPORT)"),
-    ),
-    (Errno::ADDRINUSE, packed!("address in use (EADDRINUSE)")),
-    (
-        Errno::ADDRNOTAVAIL,
-        packed!("address not available (EADDRNOTAVAIL)"),
-    ),
-    (Errno::NETDOWN, packed!("network is down (ENETDOWN)")),
-    (
-        Errno::NETUNREACH,
-        packed!("network is unreachable (ENETUNREACH)"),
-    ),
-    (Errno::NOBUFS, packed!("no buffer space (ENOBUFS)")),
-    (Errno::TIMEDOUT, packed!("timed out (ETIMEDOUT)")),
-    (
-        Errno::CONNREFUSED,
-        packed!("connection refused (ECONNREFUSED)"),
-    ),
-    (
-        Errno::HOSTUNREACH,
-        packed!("host is unreachable (EHOSTUNREACH)"),
-    ),
-    (Errno::CONNRESET, packed!("connection reset (ECONNRESET)")),
-];
+/// Writes the error numbers that our calls are known to give, and their words as
+/// the lines of one text in the same order.
+macro_rules! reasons {
+    ($($errno:ident $words:literal,)*) => {
+        const REASONS: &[Errno] = &[$(Errno::$errno),*];
+        const WORDS: Packed = packed_lines!($($words),*);
+    };
+}
+
+reasons! {
+    PERM "operation not permitted (EPERM)",
+    NOENT "no such file (ENOENT)",
+    SRCH "no such process (ESRCH)",
+    NXIO "no such device or address (ENXIO)",
+    NOEXEC "not an executable format (ENOEXEC)",
+    AGAIN "temporarily no room (EAGAIN)",
+    NOMEM "out of memory (ENOMEM)",
+    ACCESS "permission denied (EACCES)",
+    BUSY "busy (EBUSY)",
+    EXIST "exists already (EEXIST)",
+    NODEV "no such device (ENODEV)",
+    NOTDIR "not a directory (ENOTDIR)",
+    ISDIR "is a directory (EISDIR)",
+    INVAL "invalid argument (EINVAL)",
+    MFILE "too many open files (EMFILE)",
+    NFILE "too many open files in the system (ENFILE)",
+    NOSPC "no space left (ENOSPC)",
+    ROFS "read-only file system (EROFS)",
+    PIPE "nobody reads (EPIPE)",
+    NAMETOOLONG "name too long (ENAMETOOLONG)",
+    NOSYS "not in this kernel (ENOSYS)",
+    LOOP "too many symbolic links (ELOOP)",
+    OPNOTSUPP "not supported (EOPNOTSUPP)",
+    AFNOSUPPORT "address family not supported (EAFNOSUPPORT)",
+    ADDRINUSE "address in use (EADDRINUSE)",
+    ADDRNOTAVAIL "address not available (EADDRNOTAVAIL)",
+    NETDOWN "network is down (ENETDOWN)",
+    NETUNREACH "network is unreachable (ENETUNREACH)",
+    NOBUFS "no buffer space (ENOBUFS)",
+    TIMEDOUT "timed out (ETIMEDOUT)",
+    CONNREFUSED "connection refused (ECONNREFUSED)",
+    HOSTUNREACH "host is unreachable (EHOSTUNREACH)",
+    CONNRESET "connection reset (ECONNRESET)",
+}
