@@ -5,6 +5,7 @@ use super::diagnostic::{Argument, Findings, Told, template};
 use super::model::{Address, LogTarget, Resource, Track, Tracked};
 use super::reader::{LEASE_AUTO, Reader, WEIGHT_ABSENT};
 use super::statement::LINE_MAX;
+use super::table::DAY;
 use super::words::{Iter, Word, Words};
 use super::{suggest, value};
 use crate::Duration;
@@ -188,8 +189,7 @@ pub(super) fn lease<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read {
         "auto" => LEASE_AUTO,
         "off" => 0,
         _ => {
-            let day = Duration::from_secs(86_400);
-            let time = value::time(&mut r.findings, value, "lease", Duration::ZERO, day)?;
+            let time = value::time(&mut r.findings, value, "lease", 0, DAY)?;
             if !time.total_micros().is_multiple_of(1_000_000) {
                 return Err(r.findings.error(
                     value,
@@ -310,8 +310,7 @@ pub(super) fn resource<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read {
             let command = value.get(..value.len() - rest.len()).unwrap_or_default();
             resource.command = Words(command.trim_ascii_end());
             let written = argument(&mut r.findings, word, &mut words)?;
-            let (least, day) = (Duration::from_millis(100), Duration::from_secs(86_400));
-            resource.interval = value::time(&mut r.findings, written, "interval", least, day)?;
+            resource.interval = value::time(&mut r.findings, written, "interval", 100, DAY)?;
             if let Some(more) = words.next() {
                 return Err(value::second_word(&mut r.findings, more));
             }

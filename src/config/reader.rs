@@ -294,7 +294,7 @@ impl<'c, 'a> Reader<'c, 'a> {
     /// Sets what holds as long as nothing else is said.
     fn defaults(&mut self, section: &'static Section) {
         for key in section.keys {
-            if let Absence::Text(text) = key.default {
+            if let Absence::Text(text) = key.default() {
                 let result = self.set(key, text);
                 assert!(result.is_ok(), "a default of the table is refused");
             }
@@ -451,7 +451,7 @@ impl<'c, 'a> Reader<'c, 'a> {
             return;
         };
         for (index, key) in section.keys.iter().enumerate() {
-            if let Absence::Required(example) = key.default
+            if let Absence::Required(example) = key.default()
                 && self.said >> index & 1 == 0
             {
                 self.findings.error(

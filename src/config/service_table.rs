@@ -6,6 +6,11 @@ use super::service_entry;
 use super::table::Absence::{Required, Rule, Text};
 use super::table::{DAY, Key, MILLISECOND, TEN_MILLISECONDS, Value, key, plural};
 
+const BALANCES: &[&str] = &["roundrobin", "leastconn", "source"];
+const STICKS: &[&str] = &["none", "source", "tls-session-id"];
+const ON_DOWN: &[&str] = &["leave", "cut"];
+const SOURCES: &[&str] = &["proxy", "client"];
+
 /// Those of one service.
 pub(super) const SERVICE: &[Key] = &[
     plural(key(
@@ -18,7 +23,7 @@ pub(super) const SERVICE: &[Key] = &[
         "balance",
         Text("roundrobin"),
         "which server gets a session: the next, the least busy, or the same for one address",
-        Value::Choice(&["roundrobin", "leastconn", "source"], |r, index| {
+        Value::Choice(&BALANCES, |r, index| {
             use Balance::{LeastConn, RoundRobin, Source};
             r.service.balance = [RoundRobin, LeastConn, Source][index % 3];
         }),
@@ -27,7 +32,7 @@ pub(super) const SERVICE: &[Key] = &[
         "stick",
         Text("none"),
         "what brings a client to the same server again: none, source, tls-session-id",
-        Value::Choice(&["none", "source", "tls-session-id"], |r, index| {
+        Value::Choice(&STICKS, |r, index| {
             r.service.stick = [Stick::None, Stick::Source, Stick::TlsSessionId][index % 3];
         }),
     ),
@@ -77,7 +82,7 @@ pub(super) const SERVICE: &[Key] = &[
         "on_down",
         Text("leave"),
         "the sessions of a server that went down: leave, cut",
-        Value::Choice(&["leave", "cut"], |r, index| {
+        Value::Choice(&ON_DOWN, |r, index| {
             r.service.cut_on_down = index == 1;
         }),
     ),
@@ -123,7 +128,7 @@ pub(super) const SERVICE: &[Key] = &[
         "source",
         Text("proxy"),
         "whose address the servers see: proxy, client",
-        Value::Choice(&["proxy", "client"], |r, index| {
+        Value::Choice(&SOURCES, |r, index| {
             r.service.transparent = index == 1;
         }),
     ),

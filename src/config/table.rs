@@ -32,13 +32,41 @@ pub struct Key {
     pub name: &'static str,
     /// It may be repeated.
     pub plural: bool,
-    /// What holds when it is absent.
-    pub default: Absence,
-    /// One line about it. The manual is held to it; nothing shows it at run
-    /// time, so a release binary has none.
-    #[cfg(debug_assertions)]
-    pub doc: &'static str,
+    required: bool,
+    /// The default, or the example of what is required; empty without either.
+    text: &'static str,
     pub(super) value: Value,
+    /// What only the manual is held to, and nothing shows at run time, so that a
+    /// release binary has none of it.
+    #[cfg(debug_assertions)]
+    manual: Manual,
+}
+
+/// What the manual must say beside the table.
+#[cfg(debug_assertions)]
+#[derive(Debug)]
+struct Manual {
+    doc: &'static str,
+    rule: &'static str,
+}
+
+impl Key {
+    /// What holds when it is absent. A release binary takes a rule for nothing.
+    pub fn default(&self) -> Absence {
+        match self.text {
+            text if self.required => Absence::Required(text),
+            #[cfg(debug_assertions)]
+            "" if !self.manual.rule.is_empty() => Absence::Rule(self.manual.rule),
+            "" => Absence::Absent,
+            text => Absence::Text(text),
+        }
+    }
+
+    /// One line about it.
+    #[cfg(debug_assertions)]
+    pub const fn doc(&self) -> &'static str {
+        self.manual.doc
+    }
 }
 
 /// What holds when a key is absent.
@@ -64,12 +92,13 @@ type Read = for<'c, 'a> fn(&mut Reader<'c, 'a>, &'a str) -> Result<(), Told>;
 pub(super) enum Value {
     /// A whole number from, to.
     Number(i32, i32, Set<i32>),
-    /// A duration from, to.
-    Time(Duration, Duration, Set<Duration>),
+    /// A duration from, to, in milliseconds.
+    Time(u32, u32, Set<Duration>),
     /// yes or no.
     Switch(Set<bool>),
-    /// One of some words; its index is set.
-    Choice(&'static [&'static str], Set<usize>),
+    /// One of some words; its index is set. (A reference to a constant list is
+    /// half as large as the list's own.)
+    Choice(&'static &'static [&'static str], Set<usize>),
     /// What a section may be called.
     Name(SetText),
     /// An absolute path.
@@ -86,13 +115,22 @@ pub(super) const fn key(
     _doc: &'static str,
     value: Value,
 ) -> Key {
+    let (text, _rule) = match default {
+        Absent => ("", ""),
+        Required(text) | Text(text) => (text, ""),
+        Rule(rule) => ("", rule),
+    };
     Key {
         name,
         plural: false,
-        default,
-        #[cfg(debug_assertions)]
-        doc: _doc,
+        required: matches!(default, Required(_)),
+        text,
         value,
+        #[cfg(debug_assertions)]
+        manual: Manual {
+            doc: _doc,
+            rule: _rule,
+        },
     }
 }
 
@@ -105,9 +143,17 @@ pub(super) const fn plural(key: Key) -> Key {
 
 use Absence::{Absent, Required, Rule, Text};
 
-pub(super) const MILLISECOND: Duration = Duration::from_millis(1);
-pub(super) const TEN_MILLISECONDS: Duration = Duration::from_millis(10);
-pub(super) const DAY: Duration = Duration::from_secs(86_400);
+pub(super) const MILLISECOND: u32 = 1;
+pub(super) const TEN_MILLISECONDS: u32 = 10;
+pub(super) const DAY: u32 = 86_400_000;
+
+const LEVELS: &[&str] = &["error", "warn", "info", "debug"];
+const FAMILIES: &[&str] = &["ipv4", "ipv6"];
+const AUTH_MODES: &[&str] = &["receive-only", "permissive", "enforce"];
+const AUTH_REPLAYS: &[&str] = &["time", "monotonic"];
+const CHECKSUMS: &[&str] = &["pseudo", "rfc9568"];
+const RELEASES: &[&str] = &["overlap", "after-hook", "immediate"];
+const OVERTAKES: &[&str] = &["wait", "term"];
 
 /// The sections of this version.
 pub static SECTIONS: [Section; 7] = [
@@ -195,7 +241,7 @@ const NODE: &[Key] = &[
         "log",
         Text("info"),
         "the least important level that is logged",
-        Value::Choice(&["error", "warn", "info", "debug"], |r, index| {
+        Value::Choice(&LEVELS, |r, index| {
             use log::Level::{Debug, Error, Info, Warn};
             r.config.node.log = [Error, Warn, Info, Debug].get(index).copied();
         }),
@@ -275,7 +321,7 @@ const VRRP: &[Key] = &[
         "advert_int",
         Text("1s"),
         "the time between adverts, the same on both nodes",
-        Value::Time(TEN_MILLISECONDS, Duration::from_secs(255), |r, time| {
+        Value::Time(TEN_MILLISECONDS, 255_000, |r, time| {
             r.router.advert_int = time
         }),
     ),
@@ -283,7 +329,7 @@ const VRRP: &[Key] = &[
         "family",
         Rule("that of the addresses, or ipv4"),
         "ipv4 or ipv6, for a router without addresses",
-        Value::Choice(&["ipv4", "ipv6"], |r, index| {
+        Value::Choice(&FAMILIES, |r, index| {
             r.router.family = [Family::Ipv4, Family::Ipv6][index & 1];
         }),
     ),
@@ -309,13 +355,13 @@ const VRRP: &[Key] = &[
         "preempt_delay",
         Text("0s"),
         "how long a master of lower priority is tolerated first",
-        Value::Time(Duration::ZERO, DAY, |r, time| r.router.preempt_delay = time),
+        Value::Time(0, DAY, |r, time| r.router.preempt_delay = time),
     ),
     key(
         "startup_delay",
         Text("0s"),
         "how long to stay out of it after the start",
-        Value::Time(Duration::ZERO, DAY, |r, time| r.router.startup_delay = time),
+        Value::Time(0, DAY, |r, time| r.router.startup_delay = time),
     ),
     key(
         "auth_pass",
@@ -333,7 +379,7 @@ const VRRP: &[Key] = &[
         "auth_mode",
         Text("enforce"),
         "whether to sign, and to accept what is not: receive-only, permissive, enforce",
-        Value::Choice(&["receive-only", "permissive", "enforce"], |r, index| {
+        Value::Choice(&AUTH_MODES, |r, index| {
             use AuthMode::{Enforce, Permissive, ReceiveOnly};
             r.router.auth_mode = [ReceiveOnly, Permissive, Enforce][index % 3];
         }),
@@ -342,7 +388,7 @@ const VRRP: &[Key] = &[
         "auth_replay",
         Text("time"),
         "how a repeated advert is known: by its time, or, without a clock, by its order",
-        Value::Choice(&["time", "monotonic"], |r, index| {
+        Value::Choice(&AUTH_REPLAYS, |r, index| {
             r.router.auth_monotonic = index == 1;
         }),
     ),
@@ -362,7 +408,7 @@ const VRRP: &[Key] = &[
         "checksum",
         Rule("the peer's last valid form"),
         "how version 3 over IPv4 sums what it sends",
-        Value::Choice(&["pseudo", "rfc9568"], |r, index| {
+        Value::Choice(&CHECKSUMS, |r, index| {
             r.router.checksum = Some([Checksum::Pseudo, Checksum::Rfc9568][index & 1]);
         }),
     ),
@@ -376,9 +422,7 @@ const VRRP: &[Key] = &[
         "garp_master_delay",
         Text("5s"),
         "when a master announces its addresses for the second time; 0 = never",
-        Value::Time(Duration::ZERO, DAY, |r, time| {
-            r.router.garp_master_delay = time
-        }),
+        Value::Time(0, DAY, |r, time| r.router.garp_master_delay = time),
     ),
     key(
         "garp_master_repeat",
@@ -390,9 +434,7 @@ const VRRP: &[Key] = &[
         "garp_master_refresh",
         Text("0s"),
         "how often a master announces its addresses after that; 0 = never",
-        Value::Time(Duration::ZERO, DAY, |r, time| {
-            r.router.garp_master_refresh = time
-        }),
+        Value::Time(0, DAY, |r, time| r.router.garp_master_refresh = time),
     ),
     key(
         "lease",
@@ -404,7 +446,7 @@ const VRRP: &[Key] = &[
         "release",
         Text("overlap"),
         "what a planned hand-over waits for: the successor, the hook, or nothing",
-        Value::Choice(&["overlap", "after-hook", "immediate"], |r, index| {
+        Value::Choice(&RELEASES, |r, index| {
             r.router.release = match index {
                 0 => Release::Overlap,
                 1 => Release::AfterHook,
@@ -452,13 +494,13 @@ const VRRP: &[Key] = &[
         "notify_settle",
         Text("0s"),
         "how long a state must have lasted before it is told",
-        Value::Time(Duration::ZERO, DAY, |r, time| r.router.notify_settle = time),
+        Value::Time(0, DAY, |r, time| r.router.notify_settle = time),
     ),
     key(
         "notify_overtake",
         Text("wait"),
         "what a newer state does to the command that still runs: wait, or term",
-        Value::Choice(&["wait", "term"], |r, index| {
+        Value::Choice(&OVERTAKES, |r, index| {
             r.router.notify_overtake = index == 1;
         }),
     ),
@@ -472,7 +514,7 @@ const VRRP: &[Key] = &[
         "reconcile",
         Text("0s"),
         "run it again with the present state, this long after its end; 0 = never",
-        Value::Time(Duration::ZERO, DAY, |r, time| r.router.reconcile = time),
+        Value::Time(0, DAY, |r, time| r.router.reconcile = time),
     ),
 ];
 

@@ -161,15 +161,20 @@ pub(super) fn number<'a>(
     Err(f.error(value, template, &arguments))
 }
 
-/// A duration within its range; `key` is what the message calls it.
+/// A duration within its range, which is in milliseconds; `key` is what the
+/// message calls it.
 pub(super) fn time<'a>(
     f: &mut Findings<'a>,
     value: &'a str,
     key: &'a str,
-    min: Duration,
-    max: Duration,
+    min: u32,
+    max: u32,
 ) -> Read<Duration> {
     let word = text(f, value)?;
+    let (min, max) = (
+        Duration::from_millis(min.into()),
+        Duration::from_millis(max.into()),
+    );
     let (about, template) = match micros(word) {
         Ok(micros) if (min.total_micros()..=max.total_micros()).contains(&micros) => {
             return Ok(Duration::from_micros(micros));

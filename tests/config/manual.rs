@@ -20,7 +20,7 @@ fn every_key_stands_in_the_manual_with_its_default() {
             let place = format!("[{}] {}", section.kind, key.name);
             let (_, entry) = text.split_once(&item).expect(&place);
             let entry = entry.split("\n.It ").next().unwrap();
-            let last = match key.default {
+            let last = match key.default() {
                 Absence::Required(_) => "\nRequired.".into(),
                 Absence::Absent => "\nDefault: none.".into(),
                 Absence::Text(default) => format!("\nDefault: {default}."),
@@ -56,8 +56,8 @@ fn every_diagnosis_stands_in_the_manual() {
 #[test]
 fn the_table_tells_every_key_in_a_line() {
     for key in SECTIONS.iter().flat_map(|section| section.keys) {
-        let fits = (1..=100).contains(&key.doc.len()) && !key.doc.ends_with('.');
-        assert!(fits, "{}: {}", key.name, key.doc);
+        let fits = (1..=100).contains(&key.doc().len()) && !key.doc().ends_with('.');
+        assert!(fits, "{}: {}", key.name, key.doc());
     }
 }
 
