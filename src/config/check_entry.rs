@@ -3,11 +3,11 @@
 
 use core::net::{IpAddr, SocketAddr};
 
+use super::check_table::KINDS;
 use super::diagnostic::{Argument, Findings, Told, template};
 use super::entry::{self, argument, no_option};
 use super::model::{BODY_MAX, Check, CheckKind, Http};
 use super::reader::Reader;
-use super::table::KINDS;
 use super::value;
 use super::words::{Word, Words};
 use crate::address;

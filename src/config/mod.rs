@@ -7,6 +7,7 @@
 //! configuration borrows from the file's bytes.
 
 mod check_entry;
+mod check_table;
 mod compare;
 mod diagnostic;
 mod entry;
