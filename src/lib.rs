@@ -20,7 +20,7 @@
 //! a clock or knows an operating system.
 //!
 //! Imports point downwards only:
-//! `hello, pack, say <- address, board, key, protocol <- stick <- config, shared, wire <- event <- call <- vrrp, check, server, probe, hook, resource, diagnosis, supervise <- node <- report`.
+//! `hello, pack, say <- address, board, key, protocol <- stick <- config, shared, wire <- event <- call <- vrrp, check, server, probe, hook, resource, diagnosis, supervise, balance <- node, session <- report`.
 #![no_std]
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
@@ -29,6 +29,7 @@
 extern crate std;
 
 pub mod address;
+pub mod balance;
 pub mod board;
 pub mod call;
 pub mod capture;
@@ -50,6 +51,7 @@ pub mod report;
 pub mod resource;
 pub mod say;
 pub mod server;
+pub mod session;
 pub mod shared;
 pub mod stick;
 pub mod supervise;

@@ -26,8 +26,9 @@ const LAYERS: [&[&str]; 9] = [
         "resource",
         "diagnosis",
         "supervise",
+        "balance",
     ],
-    &["node"],
+    &["node", "session"],
     &["replay", "report"],
 ];
 

@@ -322,6 +322,7 @@ impl<'a> Workers<'a> {
             listeners: Vec::new(),
             wake: doorway.wake.as_fd(),
             report: self.back.as_fd(),
+            descriptors: 0,
         };
         let mut kept = Vec::<BorrowedFd<'_>, { board::LISTENERS_MAX + 2 }>::new();
         let _ = kept.push(doors.wake);
@@ -336,6 +337,8 @@ impl<'a> Workers<'a> {
         let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
         let current = maximum;
         let _ = setrlimit(Resource::Nofile, Rlimit { current, maximum });
+        let limit = getrlimit(Resource::Nofile).current;
+        doors.descriptors = limit.unwrap_or(u64::MAX);
         let services = &self.config.services;
         confine::leave(
             services.iter().any(|service| service.transparent),
