@@ -37,6 +37,7 @@ impl Bits {
     pub const NONE: Bits = Bits(0);
 
     /// The address; unspecified when there is none.
+    #[inline(never)]
     pub fn address(self) -> IpAddr {
         match self.0 >> 32 == MAPPED >> 32 {
             true => IpAddr::V4(Ipv4Addr::from_bits(self.0 as u32)),

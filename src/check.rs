@@ -206,6 +206,7 @@ impl Check {
     }
 
     /// A deadline may have passed. Returns true when the health changed.
+    #[inline(never)]
     pub fn on_poll(&mut self, now: Instant, actions: &mut Actions) -> bool {
         match self.run {
             Run::Idle { start_at } if now >= start_at => {

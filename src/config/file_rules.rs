@@ -8,6 +8,7 @@ use super::statement::find;
 
 impl Reader<'_, '_> {
     /// The end of the file: everything that needs more than one section.
+    #[inline(never)]
     pub(super) fn end_file(&mut self) {
         self.resolve_weights();
         self.check_routers();

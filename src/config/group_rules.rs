@@ -35,6 +35,7 @@ impl<'a> Reader<'_, 'a> {
     }
 
     /// What `other` tracks counts for the router as well.
+    #[inline(never)]
     fn share_tracks(&mut self, index: usize, other: usize) {
         for nth in 0..self.config.routers[other].tracks.len() {
             let theirs = self.config.routers[other].tracks[nth];

@@ -84,6 +84,7 @@ impl<'c, 'a> Reader<'c, 'a> {
     }
 
     /// Reads the whole file; what is wrong with it is in `findings` then.
+    #[inline(never)]
     pub fn read(&mut self) {
         if self.source.text.len() > self.limits.file {
             return self.too_long();
@@ -216,6 +217,7 @@ impl<'c, 'a> Reader<'c, 'a> {
         find(self.source.text, kind, self.name, key, 0)
     }
 
+    #[inline(never)]
     fn begin_section(&mut self, header: &'a str, kind: &'a str, name: &'a str) {
         self.header = header;
         self.name = name;
@@ -301,6 +303,7 @@ impl<'c, 'a> Reader<'c, 'a> {
         }
     }
 
+    #[inline(never)]
     fn entry(&mut self, name: &'a str, value: &'a str) -> Result<(), Told> {
         let Some(section) = self.section else {
             // The entries of an unknown section are not looked at.

@@ -208,6 +208,7 @@ impl Table {
 
     /// What is to be said now, one thing at a time, and whether it has ended;
     /// what ended is forgotten.
+    #[inline(never)]
     pub fn news(&mut self, now: Instant) -> Option<(Finding, bool)> {
         for finding in &mut self.findings {
             let said = finding.said_at;

@@ -224,6 +224,7 @@ struct Tools<'t, 'a> {
 
 impl Tools<'_, '_> {
     /// Lets go of what the keeper held, and tells everybody.
+    #[inline(never)]
     fn work(&mut self) {
         let mut routers = 0;
         for router in (0..self.node.config().routers.len()).map(|at| RouterId(at as u8)) {

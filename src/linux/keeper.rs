@@ -487,6 +487,7 @@ impl Keeper<'_, '_, '_> {
         }
     }
 
+    #[inline(never)]
     fn carry_out_one(&mut self, action: Action) {
         let back = match action {
             Action::StartCheck(id) => match self.asks.start(id.0, clock::now()) {

@@ -53,6 +53,7 @@ impl Output<'static> {
 
 impl<'fd> Output<'fd> {
     /// Writes to any descriptor.
+    #[inline(never)]
     pub fn new(descriptor: BorrowedFd<'fd>) -> Output<'fd> {
         Output {
             descriptor,

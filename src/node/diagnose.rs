@@ -241,6 +241,7 @@ impl Node<'_> {
 
     /// A neighbour says that it has an address. One of a master here is nobody
     /// else's; the MAC of the virtual router is its own.
+    #[inline(never)]
     pub(super) fn on_claimed(&mut self, now: Instant, index: u32, address: IpAddr, mac: Mac) {
         let links = self
             .interfaces

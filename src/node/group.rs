@@ -107,6 +107,7 @@ impl<'a> Node<'a> {
     }
 
     /// All are master, or none is.
+    #[inline(never)]
     fn move_together(&mut self, now: Instant, group: usize, actions: &mut Actions) {
         let is_master = |router: &Router| router.role() == Role::Master;
         let apart = |id: &RouterId| !is_master(&self.routers[usize::from(id.0)]);

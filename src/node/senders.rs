@@ -63,6 +63,7 @@ impl Senders {
 
     /// The slot of a sender to the group: its own, or else that of who was
     /// silent longest.
+    #[inline(never)]
     fn slot_of(&mut self, source: IpAddr) -> &mut Slot {
         let slots = &mut self.slots[..GROUP_SLOTS];
         let known = slots.iter().position(|slot| slot.address == Some(source));

@@ -131,6 +131,7 @@ impl Reply {
     }
 
     /// A line is complete, as far as it is kept.
+    #[inline(never)]
     fn end_line(&mut self, page: &Http<'_>) -> Option<Verdict> {
         let line = &self.line[..self.length];
         match self.place {

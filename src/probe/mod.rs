@@ -160,6 +160,7 @@ impl Exchange {
     }
 
     /// Bytes came; none of them comes again. A verdict ends the exchange.
+    #[inline(never)]
     pub fn on_bytes(&mut self, ask: &Ask<'_>, token: u64, bytes: &[u8]) -> Option<Verdict> {
         match *ask {
             Ask::Tcp => None,

@@ -68,6 +68,7 @@ fn program<'a>(router: &config::Router<'a>, number: u8) -> &'a str {
 }
 
 /// How long ago, in whole milliseconds.
+#[inline(never)]
 fn age_ms(view: &View<'_>, since: Instant) -> u64 {
     u64::try_from(view.now.total_millis() - since.total_millis()).unwrap_or(0)
 }

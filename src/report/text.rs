@@ -227,6 +227,7 @@ fn hook(hook: &Hook, out: &mut Lines<'_>) {
     out.put(format_args!("\n"));
 }
 
+#[inline(never)]
 fn resources(config: &config::Router<'_>, resources: &Resources<'_>, out: &mut Lines<'_>) {
     if config.resources.is_empty() {
         return;

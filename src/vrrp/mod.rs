@@ -504,6 +504,7 @@ fn since(now: Instant, then: Instant) -> Duration {
 }
 
 /// The earlier of two deadlines.
+#[inline(never)]
 pub(crate) fn earliest(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
     match (a, b) {
         (Some(a), Some(b)) => Some(a.min(b)),

@@ -101,6 +101,7 @@ impl Router {
     }
 
     /// What the router waits for, and until when.
+    #[inline(never)]
     pub fn timers(&self) -> [(&'static str, Option<Instant>); 6] {
         let mut timers = [
             ("startup_delay ends", self.hold_until),

@@ -45,6 +45,7 @@ pub(super) fn read(family: Family, packet: &[u8]) -> Read<'_> {
     }
 }
 
+#[inline(never)]
 fn read_v4(packet: &[u8]) -> Read<'_> {
     if packet.get(9).is_some_and(|&protocol| protocol != PROTOCOL) {
         return Read::NotVrrp;

@@ -148,6 +148,7 @@ fn ttl(router: Option<&Expectation<'_>>, destination: IpAddr) -> (u8, u8) {
     }
 }
 
+#[inline(never)]
 fn check_delivery(source: IpAddr, destination: IpAddr, delivery: Delivery) -> Result<(), Reject> {
     let (arrived, known) = match delivery {
         Delivery::Group => (is_group(destination), is_neighbor(source)),

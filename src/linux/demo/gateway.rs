@@ -162,6 +162,7 @@ impl Gateway {
     }
 
     /// Takes what is new, and tells what a reader should see of it.
+    #[inline(never)]
     pub fn poll(&mut self, now: Instant, screen: &mut Screen) {
         self.read_notices();
         let Some(keeper) = &self.keeper else {

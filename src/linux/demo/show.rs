@@ -174,6 +174,7 @@ impl Show {
     }
 
     /// The whole story, and what it cost the client.
+    #[inline(never)]
     pub fn tell(&mut self) -> Result<(), End> {
         self.introduce();
         self.begin()?;

@@ -66,6 +66,7 @@ impl Stage {
     }
 
     /// Sleeps until something is new, or until then.
+    #[inline(never)]
     fn sleep(&self, until: Instant) {
         let [a, b] = self.gateways[0].fds();
         let [c, d] = self.gateways[1].fds();

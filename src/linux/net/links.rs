@@ -61,6 +61,7 @@ pub fn on_link(links: &mut [Watched<'_>], body: &[u8], deleted: bool) -> Option<
 pub type Alias = (u32, InterfaceId);
 
 /// An address message about one of our interfaces, or about a macvlan on it.
+#[inline(never)]
 pub fn on_address(
     links: &[Watched<'_>],
     aliases: &[Alias],

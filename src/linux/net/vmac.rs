@@ -72,6 +72,7 @@ impl Vmac {
     }
 
     /// Makes it on its interface. What an earlier run left goes first.
+    #[inline(never)]
     fn make(&mut self, requests: &mut Socket, parent: u32) -> Result<(), Errno> {
         (self.index, self.parent) = (0, 0);
         let name = self.name.as_str();
