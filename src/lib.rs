@@ -20,7 +20,7 @@
 //! a clock or knows an operating system.
 //!
 //! Imports point downwards only:
-//! `hello, pack, say <- address, board, key, protocol <- stick <- config, shared, wire <- event <- call <- vrrp, check, server, probe, hook, resource, diagnosis, supervise, balance <- node, session <- report`.
+//! `hello, pack, say <- address, board, key, protocol <- stick <- config, shared, wire <- event <- call <- vrrp, check, server, probe, hook, resource, diagnosis, supervise, balance <- node, session, datagram <- report`.
 #![no_std]
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
@@ -36,6 +36,7 @@ pub mod capture;
 pub mod check;
 pub mod command;
 pub mod config;
+pub mod datagram;
 pub mod diagnosis;
 pub mod event;
 pub mod hello;

@@ -53,6 +53,7 @@ struct ServiceWords {
     sessions: AtomicU32,
     refused: AtomicU32,
     evicted: AtomicU32,
+    dropped: AtomicU32,
 }
 
 struct ServerWords {
@@ -72,6 +73,9 @@ pub struct ServiceCounts {
     pub refused: u32,
     /// UDP sessions that made room for younger ones.
     pub evicted: u32,
+    /// Datagrams of sessions that could not be sent on: too long for the path,
+    /// or the kernel had no room.
+    pub dropped: u32,
 }
 
 /// What all workers counted of a server.
@@ -183,6 +187,7 @@ impl Shared {
             counts.sessions = counts.sessions.wrapping_add(get(&words.sessions));
             counts.refused = counts.refused.wrapping_add(get(&words.refused));
             counts.evicted = counts.evicted.wrapping_add(get(&words.evicted));
+            counts.dropped = counts.dropped.wrapping_add(get(&words.dropped));
         }
         counts
     }
@@ -231,6 +236,7 @@ impl Row {
                     sessions: AtomicU32::new(0),
                     refused: AtomicU32::new(0),
                     evicted: AtomicU32::new(0),
+                    dropped: AtomicU32::new(0),
                 }
             }; board::SERVICES_MAX],
             servers: [const {
@@ -268,6 +274,11 @@ impl Row {
     /// A UDP session made room for a younger one.
     pub fn evict(&self, service: u8) {
         add(&self.services[usize::from(service)].evicted, 1);
+    }
+
+    /// Datagrams could not be sent on.
+    pub fn drop(&self, service: u8, datagrams: u32) {
+        add(&self.services[usize::from(service)].dropped, datagrams);
     }
 
     /// A session of a server begins, or ends.

@@ -171,7 +171,7 @@ impl Entry {
 
 /// A sum in which every bit counts: FNV's, a word at a time, with murmur's end.
 /// Never 0 for zeros.
-fn mix(words: &[u32]) -> u32 {
+pub fn mix(words: &[u32]) -> u32 {
     let mut sum: u32 = 0x811c_9dc5;
     for word in words {
         sum = (sum ^ word).wrapping_mul(0x0100_0193);

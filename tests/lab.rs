@@ -11,6 +11,7 @@ mod lab {
     mod asking;
     mod carried;
     mod checks;
+    mod datagrams;
     mod demo;
     mod faults;
     mod flood;

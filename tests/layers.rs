@@ -28,7 +28,7 @@ const LAYERS: [&[&str]; 9] = [
         "supervise",
         "balance",
     ],
-    &["node", "session"],
+    &["node", "session", "datagram"],
     &["replay", "report"],
 ];
 

@@ -7,6 +7,7 @@
 mod answer;
 mod arch;
 mod ask;
+mod batch;
 mod cell;
 mod child;
 mod claims;
@@ -14,6 +15,7 @@ mod client;
 mod clock;
 mod confine;
 mod control;
+mod datagram;
 mod demo;
 mod descriptor;
 mod dial;

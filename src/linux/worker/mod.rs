@@ -27,7 +27,7 @@ use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::{Errno, read, write};
 use rustix::time::Timespec;
-use smena::balance::client_key;
+use smena::balance::{Field, client_key};
 use smena::board;
 use smena::config::{Config, Service, Transport};
 use smena::session::{Due, Failed, Id, Sessions, State, Table, Why};
@@ -37,6 +37,7 @@ use smena::{Duration, Instant};
 use self::entrance::Entry;
 use super::cell::Cell;
 use super::clock;
+use super::datagram::{self, Datagrams};
 use super::dial;
 use super::failure::Reason;
 use super::pipes::{self, Pipes};
@@ -57,6 +58,7 @@ pub struct Doors<'d> {
 /// Tokens in epoll: those below are a session's number and its side.
 const LISTENERS: u64 = 1 << 40;
 const WAKE: u64 = 2 << 40;
+const DATAGRAMS: u64 = datagram::TOKENS;
 
 /// Events that are taken from epoll at once.
 const EVENTS_MAX: usize = 256;
@@ -96,12 +98,14 @@ pub fn run(
     let mut worker = Worker {
         config,
         shared,
+        index,
         row: shared.row(index),
         doors,
         epoll: epoll.as_fd(),
         sessions,
         relay,
         entries,
+        datagrams: None,
         report: false,
         parked_at: None,
         told_at: None,
@@ -116,12 +120,14 @@ pub fn run(
 struct Worker<'w> {
     config: &'static Config<'static>,
     shared: &'static Shared,
+    index: u8,
     row: &'static Row,
     doors: &'w Doors<'w>,
     epoll: BorrowedFd<'w>,
     sessions: Sessions<'static>,
     relay: Relay<'static>,
     entries: Vec<Entry, { board::LISTENERS_MAX }>,
+    datagrams: Option<Datagrams<'w>>,
     /// The keeper should hear that a server refused.
     report: bool,
     /// When a listener began to wait for room that others may make.
@@ -150,6 +156,16 @@ impl Worker<'_> {
                 dial::watch_over(*listener, &self.config.services[usize::from(entry.service)]);
             }
         }
+        let field = Field {
+            config: self.config,
+            shared: self.shared,
+            worker: self.index,
+            workers: self.config.node.workers(),
+        };
+        match Datagrams::open(field, self.doors, self.epoll, seed(now)) {
+            Ok(datagrams) => self.datagrams = datagrams,
+            Err(errno) => panic!("epoll_ctl: {}", Reason(errno)),
+        }
         self.let_in(now);
     }
 
@@ -170,6 +186,11 @@ impl Worker<'_> {
         for event in waiting.iter() {
             match event.data.u64() {
                 WAKE => woken = true,
+                token @ DATAGRAMS.. => {
+                    if let Some(datagrams) = &mut self.datagrams {
+                        datagrams.ready(now, token);
+                    }
+                }
                 token @ LISTENERS.. => self.accept((token - LISTENERS) as usize, now),
                 token => self.ready(Id((token >> 1) as u32), (token & 1) as Side, event.flags),
             }
@@ -177,7 +198,11 @@ impl Worker<'_> {
         self.take_turns();
         self.expire();
         if woken {
-            self.look_again();
+            self.look_again(now);
+        }
+        if let Some(datagrams) = &mut self.datagrams {
+            datagrams.end_turn(now);
+            self.report |= replace(&mut datagrams.report, false);
         }
         let ended = self.sessions.settle();
         let again = self.parked_at.is_some_and(|at| ended || now >= at + PARKED);
@@ -195,6 +220,9 @@ impl Worker<'_> {
         if self.parked_at.is_some() {
             let soon = PARKED.total_millis() as i64;
             ms = Some(ms.map_or(soon, |ms| ms.min(soon)));
+        }
+        if let Some(left) = self.datagrams.as_ref().and_then(Datagrams::wait_ms) {
+            ms = Some(ms.unwrap_or(left).min(left));
         }
         if self.relay.waits() {
             ms = Some(0);
@@ -363,9 +391,12 @@ impl Worker<'_> {
     /// The keeper changed something.
     #[cold]
     #[inline(never)]
-    fn look_again(&mut self) {
+    fn look_again(&mut self, now: Instant) {
         let mut counter = [0; 8];
         let _ = read(self.doors.wake, &mut counter);
+        if let Some(datagrams) = &mut self.datagrams {
+            datagrams.look_again(now);
+        }
         for server in 0..self.config.servers.len() as u8 {
             if !self.sessions.is_cut(server) {
                 continue;
@@ -419,4 +450,10 @@ impl Worker<'_> {
 
 fn token(id: Id, side: Side) -> EventData {
     EventData::new_u64(u64::from(id.0) << 1 | side as u64)
+}
+
+/// What nobody outside can know: when it began, and where the stack is.
+fn seed(now: Instant) -> u32 {
+    let place = &raw const now as usize;
+    now.total_micros() as u32 ^ (place >> 4) as u32
 }
