@@ -79,6 +79,13 @@ const CAPACITIES: [(&str, usize); 20] = [
     ("file", board::FILE_MAX),
 ];
 
+/// The sections of a board.ini, and the keys of the second, which are read by
+/// image/build alone.
+const SECTIONS: [&str; 2] = ["[capacities]", "[image]"];
+const IMAGE: [&str; 6] = [
+    "target", "kernel", "modules", "packages", "cmdline", "watchdog",
+];
+
 /// A static executable that brings its own entry.
 const LINK_ARGUMENTS: [&str; 5] = [
     "-nostartfiles",
@@ -158,10 +165,18 @@ fn capacities(path: &Path) -> Result<[usize; CAPACITIES.len()], String> {
     let text = read(path)?;
     let mut numbers = [None; CAPACITIES.len()];
     let mut errors = String::new();
+    let mut of_image = false;
     for (index, line) in text.lines().enumerate() {
         // A comment begins with a mark at the start, or with one after a blank.
         let said = line.split([';', '#']).next().unwrap_or_default().trim();
-        if said.is_empty() || said == "[capacities]" {
+        if said.is_empty() {
+            continue;
+        }
+        if said.starts_with('[') && SECTIONS.contains(&said) {
+            of_image = said == SECTIONS[1];
+            continue;
+        }
+        if of_image && IMAGE.contains(&said.split('=').next().unwrap_or_default().trim_end()) {
             continue;
         }
         if let Err((place, mend)) = capacity(said, &mut numbers) {

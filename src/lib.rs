@@ -20,7 +20,7 @@
 //! a clock or knows an operating system.
 //!
 //! Imports point downwards only:
-//! `hello, pack, say <- address, board, key, protocol <- stick <- config, shared, wire <- event <- call <- vrrp, check, server, probe, hook, resource, diagnosis, supervise, balance <- node, session, datagram <- report`.
+//! `hello, pack, say <- address, board, key, protocol <- stick <- config, shared, wire <- event <- call <- vrrp, check, server, probe, hook, resource, diagnosis, supervise, upkeep, balance <- node, session, datagram <- report`.
 #![no_std]
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
@@ -56,6 +56,7 @@ pub mod session;
 pub mod shared;
 pub mod stick;
 pub mod supervise;
+pub mod upkeep;
 pub mod vrrp;
 pub mod wire;
 

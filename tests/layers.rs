@@ -27,6 +27,7 @@ const LAYERS: [&[&str]; 9] = [
         "diagnosis",
         "supervise",
         "balance",
+        "upkeep",
     ],
     &["node", "session", "datagram"],
     &["replay", "report"],

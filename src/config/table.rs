@@ -249,7 +249,7 @@ const NODE: &[Key] = &[
     ),
     key(
         "log_target",
-        Text("stderr"),
+        Rule("stderr; of PID 1, kmsg"),
         "where log lines go",
         Value::Own(entry::log_target),
     ),

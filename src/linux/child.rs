@@ -5,7 +5,7 @@
 use core::fmt;
 
 use smena::address::Shown;
-use smena::config::{self, CheckKind, Config, ServerCheck};
+use smena::config::{self, CheckKind, Config, ServerCheck, Words};
 use smena::event::{HookCall, HookId, Outcome};
 use smena::node::Node;
 use smena::pack::packed;
@@ -126,6 +126,26 @@ impl Child<'_> {
         let mut program = Program::new(&mut memory);
         hook::tell(&mut program, &words, node, id, call);
         let failure = self.become_program(program);
+        self.refuse(format_args!("{failure}"))
+    }
+
+    /// Becomes a program that PID 1 keeps running, or returns the exit code.
+    pub fn program(&self, words: &Words<'_>) -> i32 {
+        if let Err(errno) = spawn::leave(&self.setting) {
+            return self.refuse(format_args!("{}", Reason(errno)));
+        }
+        let file = words.iter().next();
+        let file = Text::<1024>::of(format_args!(
+            "{}",
+            Plain(file.map_or("", |word| word.as_written()))
+        ));
+        if let Err(refused) = hook::judge(file.as_str()) {
+            return self.refuse(format_args!("{refused}"));
+        }
+        let mut memory = [0; spawn::STRINGS_MAX];
+        let mut program = Program::new(&mut memory);
+        program.words(words);
+        let failure = program.execute();
         self.refuse(format_args!("{failure}"))
     }
 

@@ -52,7 +52,7 @@ const PAUSE: Duration = Duration::from_secs(10);
 /// Above the number of any other descriptor of the keeper: three for each check
 /// and hook, four for each interface, the listeners and three more for each
 /// worker, and some. Mostly no more than 1024 are allowed.
-const HIGHEST: i32 = {
+pub const HIGHEST: i32 = {
     use smena::board::{CHECKS_MAX, INTERFACES_MAX, LISTENERS_MAX, ROUTERS_MAX, WORKERS_MAX};
     let routers = 3 * (CHECKS_MAX + ROUTERS_MAX) + 4 * INTERFACES_MAX;
     let all = routers + (LISTENERS_MAX + 3) * WORKERS_MAX + 64;

@@ -18,13 +18,8 @@ use core::net::SocketAddr;
 
 use heapless::Vec;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
-use rustix::event::{PollFd, PollFlags, poll};
-use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fd::{AsFd, BorrowedFd};
 use rustix::io::Errno;
-use rustix::time::{
-    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
-    timerfd_settime,
-};
 use smena::config::{CheckKind, Config, ServerCheck};
 use smena::event::{Action, Actions, CheckId, CheckResult, Event, Outcome};
 use smena::node::Node;
@@ -41,8 +36,9 @@ use super::control::{self, Control};
 use super::doors;
 use super::failure::{Failure, Reason};
 use super::guard::{self, Guard};
+use super::init::{self, Init};
 use super::net::{self, Net};
-use super::process::{self, Children, Collected, Places};
+use super::process::{self, Children, Collected, Ended, Places};
 use super::publish::Publisher;
 use super::realtime::Realtime;
 use super::servers::{self, Refusals};
@@ -50,10 +46,10 @@ use super::signal::{Request, Signals};
 use super::stack;
 use super::start::Invocation;
 use super::text::Text;
+use super::timer::{self, Timer};
 use super::user::User;
 use super::workers::{self, Workers};
 
-const TIMER: u64 = 1;
 const SIGNALS: u64 = 2;
 /// Events that are taken from epoll at once.
 const EVENTS_MAX: usize = 32;
@@ -91,6 +87,7 @@ pub fn run(
     // Before anything speaks, and while little memory is touched.
     let mut workers = Workers::open(config, epoll, invocation, DOORS.claim())?;
     workers.start(started_at);
+    let init = Init::open(config, epoll, started_at);
     let timer = Timer::open(epoll)?;
     watch(epoll, signals.as_fd(), SIGNALS)?;
     let node = Node::new_in(NODE.claim(), config, started_at, seed(started_at));
@@ -108,6 +105,7 @@ pub fn run(
         guard,
         workers,
         refusals: Refusals::NONE,
+        init,
         stops: 0,
         publisher: Publisher::new(config.node.notify_fifo),
         realtime: Realtime::enter(0),
@@ -138,6 +136,9 @@ pub fn run(
     keeper.workers.end();
     keeper.net.close();
     say(Level::Info, format_args!("smena ends"));
+    // It ends when its pipe is closed, and has nothing to do.
+    drop(keeper.guard);
+    keeper.init.finish();
     Ok(())
 }
 
@@ -182,6 +183,8 @@ struct Keeper<'k, 'n, 'a> {
     guard: Guard<'a>,
     workers: Workers<'a>,
     refusals: Refusals,
+    /// What PID 1 does besides.
+    init: Init<'a>,
     /// Stops that the forwarder holds up, because sessions may still end.
     stops: u8,
     realtime: Realtime,
@@ -271,16 +274,17 @@ impl Keeper<'_, '_, '_> {
             // meanwhile does not wait for all of it.
             self.poll(clock::now());
             match event.data.u64() {
-                TIMER => {}
+                timer::TOKEN => {}
                 SIGNALS => self.take_signals(now),
                 guard::TOKEN => self.guard.ended(now, self.node),
+                init::TOKEN => self.init.ready(),
                 workers::BACK => self.take_refusals(now),
                 token @ workers::TOKENS..workers::TOKENS_END => self.workers.ready(token, now),
                 token @ control::TOKENS..net::TOKEN => self.take_control(token, now),
                 token @ ask::TOKENS.. => self.asks.ready(token),
                 token @ process::TOKENS.. => {
                     if let Some(ended) = self.children.ready(token, now) {
-                        self.deliver(now, ended.event());
+                        self.tell_ended(now, &ended);
                     }
                 }
                 _ => {}
@@ -291,6 +295,7 @@ impl Keeper<'_, '_, '_> {
         }
         self.take_answers();
         self.children.poll(now);
+        self.init.poll(now, &mut self.children);
         self.control.poll(now);
         self.guard.poll(now, self.node);
         if self.workers.poll(now) {
@@ -339,6 +344,7 @@ impl Keeper<'_, '_, '_> {
             self.control.poll_at(),
             self.guard.poll_at(),
             self.workers.poll_at(),
+            self.init.poll_at(),
             self.realtime.poll_at(),
         ];
         for other in others {
@@ -410,7 +416,7 @@ impl Keeper<'_, '_, '_> {
         self.workers.look(now);
         for _ in 0..STRAYS_MAX {
             match self.children.collect(now) {
-                Collected::Ended(ended) => self.deliver(now, ended.event()),
+                Collected::Ended(ended) => self.tell_ended(now, &ended),
                 Collected::Stray => {}
                 Collected::Nothing => return,
             }
@@ -437,7 +443,15 @@ impl Keeper<'_, '_, '_> {
             self.deliver(clock::now(), Event::CheckEnded(CheckId(number), result));
         }
         while let Some(ended) = self.children.next_at_once() {
-            self.deliver(clock::now(), ended.event());
+            self.tell_ended(clock::now(), &ended);
+        }
+    }
+
+    /// A child has ended: one of the core's, or a program of PID 1.
+    fn tell_ended(&mut self, now: Instant, ended: &Ended) {
+        match ended.event() {
+            Ok(event) => self.deliver(now, event),
+            Err(at) => self.init.ended(now, at, ended),
         }
     }
 
@@ -541,51 +555,14 @@ impl Keeper<'_, '_, '_> {
     }
 }
 
-/// The timer of the core's deadline. It shows through epoll only: setting it
-/// again takes back that it has expired.
-struct Timer {
-    descriptor: OwnedFd,
-}
-
-impl Timer {
-    fn open(epoll: BorrowedFd<'_>) -> Result<Timer, Failure> {
-        let flags = TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK;
-        let descriptor = timerfd_create(TimerfdClockId::Monotonic, flags)
-            .map_err(|errno| refused("timerfd_create", errno))?;
-        watch(epoll, descriptor.as_fd(), TIMER)?;
-        Ok(Timer { descriptor })
-    }
-
-    /// Waits until it expires.
-    fn wait(&self) {
-        let _ = poll(&mut [PollFd::new(&self.descriptor, PollFlags::IN)], None);
-    }
-
-    /// Expires at this instant; at once when it is past.
-    fn set(&self, at: Instant) {
-        const ONCE: Timespec = Timespec {
-            tv_sec: 0,
-            tv_nsec: 0,
-        };
-        let time = Itimerspec {
-            it_interval: ONCE,
-            it_value: clock::timespec(at),
-        };
-        let set = timerfd_settime(&self.descriptor, TimerfdTimerFlags::ABSTIME, &time);
-        if let Err(errno) = set {
-            panic!("timerfd_settime: {}", Reason(errno));
-        }
-    }
-}
-
 /// Watches a descriptor for something to read.
-fn watch(epoll: BorrowedFd<'_>, descriptor: BorrowedFd<'_>, token: u64) -> Result<(), Failure> {
+pub fn watch(epoll: BorrowedFd<'_>, descriptor: BorrowedFd<'_>, token: u64) -> Result<(), Failure> {
     epoll::add(epoll, descriptor, EventData::new_u64(token), EventFlags::IN)
         .map_err(|errno| refused("epoll_ctl", errno))
 }
 
 /// A refusal that only a lack of memory or descriptors explains.
-fn refused(call: &'static str, errno: Errno) -> Failure {
+pub fn refused(call: &'static str, errno: Errno) -> Failure {
     let what = format_args!("{} (the keeper's loop)", Plain(call));
     let mend = packed!("raise the limits of memory and open files");
     Failure::new(what, errno, mend)

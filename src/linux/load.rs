@@ -1,5 +1,6 @@
-//! Where the configuration comes from: the file that was named, else the
-//! default file, else the one inside the binary. Only a missing default file
+//! Where the configuration comes from: the file that was named, by PID 1's
+//! kernel command line if nowhere else, else the default file, else the one
+//! inside the binary. Only a missing default file
 //! leads on to the next; everything else that is wrong is said.
 
 use core::fmt;
@@ -12,6 +13,7 @@ use smena::pack::{Packed, packed};
 use smena::say::Plain;
 
 use super::failure::Reason;
+use super::init;
 use super::text::Text;
 
 /// The file that is read when none is named.
@@ -61,22 +63,31 @@ fn mend(errno: Errno) -> Packed {
 
 /// Reads the configuration that `file` names, or the default one.
 pub fn load<'a>(file: Option<&'a str>, memory: &'a mut Memory) -> Result<Source<'a>, Error<'a>> {
-    let name = file.unwrap_or(DEFAULT);
-    match read_file(name, memory) {
-        Ok((length, others_can_read)) => Ok(Source {
-            file: name,
-            text: memory.get(..length).unwrap_or_default(),
-            others_can_read,
+    let named = match file {
+        None if init::is_on() => init::named_file(),
+        file => file,
+    };
+    let default = file.is_none().then_some(DEFAULT);
+    for name in named.into_iter().chain(default) {
+        match read_file(name, memory) {
+            Ok((length, others_can_read)) => {
+                return Ok(Source {
+                    file: name,
+                    text: memory.get(..length).unwrap_or_default(),
+                    others_can_read,
+                });
+            }
+            Err(Errno::NOENT) if file.is_none() => {}
+            Err(errno) => return Err(Error::Unreadable(name, errno)),
+        }
+    }
+    match board::CONFIG {
+        Some(text) => Ok(Source {
+            file: "(built in)",
+            text: text.as_bytes(),
+            others_can_read: false,
         }),
-        Err(Errno::NOENT) if file.is_none() => match board::CONFIG {
-            Some(text) => Ok(Source {
-                file: "(built in)",
-                text: text.as_bytes(),
-                others_can_read: false,
-            }),
-            None => Err(Error::Nothing),
-        },
-        Err(errno) => Err(Error::Unreadable(name, errno)),
+        None => Err(Error::Nothing),
     }
 }
 

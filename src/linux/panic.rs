@@ -18,7 +18,7 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 
 use smena::say::write_number;
 
-use super::{log, syscall};
+use super::{init, log, syscall};
 
 /// The stack pointer at the process's entry: nothing of ours lies above it.
 static STACK_TOP: AtomicUsize = AtomicUsize::new(0);
@@ -42,6 +42,9 @@ fn panic(info: &PanicInfo) -> ! {
         log::last_words(format_args!(
             "smena must end: an assertion failed:{Callers}"
         ));
+    }
+    if init::is_on() && rustix::process::getpid().is_init() {
+        init::after_panic();
     }
     syscall::exit(101)
 }

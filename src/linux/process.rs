@@ -26,9 +26,11 @@ use smena::say::{Level, Number, Plain, say};
 use smena::{Instant, board};
 
 use super::answer::{Answers, TEXT_MAX};
+use super::called::{Called, Owner, called};
 use super::child::Child;
 use super::failure::{Failure, log_refusal};
 use super::hook;
+use super::init;
 use super::lines::{Lines, Said};
 use super::look;
 use super::spawn::Setting;
@@ -37,21 +39,15 @@ use super::syscall::{self, Fork};
 use super::text::{Escaped, Text};
 use super::user::User;
 
-/// The most children: one for each check and for each server, and two for each
-/// router, its hook and one of its resources.
-const CHILDREN_MAX: usize = board::CHECKS_MAX + board::SERVERS_MAX + 2 * board::ROUTERS_MAX;
+/// The most children: one for each check and for each server, two for each
+/// router, its hook and one of its resources, and one for each program of PID 1.
+const CHILDREN_MAX: usize =
+    board::CHECKS_MAX + board::SERVERS_MAX + 2 * board::ROUTERS_MAX + board::PROGRAMS_MAX;
 /// Reads of one pipe when its child has ended: a pipe holds 64 KiB.
 const LAST_READS_MAX: usize = 64;
 
 /// The tokens of children in epoll: two each, pidfd and pipe.
 pub const TOKENS: u64 = 1 << 32;
-
-/// Whose process it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Owner {
-    Check(CheckId),
-    Hook(HookId),
-}
 
 /// The place of one check or hook.
 pub struct Place {
@@ -85,18 +81,24 @@ pub struct Ended {
 }
 
 impl Ended {
-    /// As the core is told.
-    pub fn event(&self) -> Event<'_> {
+    /// As the core is told; the number of a program, of which it knows nothing.
+    pub fn event(&self) -> Result<Event<'_>, usize> {
         match self.owner {
-            Owner::Check(id) => Event::CheckEnded(
+            Owner::Check(id) => Ok(Event::CheckEnded(
                 id,
                 CheckResult {
                     outcome: self.outcome,
                     detail: self.detail.as_str(),
                 },
-            ),
-            Owner::Hook(id) => Event::HookEnded(id, self.exit),
+            )),
+            Owner::Hook(id) => Ok(Event::HookEnded(id, self.exit)),
+            Owner::Program(at) => Err(at.into()),
         }
+    }
+
+    /// How it ended, in a word or two.
+    pub fn detail(&self) -> &str {
+        self.detail.as_str()
     }
 }
 
@@ -152,27 +154,33 @@ impl<'a> Children<'a> {
             true => config.checks.len() + config.servers.len(),
             false => config.checks.len(),
         };
+        let mut count = checks + 2 * config.routers.len();
+        if init::is_on() {
+            count += config.init.programs.len();
+        }
         let children = Children {
             config,
             checks,
             places,
-            answers: Answers::open(checks + 2 * config.routers.len())?,
+            answers: Answers::open(count)?,
             epoll,
             null,
             user,
             keeper,
         };
-        for at in 0..checks + 2 * config.routers.len() {
+        for at in 0..count {
             let place = Place {
                 owner: match at.checked_sub(checks) {
                     None => Owner::Check(CheckId(at as u8)),
                     Some(router) if router < config.routers.len() => {
                         Owner::Hook(HookId::Notify(RouterId(router as u8)))
                     }
-                    Some(at) => {
-                        let router = at - config.routers.len();
-                        Owner::Hook(HookId::Resource(RouterId(router as u8)))
-                    }
+                    Some(at) => match at - config.routers.len() {
+                        router if router < config.routers.len() => {
+                            Owner::Hook(HookId::Resource(RouterId(router as u8)))
+                        }
+                        at => Owner::Program((at - config.routers.len()) as u8),
+                    },
                 },
                 pipe: None,
                 lines: Lines::new(),
@@ -240,6 +248,13 @@ impl<'a> Children<'a> {
         let errno = started.err()?;
         not_started(&called(self.config, Owner::Hook(id)), errno);
         Some(Event::HookEnded(id, Exit::NoRoom))
+    }
+
+    /// Starts a program of PID 1.
+    pub fn start_program(&mut self, program: usize) -> Result<(), Errno> {
+        let at = self.checks + 2 * self.config.routers.len() + program;
+        let words = &self.config.init.programs[program];
+        self.fork(at, None, &|child| child.program(words))
     }
 
     /// Sends a signal to the group of a check.
@@ -347,6 +362,7 @@ impl<'a> Children<'a> {
                         null: self.null.as_fd(),
                         output,
                         parent: self.keeper,
+                        session: matches!(self.places[at].owner, Owner::Program(_)),
                         at_parents_death,
                     },
                     user: &self.user,
@@ -358,7 +374,9 @@ impl<'a> Children<'a> {
             Fork::Parent(pid, pidfd) => {
                 // The child does the same; whoever comes first, the group is
                 // there before it can be signalled. Fails after the exec only.
-                let _ = setpgid(Some(pid), Some(pid));
+                if !matches!(self.places[at].owner, Owner::Program(_)) {
+                    let _ = setpgid(Some(pid), Some(pid));
+                }
                 let token = EventData::new_u64(TOKENS + 2 * at as u64);
                 let watched = epoll::add(self.epoll, &pidfd, token, EventFlags::IN);
                 // Unwatched it is still collected by its SIGCHLD.
@@ -484,6 +502,9 @@ impl<'a> Children<'a> {
                 ended.outcome = outcome;
                 ended.detail = detail;
             }
+            (Owner::Program(_), Some((_, why))) => {
+                ended.detail = why;
+            }
             (Owner::Hook(_), Some((_, why))) => {
                 let called = called(self.config, owner);
                 let why = Plain(why.as_str());
@@ -519,46 +540,6 @@ fn exit_of(status: &WaitIdStatus) -> Exit {
         (Some(code), _) => Exit::Code(code as u8),
         (None, Some(signal)) => Exit::Signal(signal as u8),
         (None, None) => Exit::NotStarted,
-    }
-}
-
-/// What the log calls the owner of a child.
-struct Called<'a> {
-    kind: &'static str,
-    /// Empty unless it is a server.
-    service: &'a str,
-    name: &'a str,
-}
-
-impl fmt::Display for Called<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let joint = if self.service.is_empty() { "" } else { "/" };
-        for part in [self.kind, " ", self.service, joint, self.name] {
-            f.write_str(part)?;
-        }
-        Ok(())
-    }
-}
-
-fn called<'a>(config: &Config<'a>, owner: Owner) -> Called<'a> {
-    let (kind, service, name) = match owner {
-        Owner::Check(id) => match config.checks.get(usize::from(id.0)) {
-            Some(check) => ("check", "", check.name),
-            None => {
-                let server = usize::from(id.0) - config.checks.len();
-                let service = &config.services[config.service_of(server as u8)];
-                ("server", service.name, config.servers[server].name)
-            }
-        },
-        Owner::Hook(HookId::Notify(id)) => ("hook", "", config.routers[usize::from(id.0)].name),
-        Owner::Hook(HookId::Resource(id)) => {
-            ("resource", "", config.routers[usize::from(id.0)].name)
-        }
-    };
-    Called {
-        kind,
-        service,
-        name,
     }
 }
 

@@ -3,7 +3,7 @@
 //! unreadable; 4 the system refused. A panic ends with 101.
 
 use core::ffi::CStr;
-use core::fmt::Write as _;
+use core::fmt::{self, Write as _};
 
 use rustix::system::uname;
 use smena::command::{Command, HELP};
@@ -11,10 +11,12 @@ use smena::config::{self, Config, Limits, LogTarget, Source};
 use smena::say::{Level, Number, Plain, say};
 
 use super::cell::Cell;
+use super::failure::{Failure, Reason};
 use super::output::{Output, complain};
 use super::start::Invocation;
+use super::text::Text;
 use super::user::{Unknown, User};
-use super::{client, demo, failure, keeper, load, log, replay, sysctl};
+use super::{client, demo, init, keeper, load, log, replay, sysctl};
 
 const FINE: i32 = 0;
 const WARNINGS: i32 = 1;
@@ -31,6 +33,9 @@ static PEER_CONFIG: Cell<Config<'static>> = Cell::new(Config::EMPTY);
 
 /// Does what the command line says and returns the exit code.
 pub fn main(invocation: Invocation) -> i32 {
+    if init::is_on() {
+        live(&invocation);
+    }
     if let Some(code) = demo_hook(&invocation) {
         return code;
     }
@@ -134,23 +139,108 @@ fn compare(one: (&Config<'_>, &Source<'_>), other: (&Config<'_>, &Source<'_>)) -
 #[inline(never)]
 fn run(file: Option<&'static str>, invocation: &Invocation) -> i32 {
     match read(file, &TEXT, &CONFIG) {
-        Some((config, _, outcome)) if outcome.errors == 0 => keep(config, invocation),
+        Some((config, _, outcome)) if outcome.errors == 0 => match keep(config, invocation) {
+            Ok(()) => FINE,
+            Err(trouble) => {
+                complain(format_args!("error: {trouble}"));
+                match trouble {
+                    Trouble::User(..) => WRONG,
+                    Trouble::Refused(_) => REFUSED,
+                }
+            }
+        },
         _ => WRONG,
     }
 }
 
-/// Sets up what comes before the keeper's loop, and runs it.
-fn keep(config: &'static Config<'static>, invocation: &Invocation) -> i32 {
-    let level = config.node.log.unwrap_or(Level::Info);
-    let target = config.node.log_target.unwrap_or(LogTarget::Stderr);
-    let journal = invocation.variable("JOURNAL_STREAM");
-    if let Err(failure) = log::open_target(level, target, journal) {
-        complain(format_args!("error: {failure}"));
-        return REFUSED;
-    }
-    let Some(user) = script_user(config) else {
-        return WRONG;
+/// PID 1. The kernel hands over whatever words it does not know itself.
+#[inline(never)]
+fn live(invocation: &Invocation) -> ! {
+    let mut words = invocation.words().filter_map(|word| word.to_str().ok());
+    let file = match Command::parse(&mut words) {
+        Ok(Command::Run { file }) => file,
+        _ => None,
     };
+    let source = match load::load(file, TEXT.claim()) {
+        Ok(source) => source,
+        Err(error) => init::stuck(WRONG, &mut |to| {
+            let _ = writeln!(to, "{error}");
+        }),
+    };
+    let config: &'static mut Config<'static> = CONFIG.claim();
+    if parse(&source, config).errors > 0 {
+        // What is wrong is found again, which takes no memory.
+        init::stuck(WRONG, &mut |to| {
+            config::parse(&source, &Limits::BOARD, config, &mut |diagnostic| {
+                let _ = write!(to, "{diagnostic}");
+            });
+        })
+    }
+    match keep(config, invocation) {
+        Ok(()) => unreachable!("an init ends with the machine"),
+        Err(trouble) => {
+            let said = Text::<512>::of(format_args!("error: {trouble}\n"));
+            init::stuck(trouble.exit_of_status(), &mut |to| {
+                let _ = to.write_str(said.as_str());
+            })
+        }
+    }
+}
+
+/// Why nothing can be kept.
+enum Trouble {
+    /// There is no such user.
+    User(&'static str, Unknown),
+    /// The system refused.
+    Refused(Failure),
+}
+
+impl Trouble {
+    /// What `smena status` ends with then, where it can be asked.
+    const fn exit_of_status(&self) -> i32 {
+        match self {
+            Trouble::User(..) => WRONG,
+            Trouble::Refused(_) => 3,
+        }
+    }
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Trouble::User(name, Unknown::Name) => write!(
+                f,
+                "`script_user`: /etc/passwd has no user `{}`: add one, or give a number",
+                Plain(name)
+            ),
+            Trouble::User(_, Unknown::File(errno)) => {
+                let reason = Reason(*errno);
+                write!(
+                    f,
+                    "`script_user`: cannot read /etc/passwd: {reason}: give a number"
+                )
+            }
+            Trouble::Refused(failure) => failure.fmt(f),
+        }
+    }
+}
+
+/// Sets up what comes before the keeper's loop, and runs it.
+fn keep(config: &'static Config<'static>, invocation: &Invocation) -> Result<(), Trouble> {
+    let level = config.node.log.unwrap_or(Level::Info);
+    let journal = invocation.variable("JOURNAL_STREAM");
+    let mut default = LogTarget::Stderr;
+    if init::is_on() {
+        default = LogTarget::Kmsg;
+        init::open_kernel_log();
+    }
+    let target = config.node.log_target.unwrap_or(default);
+    log::open_target(level, target, journal).map_err(Trouble::Refused)?;
+    let name = config.node.script_user.unwrap_or("root");
+    let user = User::find(name).map_err(|unknown| Trouble::User(name, unknown))?;
+    if init::is_on() {
+        init::prepare(config);
+    }
     for setting in &config.sysctls {
         if let Err(failure) = sysctl::set(setting) {
             say(
@@ -161,35 +251,12 @@ fn keep(config: &'static Config<'static>, invocation: &Invocation) -> i32 {
     }
     let host = uname();
     let host = host.nodename().to_str().unwrap_or_default();
-    match keeper::run(config, user, host, invocation) {
-        Ok(()) => FINE,
-        Err(failure) => {
-            failure::tell(&failure, config.node.log_target);
-            REFUSED
+    keeper::run(config, user, host, invocation).map_err(|failure| {
+        if target != LogTarget::Stderr {
+            say(Level::Error, format_args!("{failure}"));
         }
-    }
-}
-
-/// The user of `script_user`.
-fn script_user(config: &Config<'_>) -> Option<User> {
-    let name = config.node.script_user.unwrap_or("root");
-    match User::find(name) {
-        Ok(user) => Some(user),
-        Err(Unknown::Name) => {
-            complain(format_args!(
-                "error: `script_user`: /etc/passwd has no user `{}`: add one, or give a number",
-                Plain(name)
-            ));
-            None
-        }
-        Err(Unknown::File(errno)) => {
-            let reason = super::failure::Reason(errno);
-            complain(format_args!(
-                "error: `script_user`: cannot read /etc/passwd: {reason}: give a number"
-            ));
-            None
-        }
-    }
+        Trouble::Refused(failure)
+    })
 }
 
 /// `smena check`.

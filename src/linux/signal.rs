@@ -5,6 +5,7 @@ use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::read;
 
 use super::failure::Failure;
+use super::init::{self, After};
 use super::syscall::{self, SignalSet};
 use smena::pack::packed;
 
@@ -14,13 +15,14 @@ const SIGPIPE: u32 = 13;
 const SIGTERM: u32 = 15;
 const SIGCHLD: u32 = 17;
 const SIGXCPU: u32 = 24;
+const SIGUSR1: u32 = 10;
 /// A debug build panics when it gets this one, for the test of what follows.
 const SIGUSR2: u32 = 12;
 
 /// What a signal asks of the keeper.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Request {
-    /// SIGTERM or SIGINT: a planned stop.
+    /// SIGTERM or SIGINT: a planned stop. For PID 1, SIGUSR1 and SIGUSR2 too.
     Stop,
     /// SIGHUP: read the configuration again.
     Reload,
@@ -43,6 +45,9 @@ impl Signals {
         // that ignores SIGCHLD leave no exit code.
         syscall::reset_signal_actions();
         let mut read = bit(SIGHUP) | bit(SIGINT) | bit(SIGTERM) | bit(SIGCHLD) | bit(SIGXCPU);
+        if init::is_on() {
+            read |= bit(SIGUSR1) | bit(SIGUSR2);
+        }
         if cfg!(debug_assertions) {
             read |= bit(SIGUSR2);
         }
@@ -64,7 +69,17 @@ impl Signals {
             }
             let number = u32::from_ne_bytes([info[0], info[1], info[2], info[3]]);
             match number {
-                SIGTERM | SIGINT => return Some(Request::Stop),
+                SIGTERM | SIGINT => {
+                    init::ask_for(After::Restart);
+                    return Some(Request::Stop);
+                }
+                SIGUSR1 | SIGUSR2 if init::is_on() => {
+                    init::ask_for(match number {
+                        SIGUSR1 => After::Halt,
+                        _ => After::PowerOff,
+                    });
+                    return Some(Request::Stop);
+                }
                 SIGHUP => return Some(Request::Reload),
                 SIGCHLD => return Some(Request::Collect),
                 SIGXCPU => return Some(Request::Rest),

@@ -9,7 +9,7 @@ use rustix::fd::{AsRawFd, BorrowedFd};
 use rustix::fs::Mode;
 use rustix::io::Errno;
 use rustix::process::{
-    Pid, Signal, chdir, getppid, set_parent_process_death_signal, setpgid, umask,
+    Pid, Signal, chdir, getppid, set_parent_process_death_signal, setpgid, setsid, umask,
 };
 use smena::config::Words;
 use smena::pack::{Packed, packed};
@@ -38,6 +38,8 @@ pub struct Setting<'a> {
     pub output: BorrowedFd<'a>,
     /// The keeper.
     pub parent: Pid,
+    /// It gets a session of its own, so that it can take a terminal.
+    pub session: bool,
     /// What happens to it when the keeper dies; `None`: it goes on.
     pub at_parents_death: Option<Signal>,
 }
@@ -45,7 +47,10 @@ pub struct Setting<'a> {
 /// Leaves everything of the keeper behind but memory and user.
 pub fn leave(setting: &Setting<'_>) -> Result<(), Errno> {
     log::silence();
-    setpgid(None, None)?;
+    match setting.session {
+        true => drop(setsid()?),
+        false => setpgid(None, None)?,
+    }
     syscall::reset_signal_actions();
     syscall::set_signal_mask(SignalSet(0));
     rustix::stdio::dup2_stdin(setting.null)?;

@@ -13,7 +13,7 @@ use core::ptr::NonNull;
 use rustix::fs::{Mode, OFlags, open};
 use rustix::io::fcntl_getfd;
 
-use super::{output, panic, program, syscall};
+use super::{init, output, panic, program, syscall};
 
 /// The words and the environment that the process was started with.
 #[derive(Clone, Copy)]
@@ -24,6 +24,16 @@ pub struct Invocation {
 }
 
 impl Invocation {
+    /// The program's name, as it was called.
+    pub fn name(&self) -> &'static str {
+        if self.argc == 0 {
+            return "";
+        }
+        // SAFETY: argv has argc pointers to C strings.
+        let name = unsafe { CStr::from_ptr((*self.argv).cast()) };
+        name.to_str().unwrap_or_default()
+    }
+
     /// The words after the program's name.
     pub fn words(&self) -> impl Iterator<Item = &'static CStr> + use<> {
         let argv = self.argv;
@@ -94,12 +104,14 @@ pub unsafe extern "C" fn main(stack: *const usize) -> ! {
     let argc = unsafe { *stack };
     // SAFETY: argv follows argc, and the environment argv's closing zero.
     let (argv, envp) = unsafe { (stack.add(1), stack.add(1 + argc + 1)) };
-    open_standard_descriptors();
-    syscall::exit(program::main(Invocation {
+    let invocation = Invocation {
         argc,
         argv: argv.cast(),
         envp: envp.cast(),
-    }))
+    };
+    init::begin(&invocation);
+    open_standard_descriptors();
+    syscall::exit(program::main(invocation))
 }
 
 /// Whoever starts a process with standard descriptors closed would get our

@@ -109,6 +109,7 @@ impl Gateway {
                 &Setting {
                     null: null.as_fd(),
                     output: write.as_fd(),
+                    session: false,
                     parent,
                     at_parents_death: Some(Signal::KILL),
                 },

@@ -22,6 +22,14 @@ pub const DELETE_ADDRESS: u16 = 21;
 /// `RTM_GETADDR`.
 pub const GET_ADDRESS: u16 = 22;
 
+/// `RTM_NEWROUTE`.
+pub const NEW_ROUTE: u16 = 24;
+
+/// `RTA_OIF`: the link that a route leads out by.
+pub const OUT_LINK: u16 = 4;
+/// `RTA_GATEWAY`.
+pub const GATEWAY: u16 = 5;
+
 /// `IFLA_ADDRESS`.
 pub const LINK_MAC: u16 = 1;
 /// `IFLA_IFNAME`.
@@ -33,6 +41,9 @@ pub const LINK_MTU: u16 = 4;
 pub const UP: u32 = 0x1;
 /// `IFF_RUNNING`.
 const RUNNING: u32 = 0x40;
+/// `IFF_LOWER_UP` and `IFF_DORMANT`: there is carrier, and somebody is waited for.
+const LOWER_UP: u32 = 0x1_0000;
+const DORMANT: u32 = 0x2_0000;
 
 /// `IFA_ADDRESS`: the address, or the peer's on a point-to-point link.
 pub const ADDRESS: u16 = 1;
@@ -85,7 +96,7 @@ pub fn link(body: &[u8]) -> Option<(&[u8], Link)> {
     let flags = u32_at(body, 8)?;
     let mut link = Link {
         index: u32_at(body, 4)?,
-        up: flags & (UP | RUNNING) == UP | RUNNING,
+        up: flags & UP != 0 && carries(flags),
         mac: [0; 6],
         mtu: 0,
     };
@@ -99,6 +110,12 @@ pub fn link(body: &[u8]) -> Option<(&[u8], Link)> {
         }
     }
     (link.mtu != 0).then_some((name?, link))
+}
+
+/// Whether packets get through. The kernel says [`RUNNING`] up to a second after
+/// it has carrier, when a link has just been brought up; it sends before that.
+const fn carries(flags: u32) -> bool {
+    flags & RUNNING != 0 || flags & (LOWER_UP | DORMANT) == LOWER_UP
 }
 
 /// Reads an address message: the interface's index and the address.

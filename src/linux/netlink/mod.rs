@@ -28,7 +28,9 @@ const CAP_ACK: usize = 10;
 /// `NETLINK_GET_STRICT_CHK` (Linux 4.20): a dump honours the interface asked for.
 const STRICT_CHECK: usize = 12;
 /// `RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR`.
-const GROUPS: u32 = 0x1 | 0x10 | 0x100;
+const GROUPS: u32 = LINKS | 0x10 | 0x100;
+/// `RTMGRP_LINK`.
+pub const LINKS: u32 = 0x1;
 /// Room for notifications that wait: some thousand of them.
 const WATCH_ROOM: usize = 1 << 20;
 /// `IFLA_EXT_MASK`, and `RTEXT_FILTER_SKIP_STATS` in it.
@@ -99,7 +101,8 @@ impl Socket {
         Ok(socket)
     }
 
-    fn with_groups(groups: u32) -> Result<Socket, Errno> {
+    /// A socket that is told what these groups are.
+    pub fn with_groups(groups: u32) -> Result<Socket, Errno> {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let fd = socket_with(AddressFamily::NETLINK, SocketType::RAW, flags, None)?;
         socket::bind(fd.as_fd(), &address(groups))?;
@@ -199,6 +202,44 @@ impl Socket {
         address: &Address<'_>,
         lease_s: u32,
     ) -> Result<(), Errno> {
+        self.put_address(index, address, lease_s, true)
+    }
+
+    /// Sets an address of the machine's own, which stays; in IPv6 the kernel
+    /// looks for somebody else who has it.
+    pub fn set_own_address(&mut self, index: u32, address: &Address<'_>) -> Result<(), Errno> {
+        self.put_address(index, address, 0, false)
+    }
+
+    /// Sets the way to all other networks of a gateway's family.
+    pub fn set_gateway(&mut self, index: u32, gateway: IpAddr) -> Result<(), Errno> {
+        let family = family_number(Family::of(&gateway));
+        let flags = message::ACK | message::CREATE | message::REPLACE;
+        // struct rtmsg: everywhere, in the main table, by hand, to a neighbour.
+        let body = [family, 0, 0, 0, 254, 4, 0, 1, 0, 0, 0, 0];
+        let mut request = Request::new(rt::NEW_ROUTE, flags, &body);
+        match gateway {
+            IpAddr::V4(ip) => request.attribute(rt::GATEWAY, &ip.octets()),
+            IpAddr::V6(ip) => request.attribute(rt::GATEWAY, &ip.octets()),
+        }
+        request.attribute(rt::OUT_LINK, &index.to_ne_bytes());
+        self.change(&mut request)
+    }
+
+    /// Sets the longest packet of a link.
+    pub fn set_mtu(&mut self, index: u32, mtu: u32) -> Result<(), Errno> {
+        let mut request = Request::new(rt::SET_LINK, message::ACK, &link_body(index, 0, 0));
+        request.attribute(rt::LINK_MTU, &mtu.to_ne_bytes());
+        self.change(&mut request)
+    }
+
+    fn put_address(
+        &mut self,
+        index: u32,
+        address: &Address<'_>,
+        lease_s: u32,
+        ours: bool,
+    ) -> Result<(), Errno> {
         let flags = message::ACK | message::CREATE | message::REPLACE;
         let prefix_len = address.prefix_len;
         let mut request =
@@ -220,7 +261,9 @@ impl Socket {
                 }
             }
             IpAddr::V6(_) => {
-                mark |= rt::NO_DAD;
+                if ours {
+                    mark |= rt::NO_DAD;
+                }
                 if prefix_len == 128 {
                     // Without a preferred time the kernel does not choose it as
                     // the source of new connections.
@@ -236,7 +279,9 @@ impl Socket {
         let lifetime = [a, b, c, d, e, f, g, h, 0, 0, 0, 0, 0, 0, 0, 0];
         request.attribute(rt::CACHEINFO, &lifetime);
         // Kernels before 5.18 ignore it, and with it leftovers stay unknown.
-        request.attribute(rt::PROTOCOL, &[rt::OURS]);
+        if ours {
+            request.attribute(rt::PROTOCOL, &[rt::OURS]);
+        }
         self.change(&mut request)
     }
 
