@@ -65,6 +65,8 @@ pub const SPOKEN: u8 = 4;
 pub const WARM: u8 = 8;
 /// The reset of a side was seen.
 const RESET: [u8; 2] = [16, 32];
+/// The server's first record is to be looked at before it is taken.
+pub const UNLEARNT: u8 = 64;
 
 /// A connection's descriptors, and how far its bytes are.
 pub struct Link {
@@ -177,6 +179,12 @@ impl<'r> Relay<'r> {
             back.flags &= !BLOCKED;
         }
         was_blocked && back.flags & BLOCKED == 0
+    }
+
+    /// Whether the source of a way will not send more than what is there.
+    pub fn is_ending(&mut self, id: Id, way: Side) -> bool {
+        let link = self.link(id);
+        link.ways[way].flags & HANGUP != 0 || link.flags & RESET[way] != 0
     }
 
     /// Moves the bytes of a way once.

@@ -3,15 +3,15 @@
 //! whoever drives it moves those.
 //!
 //! ```text
-//!   begin --> greet --+--> Hello ------+            no room: again in 10 ms
-//!                     |                v                  |   ^
-//!                     +-----------> [a server?] ----> Waiting-+
-//!                                      |   ^              |
-//!                                      v   | failed       | all tried: in 1 s
-//!                                 Connecting -------------+
-//!                                      | connected
-//!                                      v
-//!                                  Relaying --> end(why) --> settle
+//!   begin, greet ----> Hello ----+                  no room: again in 10 ms
+//!         |                       v                       |   ^
+//!         +---------> go: [which server?] ----------> Waiting-+
+//!                           |   ^                         |
+//!                           v   | failed                  | all tried: in 1 s
+//!                        Connecting ----------------------+
+//!                           | connected
+//!                           v
+//!                        Relaying ----> end(why) ----> settle
 //! ```
 //!
 //! There is one way out, [`Sessions::end`]; a slot that was left is used again
@@ -234,42 +234,39 @@ impl<'a> Sessions<'a> {
         self.used -= 1;
     }
 
-    /// The client is there. Its first record is waited for before a server is
-    /// chosen, if that is wanted.
-    pub fn greet(&mut self, id: Id, key: u32, hello: bool) -> Step {
-        let (now, service) = (self.now, self.service(id));
-        let retries = self.line(service).map_or(0, |line| line.retries);
+    /// The client is there.
+    pub fn greet(&mut self, id: Id, key: u32) {
+        let retries = self.line(self.service(id)).map_or(0, |line| line.retries);
         let slot = self.slot(id);
         assert!(slot.state == State::Begun);
         slot.key = key;
         slot.left = retries;
-        if hello {
-            slot.state = State::Hello {
-                until: now.wrapping_add(HELLO_MS),
-            };
-            self.append(HELLO, id);
-            return Step::Wait;
-        }
-        let until = now.wrapping_add(self.connect_ms(service));
-        self.choose(id, None, until)
+    }
+
+    /// Its first record is to decide which server it gets.
+    pub fn await_hello(&mut self, id: Id) {
+        assert!(self.state(id) == State::Begun);
+        let until = self.now.wrapping_add(HELLO_MS);
+        self.slot(id).state = State::Hello { until };
+        self.append(HELLO, id);
     }
 
     /// Chooses a server; the one that is preferred, if that may have it.
     pub fn go(&mut self, id: Id, prefer: Option<u8>) -> Step {
         let until = match self.state(id) {
             State::Waiting { until, .. } => until,
-            State::Hello { .. } => {
+            State::Begun | State::Hello { .. } => {
                 let connect = self.connect_ms(self.service(id));
                 self.now.wrapping_add(connect)
             }
             // Whoever connects has a server, and whoever has ended needs none.
-            State::Free
-            | State::Begun
-            | State::Connecting { .. }
-            | State::Relaying { .. }
-            | State::Ended => return Step::Wait,
+            State::Free | State::Connecting { .. } | State::Relaying { .. } | State::Ended => {
+                return Step::Wait;
+            }
         };
-        self.leave_list(id);
+        if self.state(id) != State::Begun {
+            self.leave_list(id);
+        }
         self.choose(id, prefer, until)
     }
 

@@ -40,7 +40,8 @@ impl Bench {
 
     fn client(&mut self) -> (Id, Step) {
         let id = self.sessions.begin(0).unwrap();
-        (id, self.sessions.greet(id, 1, false))
+        self.sessions.greet(id, 1);
+        (id, self.sessions.go(id, None))
     }
 
     fn quiet(&self) {
@@ -211,7 +212,8 @@ fn whoever_finds_all_servers_full_looks_again_and_gives_up_in_the_end() {
     bench.shared.row(1).count_server(0, true);
     let field = &mut bench.sessions.field;
     field.workers = 2;
-    assert_eq!(bench.sessions.greet(id, 1, false), Step::Wait);
+    bench.sessions.greet(id, 1);
+    assert_eq!(bench.sessions.go(id, None), Step::Wait);
     bench.at(10);
     assert_eq!(bench.sessions.due(), Some(Due::Go(id)));
     assert_eq!(bench.sessions.go(id, None), Step::Wait);
@@ -235,12 +237,14 @@ fn whoever_finds_all_servers_full_looks_again_and_gives_up_in_the_end() {
 fn the_first_record_is_waited_for_five_seconds() {
     let mut bench = Bench::new(&[PLAIN, PLAIN]);
     let id = bench.sessions.begin(0).unwrap();
-    assert_eq!(bench.sessions.greet(id, 1, true), Step::Wait);
+    bench.sessions.greet(id, 1);
+    bench.sessions.await_hello(id);
     assert_eq!(bench.sessions.wait_ms(), Some(5_000));
     // It comes, and names the server of before.
     assert_eq!(bench.sessions.go(id, Some(1)), Step::Connect(1));
     let id = bench.sessions.begin(0).unwrap();
-    bench.sessions.greet(id, 1, true);
+    bench.sessions.greet(id, 1);
+    bench.sessions.await_hello(id);
     bench.at(4_999);
     assert_eq!(bench.sessions.due(), None);
     bench.at(5_000);
@@ -296,7 +300,11 @@ fn rule_9_counts_return_to_zero_whatever_happens() {
                         match roll(10) {
                             0 => bench.sessions.cancel(id),
                             n => {
-                                bench.sessions.greet(id, roll(9), n == 1);
+                                bench.sessions.greet(id, roll(9));
+                                match n {
+                                    1 => bench.sessions.await_hello(id),
+                                    _ => drop(bench.sessions.go(id, None)),
+                                }
                                 open.push(id);
                             }
                         }

@@ -6,7 +6,7 @@ use rustix::event::epoll::{self, EventFlags};
 use rustix::fd::BorrowedFd;
 use rustix::io::Errno;
 use rustix::net::{SendFlags, getpeername, getsockname, send, sockopt};
-use smena::config::Proxy;
+use smena::config::{Proxy, Stick};
 use smena::session::{Failed, Id, Step, Why};
 use smena::wire::{PROXY_MAX, emit_proxy};
 
@@ -75,17 +75,30 @@ impl Worker<'_> {
         if version != Proxy::None {
             self.introduce(id, version);
         }
+        if self.service(id).stick == Stick::Source {
+            self.remember(id);
+        }
         let link = self.relay.link(id);
-        let added = link.socket(CLIENT).get().map(|socket| {
-            let watch = epoll::add(self.epoll, socket, token(id, CLIENT), WATCH);
-            watch.is_ok()
-        });
-        link.flags |= relay::WATCHED;
-        if added != Some(true) {
+        if link.flags & relay::WATCHED != 0 {
+            // What it said was seen before, so epoll will not tell of it again.
+            self.relay.note(id, CLIENT, relay::READABLE, false, false);
+            self.relay.queue(id, CLIENT);
+            return true;
+        }
+        if !self.watch_client(id) {
             self.abort(id, Why::NoRoom, [true, true]);
             return false;
         }
         true
+    }
+
+    /// Puts the client's socket into epoll.
+    pub fn watch_client(&mut self, id: Id) -> bool {
+        let link = self.relay.link(id);
+        link.flags |= relay::WATCHED;
+        let socket = link.socket(CLIENT).get();
+        let add = |socket| epoll::add(self.epoll, socket, token(id, CLIENT), WATCH).is_ok();
+        socket.is_some_and(add)
     }
 
     /// Tells the server who the client is.
@@ -108,7 +121,8 @@ impl Worker<'_> {
     }
 }
 
-fn peer(socket: BorrowedFd<'_>) -> Option<SocketAddr> {
+/// Who is on the other side.
+pub fn peer(socket: BorrowedFd<'_>) -> Option<SocketAddr> {
     let peer = getpeername(socket).ok()??;
     SocketAddr::try_from(peer).ok()
 }

@@ -28,6 +28,8 @@ pub struct Entry {
     watched: bool,
     /// Clients that the next turn takes in.
     burst: u8,
+    /// The turn in which that many came.
+    turn: u32,
 }
 
 impl Entry {
@@ -38,6 +40,7 @@ impl Entry {
             tcp,
             watched: false,
             burst: 1,
+            turn: 0,
         }
     }
 }
@@ -70,7 +73,13 @@ impl Worker<'_> {
                 }
             }
         }
-        self.entries[number].burst = burst.saturating_mul(2).min(ACCEPTS_MAX);
+        // More only when they wait in turn after turn: asking for one that is
+        // not there costs a call.
+        let entry = &mut self.entries[number];
+        if self.turns.wrapping_sub(entry.turn) <= 1 {
+            entry.burst = burst.saturating_mul(2).min(ACCEPTS_MAX);
+        }
+        entry.turn = self.turns;
     }
 
     /// No further client came, or none could be taken in.

@@ -18,6 +18,7 @@
 
 mod attempt;
 mod entrance;
+mod sticky;
 
 use core::mem::{MaybeUninit, replace};
 use core::net::SocketAddr;
@@ -29,7 +30,7 @@ use rustix::io::{Errno, read, write};
 use rustix::time::Timespec;
 use smena::balance::{Field, client_key};
 use smena::board;
-use smena::config::{Config, Service, Transport};
+use smena::config::{Config, Service, Stick, Transport};
 use smena::session::{Due, Failed, Id, Sessions, State, Table, Why};
 use smena::shared::{Row, Shared};
 use smena::{Duration, Instant};
@@ -106,6 +107,7 @@ pub fn run(
         relay,
         entries,
         datagrams: None,
+        turns: 0,
         report: false,
         parked_at: None,
         told_at: None,
@@ -128,6 +130,8 @@ struct Worker<'w> {
     relay: Relay<'static>,
     entries: Vec<Entry, { board::LISTENERS_MAX }>,
     datagrams: Option<Datagrams<'w>>,
+    /// Turns of the loop.
+    turns: u32,
     /// The keeper should hear that a server refused.
     report: bool,
     /// When a listener began to wait for room that others may make.
@@ -182,6 +186,7 @@ impl Worker<'_> {
         let now = clock::now();
         self.sessions.set_now(now);
         self.row.beat();
+        self.turns = self.turns.wrapping_add(1);
         let mut woken = false;
         for event in waiting.iter() {
             match event.data.u64() {
@@ -239,12 +244,26 @@ impl Worker<'_> {
         link.listener = listener;
         link.socket(CLIENT).put(socket);
         let key = peer.map_or(0, |peer| client_key(peer.ip()));
-        let step = self.sessions.greet(id, key, false);
+        self.sessions.greet(id, key);
+        let prefer = match self.service(id).stick {
+            Stick::None => None,
+            Stick::Source => peer.and_then(|peer| self.had(id, peer.ip())),
+            Stick::TlsSessionId => {
+                self.sessions.await_hello(id);
+                self.relay.link(id).flags |= relay::UNLEARNT;
+                if self.watch_client(id) {
+                    return;
+                }
+                None
+            }
+        };
+        let step = self.sessions.go(id, prefer);
         self.carry_out(id, step);
     }
 
     /// Something happened at a socket of a session.
     fn ready(&mut self, id: Id, side: Side, events: EventFlags) {
+        let has = |flag| events.intersects(flag);
         match self.sessions.state(id) {
             State::Relaying { .. } => {}
             State::Connecting { .. } if side == SERVER => {
@@ -252,16 +271,22 @@ impl Worker<'_> {
                     return;
                 }
             }
-            // News of what is over, or of a client whose server is not there
-            // yet: whatever it says waits in its socket.
-            State::Connecting { .. }
-            | State::Free
-            | State::Begun
-            | State::Hello { .. }
-            | State::Waiting { .. }
-            | State::Ended => return,
+            // Of a client that is watched before its server is there: what it
+            // says waits in its socket, and that it ended is kept in mind.
+            State::Hello { .. } | State::Waiting { .. } | State::Connecting { .. } => {
+                let over = has(EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR);
+                if over && side == CLIENT {
+                    let reset = has(EventFlags::ERR);
+                    self.relay.note(id, side, relay::HANGUP, false, reset);
+                }
+                if matches!(self.sessions.state(id), State::Hello { .. }) {
+                    self.on_hello(id, over);
+                }
+                return;
+            }
+            // News of what is over.
+            State::Free | State::Begun | State::Ended => return,
         }
-        let has = |flag| events.intersects(flag);
         let reset = has(EventFlags::ERR);
         let mut flags = 0;
         if has(EventFlags::IN | EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR) {
@@ -287,6 +312,12 @@ impl Worker<'_> {
 
     /// Moves a way once, and does what follows.
     fn pump(&mut self, id: Id, way: Side) {
+        if way == SERVER && self.relay.link(id).flags & relay::UNLEARNT != 0 {
+            let over = self.relay.is_ending(id, SERVER);
+            if !self.learn(id, over) {
+                return;
+            }
+        }
         let flow = self.relay.pump(id, way);
         if self.relay.moved {
             self.count(id, way);
