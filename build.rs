@@ -87,11 +87,13 @@ const IMAGE: [&str; 6] = [
 ];
 
 /// A static executable that brings its own entry.
-const LINK_ARGUMENTS: [&str; 5] = [
+const LINK_ARGUMENTS: [&str; 6] = [
     "-nostartfiles",
     "-nostdlib",
     "-static",
     "-no-pie",
+    // Nobody would make anything read-only: there is no dynamic loader.
+    "-Wl,-z,norelro",
     "-Wl,--build-id=none",
 ];
 

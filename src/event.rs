@@ -11,9 +11,18 @@ use core::ops::Deref;
 
 use heapless::Vec;
 
-use crate::Duration;
 use crate::board;
 use crate::protocol::Family;
+use crate::{Duration, Instant};
+
+/// The earlier of two deadlines.
+#[inline(never)]
+pub fn earliest(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    }
+}
 
 /// Index of a router in the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

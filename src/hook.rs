@@ -12,7 +12,7 @@
 //! next call and nothing else.
 
 use crate::call::{Caller, End};
-use crate::event::{Actions, Exit, HookCall, HookId, HookState};
+use crate::event::{Actions, Exit, HookCall, HookId, HookState, earliest};
 use crate::mutation::{Broken, Mutation};
 use crate::{Duration, Instant};
 
@@ -105,7 +105,7 @@ impl Hook {
             Some(pending) => pending.settled_at,
             None => self.repeat_at(),
         };
-        [self.caller.poll_at(), next].into_iter().flatten().min()
+        earliest(self.caller.poll_at(), next)
     }
 
     /// When the present state is told again; never while one waits, which may
@@ -114,10 +114,7 @@ impl Hook {
         if self.pending.is_some() || self.told == Some(HookState::Stop) {
             return None;
         }
-        [self.reconcile_at, self.again_at]
-            .into_iter()
-            .flatten()
-            .min()
+        earliest(self.reconcile_at, self.again_at)
     }
 
     /// The router's state changed to this.

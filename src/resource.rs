@@ -191,11 +191,13 @@ impl<'a> Resources<'a> {
             return None;
         }
         let resources = self.config.resources.iter().zip(self.status_at);
-        let polled = (0u8..).zip(resources);
-        let polled = polled.filter(|(_, (resource, _))| resource.interval > Duration::ZERO);
-        polled
-            .map(|(number, (_, at))| (at, number))
-            .min_by_key(|(at, _)| *at)
+        let mut next: Option<(Instant, u8)> = None;
+        for (number, (resource, at)) in (0u8..).zip(resources) {
+            if resource.interval > Duration::ZERO && next.is_none_or(|(first, _)| at < first) {
+                next = Some((at, number));
+            }
+        }
+        next
     }
 
     fn look_later(&mut self, now: Instant, number: u8) {

@@ -262,6 +262,7 @@ fn ip<'a>(f: &mut Findings<'a>, at: &'a str, text: &'a str) -> Result<IpAddr, To
 
 impl<'a> Reader<'_, 'a> {
     /// The end of a `[check]` section.
+    #[inline(never)]
     pub(super) fn end_check(&mut self) {
         let mut kinds = self.said_of_first(KINDS);
         match (kinds.next(), kinds.next()) {

@@ -149,6 +149,7 @@ fn full_or<'a>(
 
 impl<'a> Reader<'_, 'a> {
     /// The end of an `[interface NAME]` section.
+    #[inline(never)]
     pub(super) fn end_interface(&mut self) {
         let interface = core::mem::replace(&mut self.interface, Interface::BLANK);
         // What is wrong with the name has been told, perhaps twice.

@@ -11,6 +11,7 @@ const SECOND: Duration = Duration::from_secs(1);
 
 impl Reader<'_, '_> {
     /// The end of a `[vrrp]` section.
+    #[inline(never)]
     pub(super) fn end_router(&mut self) {
         self.check_family();
         self.check_version();

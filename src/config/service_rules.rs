@@ -22,6 +22,7 @@ impl Listener {
 
 impl Reader<'_, '_> {
     /// The end of a `[service]` section.
+    #[inline(never)]
     pub(super) fn end_service(&mut self) {
         let listeners = self.service.listeners.of(&self.config.listeners);
         let has = |transport| listeners.iter().any(|one| one.transport == transport);

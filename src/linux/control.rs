@@ -15,6 +15,7 @@ use rustix::net::{Shutdown, SocketFlags, accept_with, shutdown};
 use rustix::process::{
     Signal, WaitId, WaitIdOptions, pidfd_send_signal, set_parent_process_death_signal, waitid,
 };
+use smena::event::earliest;
 use smena::node::Node;
 use smena::pack::packed;
 use smena::report::{self, View};
@@ -134,7 +135,7 @@ impl<'a> Control<'a> {
             } => Some(*until),
             Connection::Answering { .. } | Connection::Free => None,
         };
-        self.connections.iter().filter_map(until).min()
+        self.connections.iter().map(until).fold(None, earliest)
     }
 
     /// Ends what took too long.

@@ -19,7 +19,9 @@ use rustix::process::{
     kill_process_group, set_child_subreaper, setpgid, waitid, waitpid,
 };
 use smena::config::{Config, ServerCheck, Service};
-use smena::event::{CheckId, CheckResult, Event, Exit, HookCall, HookId, Kill, Outcome, RouterId};
+use smena::event::{
+    CheckId, CheckResult, Event, Exit, HookCall, HookId, Kill, Outcome, RouterId, earliest,
+};
 use smena::node::Node;
 use smena::pack::packed;
 use smena::say::{Level, Number, Plain, say};
@@ -309,7 +311,8 @@ impl<'a> Children<'a> {
     /// When [`Children::poll`] wants to be called.
     pub fn poll_at(&self) -> Option<Instant> {
         let paused = self.places.iter().filter(|place| place.paused);
-        paused.filter_map(|place| place.lines.paused_until()).min()
+        let until = paused.map(|place| place.lines.paused_until());
+        until.fold(None, earliest)
     }
 
     /// Goes on with pipes that were left alone long enough.

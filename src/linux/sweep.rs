@@ -11,7 +11,7 @@ use rustix::io::{Errno, read};
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::thread::nanosleep;
 use rustix::time::Timespec;
-use smena::say::Number;
+use smena::say::{Number, decimal};
 
 use super::text::Text;
 
@@ -35,9 +35,8 @@ pub fn sweep(keeper: Pid, check: Option<&str>) {
         let children = read_into(path, &mut buffer).unwrap_or_default();
         let mut found = false;
         for word in children.split(|&byte| byte == b' ') {
-            let number = core::str::from_utf8(word).ok();
-            let child = number.and_then(|text| text.parse().ok());
-            if let Some(child) = child.and_then(Pid::from_raw)
+            let number = decimal(word).and_then(|number| i32::try_from(number).ok());
+            if let Some(child) = number.and_then(Pid::from_raw)
                 && is_marked(child, check)
             {
                 found |= kill_process(child, Signal::KILL).is_ok();

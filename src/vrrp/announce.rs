@@ -3,6 +3,7 @@
 //!
 //! It decides times only; what is sent is the wire's matter.
 
+use crate::event::earliest;
 use crate::{Duration, Instant};
 
 /// Between the packets of a burst: one that is lost should not take the others
@@ -80,7 +81,7 @@ impl Announcing {
     /// When [`Announcing::due`] wants to be asked.
     pub fn poll_at(&self) -> Option<Instant> {
         let burst = (self.left > 0).then_some(self.next_at);
-        super::earliest(burst, super::earliest(self.second_at, self.refresh_at))
+        earliest(burst, earliest(self.second_at, self.refresh_at))
     }
 }
 

@@ -38,7 +38,7 @@ use core::net::IpAddr;
 
 use self::state::Expecting;
 use crate::config::{self, Release};
-use crate::event::{Action, Actions, RouterId};
+use crate::event::{Action, Actions, RouterId, earliest};
 use crate::mutation::{Broken, Mutation};
 use crate::protocol::Version;
 use crate::{Duration, Instant};
@@ -500,14 +500,5 @@ fn since(now: Instant, then: Instant) -> Duration {
         now - then
     } else {
         Duration::ZERO
-    }
-}
-
-/// The earlier of two deadlines.
-#[inline(never)]
-pub(crate) fn earliest(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
-    match (a, b) {
-        (Some(a), Some(b)) => Some(a.min(b)),
-        (a, b) => a.or(b),
     }
 }

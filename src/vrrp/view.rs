@@ -14,6 +14,7 @@ impl Router {
     }
 
     /// The state by name.
+    #[inline(never)]
     pub fn role(&self) -> Role {
         match self.state {
             State::Initialize => Role::Initialize,

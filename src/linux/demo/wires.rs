@@ -39,7 +39,7 @@ pub fn make_cable(socket: &mut Socket, port: &str, bridge: u32, network: &Networ
     request.attribute(INFO_KIND, b"veth");
     let data = request.nest(INFO_DATA);
     let peer = request.nest(VETH_PEER);
-    request.raw(&link_body(0, 0, 0));
+    request.raw(link_body(0, 0, 0).as_flattened());
     request.attribute(rt::LINK_NAME, terminated("eth0").as_slice());
     request.attribute(LINK_NETWORK, &network.fd().as_raw_fd().to_ne_bytes());
     request.end(peer);
@@ -52,7 +52,11 @@ pub fn make_cable(socket: &mut Socket, port: &str, bridge: u32, network: &Networ
 /// Switches a link on or off.
 pub fn switch(socket: &mut Socket, index: u32, on: bool) {
     let flags = if on { rt::UP } else { 0 };
-    let mut request = Request::new(rt::SET_LINK, ACK, &link_body(index, flags, rt::UP));
+    let mut request = Request::new(
+        rt::SET_LINK,
+        ACK,
+        link_body(index, flags, rt::UP).as_flattened(),
+    );
     need(socket.change(&mut request), "rtnetlink a link up or down");
 }
 
@@ -77,7 +81,7 @@ pub fn index_of(socket: &mut Socket, name: &str) -> u32 {
 /// A request for a new link of this name.
 fn new_link(name: &str, flags: u32) -> Request {
     let body = link_body(0, flags, flags);
-    let mut request = Request::new(rt::NEW_LINK, ACK | CREATE | EXCLUSIVE, &body);
+    let mut request = Request::new(rt::NEW_LINK, ACK | CREATE | EXCLUSIVE, body.as_flattened());
     request.attribute(rt::LINK_NAME, terminated(name).as_slice());
     request
 }

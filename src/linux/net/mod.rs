@@ -27,7 +27,6 @@ use rustix::io::Errno;
 
 use smena::address::Shown;
 use smena::board;
-use smena::config::Address;
 use smena::event::{self, Action, Event, InterfaceId, Mac, RouterId};
 use smena::node::{Announcement, Node};
 use smena::pack::packed;
@@ -166,12 +165,12 @@ impl<'a> Net<'a> {
         for (interface, at) in node.interfaces().iter().zip(0..) {
             let _ = net.doors.push(Door::new(interface, TOKEN + 1 + 2 * at));
         }
-        let addresses = || {
-            let routers = node.config().routers.iter();
-            routers.flat_map(|router| &router.addresses)
-        };
-        let v6 = |address: &Address<'_>| address.address.is_ipv6();
-        let wanted = [!addresses().all(v6), addresses().any(v6)];
+        let mut wanted = [false; 2];
+        for router in &node.config().routers {
+            for address in &router.addresses {
+                wanted[usize::from(address.address.is_ipv6())] = true;
+            }
+        }
         let token = TOKEN + 1 + 2 * net.doors.len() as u64;
         net.claims = Some(Claims::open(wanted, epoll, token));
         for router in (0u8..).map(RouterId).take(node.routers().len()) {

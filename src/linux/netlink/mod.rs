@@ -191,7 +191,11 @@ impl Socket {
     /// before 4.20 tells those of other interfaces as well.
     pub fn dump_addresses(&mut self, family: Family, index: u32) -> Result<u32, Errno> {
         let body = address_body(family_number(family), 0, index);
-        self.send(&mut Request::new(rt::GET_ADDRESS, message::DUMP, &body))
+        self.send(&mut Request::new(
+            rt::GET_ADDRESS,
+            message::DUMP,
+            body.as_flattened(),
+        ))
     }
 
     /// Sets an address, or renews it when it is there. `lease_s` is its
@@ -302,7 +306,11 @@ impl Socket {
 
     /// Changes settings of IPv4 on an interface.
     pub fn configure(&mut self, index: u32, list: &[Setting]) -> Result<(), Errno> {
-        let mut request = Request::new(rt::SET_LINK, message::ACK, &link_body(index, 0, 0));
+        let mut request = Request::new(
+            rt::SET_LINK,
+            message::ACK,
+            link_body(index, 0, 0).as_flattened(),
+        );
         let families = request.nest(LINK_AF_SPEC);
         let inet = request.nest(rt::INET.into());
         let settings = request.nest(INET_CONF);
@@ -318,7 +326,7 @@ impl Socket {
     /// Makes a macvlan that is down and has no IPv6 address of its own making.
     pub fn make_macvlan(&mut self, name: &str, parent: u32, mac: Mac) -> Result<(), Errno> {
         let flags = message::ACK | message::CREATE | message::EXCLUSIVE;
-        let mut request = Request::new(rt::NEW_LINK, flags, &link_body(0, 0, 0));
+        let mut request = Request::new(rt::NEW_LINK, flags, link_body(0, 0, 0).as_flattened());
         request.attribute(rt::LINK_NAME, terminated(name).as_slice());
         request.attribute(rt::LINK_MAC, &mac);
         request.attribute(LINK_PARENT, &parent.to_ne_bytes());
@@ -335,13 +343,21 @@ impl Socket {
     pub fn switch_link(&mut self, index: u32, on: bool) -> Result<(), Errno> {
         let flags = if on { rt::UP } else { 0 };
         let body = link_body(index, flags, rt::UP);
-        self.change(&mut Request::new(rt::SET_LINK, message::ACK, &body))
+        self.change(&mut Request::new(
+            rt::SET_LINK,
+            message::ACK,
+            body.as_flattened(),
+        ))
     }
 
     /// Removes a link.
     pub fn delete_link(&mut self, index: u32) -> Result<(), Errno> {
         let body = link_body(index, 0, 0);
-        self.change(&mut Request::new(rt::DELETE_LINK, message::ACK, &body))
+        self.change(&mut Request::new(
+            rt::DELETE_LINK,
+            message::ACK,
+            body.as_flattened(),
+        ))
     }
 
     /// Whether we may change addresses: the kernel asks for CAP_NET_ADMIN
@@ -370,23 +386,23 @@ fn family_number(family: Family) -> u8 {
 }
 
 /// A `struct ifaddrmsg`.
-fn address_body(family: u8, prefix_len: u8, index: u32) -> [u8; 8] {
-    let [a, b, c, d] = index.to_ne_bytes();
-    [family, prefix_len, 0, 0, a, b, c, d]
+fn address_body(family: u8, prefix_len: u8, index: u32) -> [[u8; 4]; 2] {
+    [[family, prefix_len, 0, 0], index.to_ne_bytes()]
 }
 
 /// A `struct ifinfomsg`: the flags to set, and which of them to touch.
-pub fn link_body(index: u32, flags: u32, change: u32) -> [u8; 16] {
-    let [a, b, c, d] = index.to_ne_bytes();
-    let [e, f, g, h] = flags.to_ne_bytes();
-    let [i, j, k, l] = change.to_ne_bytes();
-    [0, 0, 0, 0, a, b, c, d, e, f, g, h, i, j, k, l]
+pub fn link_body(index: u32, flags: u32, change: u32) -> [[u8; 4]; 4] {
+    [0, index, flags, change].map(u32::to_ne_bytes)
 }
 
 /// A request about one address.
 fn address_request(kind: u16, flags: u16, index: u32, address: IpAddr, prefix_len: u8) -> Request {
     let family = family_number(Family::of(&address));
-    let mut request = Request::new(kind, flags, &address_body(family, prefix_len, index));
+    let mut request = Request::new(
+        kind,
+        flags,
+        address_body(family, prefix_len, index).as_flattened(),
+    );
     let (v4, v6);
     let octets: &[u8] = match address {
         IpAddr::V4(ip) => {
