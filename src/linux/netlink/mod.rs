@@ -232,7 +232,11 @@ impl Socket {
 
     /// Sets the longest packet of a link.
     pub fn set_mtu(&mut self, index: u32, mtu: u32) -> Result<(), Errno> {
-        let mut request = Request::new(rt::SET_LINK, message::ACK, &link_body(index, 0, 0));
+        let mut request = Request::new(
+            rt::SET_LINK,
+            message::ACK,
+            link_body(index, 0, 0).as_flattened(),
+        );
         request.attribute(rt::LINK_MTU, &mtu.to_ne_bytes());
         self.change(&mut request)
     }
