@@ -358,3 +358,61 @@ fn addresses_asked_are_flows_of_their_own() {
         assert_eq!(worker.sessions.session(slot).flow, *flow);
     }
 }
+
+/// Storms: two workers, few clients and ports, servers that open, close, refuse
+/// and are cut. After each, every session has ended and every count is zero.
+#[test]
+fn every_session_ends_and_every_count_returns_to_zero() {
+    for seed in 1..9_u64 {
+        let (config, shared) = (
+            config(|service| {
+                service.maxconn = [0, 40][seed as usize % 2];
+                service.stick = [Stick::None, Stick::Source][seed as usize / 2 % 2];
+            }),
+            shared(),
+        );
+        let mut workers = [0, 1].map(|number| Worker::new(&config, &shared, number));
+        let mut state = seed;
+        let mut next = |below: u64| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            (state >> 16) % below
+        };
+        let (mut begun, mut refused) = (0, 0);
+        for step in 0..20_000 {
+            let seconds = step / 40;
+            let worker = &mut workers[next(2) as usize];
+            let field = worker.field();
+            let server = next(4) as u8;
+            match next(40) {
+                0 => shared.open_server(server, next(3) > 0),
+                1 => shared.cut(server),
+                2 => worker.sessions.cut(&field, at(seconds), &mut |_| {}),
+                3 => drop(worker.sessions.evict(&field, at(seconds))),
+                4 => drop(worker.expire(seconds)),
+                _ => {
+                    let (client, port) = (next(5) as u8, next(30) as u16);
+                    match worker.arrive(seconds, next(3) as u8, client, port) {
+                        Arrival::Known(slot) if next(50) == 0 => {
+                            worker.end(seconds, slot, End::Refused);
+                        }
+                        Arrival::Known(slot) => worker.sessions.reply(at(seconds), slot),
+                        Arrival::New(_) => begun += 1,
+                        Arrival::Refused => refused += 1,
+                    }
+                }
+            }
+            let all = workers[0].counts();
+            assert!(config.services[0].maxconn == 0 || all.1 <= 40, "{all:?}");
+        }
+        assert!(begun > 2_000 && refused > 50, "{begun} {refused}");
+        let total: u64 = (0..4).map(|server| shared.server(server).total).sum();
+        assert_eq!(total, begun);
+        for worker in &mut workers {
+            worker.expire(10_000);
+        }
+        assert_eq!(workers[0].counts(), ([0; 4], 0));
+        assert_eq!(shared.service(1).sessions, 0);
+    }
+}

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::harness::machine::Machine;
 use super::harness::node::{Daemon, Node};
-use super::harness::{Lab, Pace, eventually, scenario};
+use super::harness::{Lab, Pace, eventually, scenario, sys};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const LIMIT: Duration = Duration::from_secs(5);
@@ -342,5 +342,35 @@ fn a_server_sees_the_client_if_it_shall() {
         let (length, from) = client.recv_from(&mut bytes).expect("the answer");
         assert_eq!(bytes[..length], *b"you");
         assert_eq!(from, "10.0.0.1:5300".parse().expect("an address"));
+    });
+}
+
+/// The keeper keeps the socket: what comes while nobody reads waits in it for
+/// the next worker, which knows where a client sticks.
+#[test]
+fn a_worker_that_dies_costs_no_datagram() {
+    scenario(&["ss"], Pace::Alone, MINUTE, |lab| {
+        let (gateway, [s1, s2]) = gateway(lab, &["10.0.0.1/24"]);
+        let _a = Echo::start(s1.machine(), "10.0.0.11:7000", b'a');
+        let _b = Echo::start(s2.machine(), "10.0.0.12:7000", b'b');
+        let smena = smena(
+            &gateway,
+            "[service echo]\nlisten = udp *:5300\nstick = source\nserver = a 10.0.0.11:7000\n\
+             server = b 10.0.0.12:7000\ncheck = none\n",
+        );
+        let socket = bind(lab.client_machine(), "10.0.0.100:0");
+        let before = letter(&socket, "10.0.0.1:5300");
+        let worker = smena.pids().into_iter().skip(1).find(|pid| {
+            let name = std::fs::read_to_string(format!("/proc/{pid}/comm"));
+            name.is_ok_and(|name| name.starts_with("smena: forward"))
+        });
+        let worker = worker.expect("there is a worker");
+        for _ in 0..3 {
+            assert_eq!(letter(&socket, "10.0.0.1:5300"), before);
+        }
+        sys::kill(worker, sys::SIGKILL).expect("it is there");
+        for _ in 0..10 {
+            assert_eq!(letter(&socket, "10.0.0.1:5300"), before);
+        }
     });
 }
