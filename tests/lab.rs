@@ -37,4 +37,5 @@ mod lab {
     mod ucarp;
     mod unicast;
     mod vmac;
+    mod workers;
 }
