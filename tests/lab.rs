@@ -13,6 +13,7 @@ mod lab {
     mod checks;
     mod datagrams;
     mod demo;
+    mod farewell;
     mod faults;
     mod flood;
     mod groups;

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
@@ -131,6 +131,44 @@ fn one_that_is_killed_is_replaced_and_what_waited_for_it_is_served() {
             assert_eq!(before[same].number(), after[same].number());
         }
         assert!(a.status().0.is_some());
+    });
+}
+
+/// A refusal comes from the kernel, of each worker's socket, before anybody
+/// could accept.
+#[test]
+fn clients_are_refused_at_once_while_no_server_is_left() {
+    scenario(&[], Pace::Shared, MINUTE, |lab| {
+        let a = lab.node("a", &["10.0.0.1/24"]);
+        let more = "check = tcp\ninter = 200ms\nrise = 1\nfall = 1";
+        let keeper = start(&a, "workers = 2", more);
+        let workers = workers_of(&keeper, 2);
+        keeper.wait_log("no server is left", LIMIT);
+        let refused = || {
+            let kinds = (0..10).map(|_| connect(a.machine(), SERVED).map_err(|e| e.kind()).err());
+            kinds.flatten().filter(|kind| *kind == ErrorKind::ConnectionRefused).count()
+        };
+        assert_eq!(refused(), 10);
+        // Its replacement refuses as well.
+        sys::kill(workers[0], sys::SIGKILL).expect("it is there");
+        workers_of(&keeper, 2);
+        assert_eq!(refused(), 10);
+        let mut server = a.daemon("greeter", "/usr/bin/python3", &["-c", GREETER]);
+        keeper.wait_log("serves again", LIMIT);
+        for _ in 0..10 {
+            assert_eq!(ask(a.machine(), SERVED).expect("it serves"), "hello");
+        }
+        server.signal(sys::SIGKILL);
+        server.wait(LIMIT);
+        eventually(LIMIT, "the last server is gone", || {
+            keeper.log().matches("no server is left").count() == 2
+        });
+        assert_eq!(refused(), 10);
+        // Nobody spins at a listener that hangs up.
+        let before = ticks(&keeper);
+        std::thread::sleep(Duration::from_secs(2));
+        let spent = ticks(&keeper) - before;
+        assert!(spent < 10, "{spent} hundredths of a second in two");
     });
 }
 
@@ -285,7 +323,8 @@ fn start(node: &Node, of_node: &str, more: &str) -> Daemon {
 }
 
 fn service(more: &str) -> String {
-    format!("[service web]\nlisten = *:8443\nserver = s1 127.0.0.1:9001\ncheck = none\n{more}\n")
+    let check = if more.contains("check") { "" } else { "check = none\n" };
+    format!("[service web]\nlisten = *:8443\nserver = s1 127.0.0.1:9001\n{check}{more}\n")
 }
 
 /// A server that says hello to everybody.
@@ -314,6 +353,32 @@ fn answer_to(mut client: TcpStream) -> std::io::Result<String> {
 
 fn ask(machine: &Machine, to: &'static str) -> std::io::Result<String> {
     connect(machine, to).and_then(answer_to)
+}
+
+/// A server of a process of its own that says hello to everybody.
+const GREETER: &str = "import socket
+s = socket.socket()
+s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+s.bind(('127.0.0.1', 9001))
+s.listen(100)
+while True:
+    c, _ = s.accept()
+    try:
+        c.sendall(b'hello')
+    except OSError:
+        pass
+    c.close()
+";
+
+/// What the keeper's processes have spent, in hundredths of a second.
+fn ticks(keeper: &Daemon) -> u64 {
+    let of = |pid: u32| {
+        let stat = read(pid, "stat");
+        let rest = stat.rsplit(')').next().unwrap_or_default();
+        let fields = rest.split_whitespace().skip(14 - 3).take(2);
+        fields.filter_map(|field| field.parse::<u64>().ok()).sum::<u64>()
+    };
+    keeper.pids().into_iter().map(of).sum()
 }
 
 /// The workers of a keeper, once there are so many that have settled.
