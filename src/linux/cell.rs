@@ -12,6 +12,8 @@
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicBool, Ordering};
 
+use super::stack::Place;
+
 /// A static value with one owner, who claims it at run time.
 pub struct Cell<T> {
     claimed: AtomicBool,
@@ -28,6 +30,11 @@ impl<T> Cell<T> {
             claimed: AtomicBool::new(false),
             value: UnsafeCell::new(value),
         }
+    }
+
+    /// Where the value lies, for who never looks at it again.
+    pub fn place(&'static self) -> Place {
+        (self.value.get() as usize, size_of::<T>())
     }
 
     /// The value, for the rest of the process.

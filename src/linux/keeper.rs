@@ -43,7 +43,7 @@ use super::publish::Publisher;
 use super::realtime::Realtime;
 use super::servers::{self, Refusals};
 use super::signal::{Request, Signals};
-use super::stack;
+use super::stack::{self, Place};
 use super::start::Invocation;
 use super::text::Text;
 use super::timer::{self, Timer};
@@ -67,6 +67,18 @@ static BACK: Cell<Vec<Event<'static>, BACK_MAX>> = Cell::new(Vec::new());
 static DOORS: Cell<doors::All> = Cell::new(Vec::new());
 static NET_MEMORY: Cell<net::Memory> = Cell::new(net::Memory::new());
 
+/// The tables that no worker needs.
+fn tables() -> [Place; 6] {
+    [
+        NODE.place(),
+        PLACES.place(),
+        SLOTS.place(),
+        ACTIONS.place(),
+        BACK.place(),
+        NET_MEMORY.place(),
+    ]
+}
+
 /// Runs a configuration until a planned stop is complete.
 ///
 /// # Errors
@@ -85,7 +97,7 @@ pub fn run(
     let path = config.node.control.unwrap_or(smena::config::Node::CONTROL);
     let mut control = Control::open(path, epoll)?;
     // Before anything speaks, and while little memory is touched.
-    let mut workers = Workers::open(config, epoll, invocation, DOORS.claim())?;
+    let mut workers = Workers::open(config, epoll, invocation, DOORS.claim(), tables())?;
     workers.start(started_at);
     let init = Init::open(config, epoll, started_at);
     let timer = Timer::open(epoll)?;

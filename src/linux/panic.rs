@@ -32,6 +32,11 @@ pub fn remember_stack(top: usize) {
     STACK_TOP.store(top, Ordering::Relaxed);
 }
 
+/// Where the stack begins.
+pub fn stack_top() -> usize {
+    STACK_TOP.load(Ordering::Relaxed)
+}
+
 #[panic_handler]
 fn panic(info: &PanicInfo) -> ! {
     if cfg!(debug_assertions) {

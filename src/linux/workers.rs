@@ -7,6 +7,12 @@
 //!     |  Shared, eventfds, the listeners: both sides have them
 //!     '- pidfd: a worker ended        a keeper's end is a worker's end
 //! ```
+//!
+//! # Safety
+//!
+//! A worker is a forked copy that never returns to the keeper's loop, so nobody
+//! there looks again at what only that loop needs.
+#![allow(unsafe_code)]
 
 use heapless::Vec;
 use rustix::event::epoll::{self, EventData, EventFlags};
@@ -28,10 +34,11 @@ use smena::{Duration, Instant, board};
 
 use super::doors;
 use super::failure::{Failure, log_refusal};
+use super::stack::{self, Place};
 use super::start::Invocation;
 use super::syscall::{self, Fork, SignalSet};
 use super::text::Text;
-use super::{confine, held, log as logger, realtime, spawn, stack, worker};
+use super::{confine, held, log as logger, panic, realtime, spawn, worker};
 
 /// The token in epoll of what workers have to tell, and the first of their ends.
 pub const BACK: u64 = 4;
@@ -56,6 +63,8 @@ pub struct Workers<'a> {
     pidfds: [Option<OwnedFd>; board::WORKERS_MAX],
     farewell: Farewell,
     keeper: Pid,
+    /// What no worker needs.
+    tables: [Place; 6],
 }
 
 impl<'a> Workers<'a> {
@@ -68,6 +77,7 @@ impl<'a> Workers<'a> {
         epoll: BorrowedFd<'a>,
         invocation: &'a Invocation,
         all: &'static mut doors::All,
+        tables: [Place; 6],
     ) -> Result<Workers<'a>, Failure> {
         let no_room = |errno| {
             let mend = packed!("raise the limits of memory and open files");
@@ -87,6 +97,7 @@ impl<'a> Workers<'a> {
             pidfds: [const { None }; _],
             farewell: Farewell::Open,
             keeper: getpid(),
+            tables,
         })
     }
 
@@ -310,6 +321,7 @@ impl<'a> Workers<'a> {
     fn live(&self, at: usize) -> Result<(), Errno> {
         // Only SIGKILL ends it: what is sent to a whole group is the keeper's.
         syscall::set_signal_mask(SignalSet(u64::MAX));
+        stack::narrow_program();
         setpgid(None, None)?;
         set_name(NAME)?;
         let number = Number(at as u64);
@@ -344,9 +356,29 @@ impl<'a> Workers<'a> {
             services.iter().any(|service| service.transparent),
             self.keeper,
         )?;
-        stack::give_back();
-        worker::run(self.config, self.shared, at as u8, &doors)
+        serve(self.config, self.shared, at as u8, &self.tables, &doors)
     }
+}
+
+/// Gives back what is the keeper's, and serves.
+#[inline(never)]
+fn serve(
+    config: &'static Config<'static>,
+    shared: &'static Shared,
+    index: u8,
+    tables: &[Place],
+    doors: &worker::Doors<'_>,
+) -> ! {
+    for table in tables {
+        // SAFETY: they are the keeper's, to whose loop this copy never returns.
+        unsafe { stack::give_back_static(*table) };
+    }
+    let end = &raw const *doors as usize + size_of_val(doors);
+    // SAFETY: the callers' frames are above this one, and of them only `doors`
+    // is looked at again, since this function does not return.
+    unsafe { stack::give_back_above(end, panic::stack_top()) };
+    stack::give_back();
+    worker::run(config, shared, index, doors)
 }
 
 /// Says how a worker ended, and when the next one comes.

@@ -38,9 +38,14 @@ fn sessions_may_end_within_the_time_that_is_configured() {
     scenario(&[], Pace::Shared, MINUTE, |lab| {
         let mut stage = Stage::set(lab, "drain_timeout = 30s");
         stage.keeper.signal(sys::SIGTERM);
-        stage.keeper.wait_log("new sessions are refused; 1 may end within 30 s", LIMIT);
+        stage
+            .keeper
+            .wait_log("new sessions are refused; 1 may end within 30 s", LIMIT);
         let second = connect(lab.client_machine());
-        assert_eq!(second.map_err(|e| e.kind()).err(), Some(ErrorKind::ConnectionRefused));
+        assert_eq!(
+            second.map_err(|e| e.kind()).err(),
+            Some(ErrorKind::ConnectionRefused)
+        );
         let status = stage.a.status().1;
         assert_eq!(status["forwarder"]["state"].text(), "draining");
         std::thread::sleep(Duration::from_secs(1));
@@ -143,5 +148,8 @@ fn echoes(client: &mut TcpStream) -> bool {
 
 /// What a client is told at the end of its session; `None`: a clean end.
 fn end_of(client: &mut TcpStream) -> Option<ErrorKind> {
-    client.read(&mut [0; 16]).map_err(|error| error.kind()).err()
+    client
+        .read(&mut [0; 16])
+        .map_err(|error| error.kind())
+        .err()
 }

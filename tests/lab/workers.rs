@@ -146,7 +146,10 @@ fn clients_are_refused_at_once_while_no_server_is_left() {
         keeper.wait_log("no server is left", LIMIT);
         let refused = || {
             let kinds = (0..10).map(|_| connect(a.machine(), SERVED).map_err(|e| e.kind()).err());
-            kinds.flatten().filter(|kind| *kind == ErrorKind::ConnectionRefused).count()
+            kinds
+                .flatten()
+                .filter(|kind| *kind == ErrorKind::ConnectionRefused)
+                .count()
         };
         assert_eq!(refused(), 10);
         // Its replacement refuses as well.
@@ -323,7 +326,11 @@ fn start(node: &Node, of_node: &str, more: &str) -> Daemon {
 }
 
 fn service(more: &str) -> String {
-    let check = if more.contains("check") { "" } else { "check = none\n" };
+    let check = if more.contains("check") {
+        ""
+    } else {
+        "check = none\n"
+    };
     format!("[service web]\nlisten = *:8443\nserver = s1 127.0.0.1:9001\n{check}{more}\n")
 }
 
@@ -376,7 +383,9 @@ fn ticks(keeper: &Daemon) -> u64 {
         let stat = read(pid, "stat");
         let rest = stat.rsplit(')').next().unwrap_or_default();
         let fields = rest.split_whitespace().skip(14 - 3).take(2);
-        fields.filter_map(|field| field.parse::<u64>().ok()).sum::<u64>()
+        fields
+            .filter_map(|field| field.parse::<u64>().ok())
+            .sum::<u64>()
     };
     keeper.pids().into_iter().map(of).sum()
 }
