@@ -351,22 +351,25 @@ impl<'a> Workers<'a> {
         let _ = setrlimit(Resource::Nofile, Rlimit { current, maximum });
         let limit = getrlimit(Resource::Nofile).current;
         doors.descriptors = limit.unwrap_or(u64::MAX);
-        let services = &self.config.services;
-        confine::leave(
-            services.iter().any(|service| service.transparent),
+        serve(
+            self.config,
+            self.shared,
+            at as u8,
+            &self.tables,
             self.keeper,
-        )?;
-        serve(self.config, self.shared, at as u8, &self.tables, &doors)
+            &doors,
+        )
     }
 }
 
-/// Gives back what is the keeper's, and serves.
+/// Gives back what is the keeper's, then every right, and serves.
 #[inline(never)]
 fn serve(
     config: &'static Config<'static>,
     shared: &'static Shared,
     index: u8,
     tables: &[Place],
+    keeper: Pid,
     doors: &worker::Doors<'_>,
 ) -> ! {
     for table in tables {
@@ -378,6 +381,11 @@ fn serve(
     // is looked at again, since this function does not return.
     unsafe { stack::give_back_above(end, panic::stack_top()) };
     stack::give_back();
+    let transparent = config.services.iter().any(|service| service.transparent);
+    if let Err(errno) = confine::leave(transparent, keeper) {
+        log_refusal(Level::Error, format_args!("a worker ends"), errno);
+        syscall::exit(1);
+    }
     worker::run(config, shared, index, doors)
 }
 

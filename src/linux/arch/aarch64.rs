@@ -98,8 +98,6 @@ pub mod number {
     pub const SPLICE: usize = 76;
     pub const READ: usize = 63;
     pub const WRITE: usize = 64;
-    pub const RECVMSG: usize = 212;
-    pub const SENDMSG: usize = 211;
     pub const RECVMMSG: usize = 243;
     pub const SENDMMSG: usize = 269;
     pub const ACCEPT4: usize = 242;
@@ -110,12 +108,9 @@ pub mod number {
     pub const GETSOCKOPT: usize = 209;
     pub const PIPE2: usize = 59;
     pub const FCNTL: usize = 25;
-    pub const READV: usize = 65;
-    pub const WRITEV: usize = 66;
     pub const EPOLL_CREATE1: usize = 20;
     pub const PPOLL: usize = 73;
     pub const GETPID: usize = 172;
-    pub const MADVISE: usize = 233;
     pub const RESTART_SYSCALL: usize = 128;
     pub const SOCKET: usize = 198;
     pub const SECCOMP: usize = 277;

@@ -90,8 +90,6 @@ pub mod number {
     pub const SPLICE: usize = 275;
     pub const READ: usize = 0;
     pub const WRITE: usize = 1;
-    pub const RECVMSG: usize = 47;
-    pub const SENDMSG: usize = 46;
     pub const RECVMMSG: usize = 299;
     pub const SENDMMSG: usize = 307;
     pub const ACCEPT4: usize = 288;
@@ -102,12 +100,9 @@ pub mod number {
     pub const GETSOCKOPT: usize = 55;
     pub const PIPE2: usize = 293;
     pub const FCNTL: usize = 72;
-    pub const READV: usize = 19;
-    pub const WRITEV: usize = 20;
     pub const EPOLL_CREATE1: usize = 291;
     pub const PPOLL: usize = 271;
     pub const GETPID: usize = 39;
-    pub const MADVISE: usize = 28;
     pub const RESTART_SYSCALL: usize = 219;
     pub const SOCKET: usize = 41;
     pub const SECCOMP: usize = 317;
