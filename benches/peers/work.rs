@@ -32,6 +32,9 @@ pub struct Work {
     pub check: bool,
     /// keepalived is told to run in real time, which smena does by itself.
     pub realtime: bool,
+    /// What is sent to port 9000 of a node is forwarded to its port 9001, by as
+    /// many workers as there are cores; only smena does that.
+    pub forwards: bool,
 }
 
 impl Work {
@@ -44,6 +47,7 @@ impl Work {
             routers: 1,
             check: false,
             realtime: false,
+            forwards: false,
         }
     }
 
@@ -78,6 +82,13 @@ impl Work {
         }
         if self.check {
             text += "[check sleeping]\nprocess = sleep\ninterval = 2s\n";
+        }
+        if self.forwards {
+            let cores = std::thread::available_parallelism().map_or(1, usize::from);
+            text += &format!(
+                "[node]\nworkers = {cores}\n[service bulk]\nlisten = *:9000\n\
+                 server = s1 127.0.0.1:9001\ncheck = none\n"
+            );
         }
         text
     }
