@@ -114,10 +114,10 @@ pub fn words(errno: Errno) -> Packed {
 #[cold]
 #[inline(never)]
 pub fn tell(failure: &Failure, target: Option<LogTarget>) {
-    say(Level::Error, format_args!("{failure}"));
     if target.is_some_and(|target| target != LogTarget::Stderr) {
-        output::complain(format_args!("error: {failure}"));
+        say(Level::Error, format_args!("{failure}"));
     }
+    output::complain(format_args!("error: {failure}"));
 }
 
 /// Logs what was refused while running, and why.
