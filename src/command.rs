@@ -36,6 +36,15 @@ pub enum Command<'a> {
         /// The router's or check's name.
         name: &'a str,
     },
+    /// `drain`, `maint`, `ready`: what becomes of a server.
+    Order {
+        /// `-c`.
+        file: Option<&'a str>,
+        /// Which of them, with a blank behind it.
+        order: &'static str,
+        /// SERVICE/SERVER.
+        name: &'a str,
+    },
     /// `replay`: recorded traffic through the receiver.
     Replay {
         /// The capture file.
@@ -78,7 +87,10 @@ usage: smena [COMMAND] [OPTIONS]
   run     [-c FILE]                 keep the addresses, in the foreground
   check   [-c FILE] [--peer FILE]   validate a configuration, or both halves of a pair
   status  [-c FILE] [--json]        one look at everything; plain `smena` is the same
-  why     [-c FILE] NAME            why a router is (not) master, or a check (not) up
+  why     [-c FILE] NAME            why a router is (not) master, or a check or server (not) up
+  drain   [-c FILE] SERVICE/SERVER  no new sessions for a server
+  maint   [-c FILE] SERVICE/SERVER  no sessions at all
+  ready   [-c FILE] SERVICE/SERVER  back to what its checks say
   replay  CAPTURE.pcap [-c FILE]    recorded VRRP traffic through the receiver: a verdict a frame
   demo                              watch a pair fail over in private network namespaces
   version
@@ -99,7 +111,7 @@ type Known = (
 );
 
 /// The commands there are.
-static COMMANDS: [Known; 8] = [
+static COMMANDS: [Known; 11] = [
     ("run", &["-c"], |said| Command::Run { file: said.file }),
     ("check", &["-c", "--peer"], |said| Command::Check {
         file: said.file,
@@ -113,6 +125,9 @@ static COMMANDS: [Known; 8] = [
         file: said.file,
         name: said.name.unwrap_or_default(),
     }),
+    ("drain", &["-c", SERVER], |said| said.order("drain ")),
+    ("maint", &["-c", SERVER], |said| said.order("maint ")),
+    ("ready", &["-c", SERVER], |said| said.order("ready ")),
     ("replay", &[CAPTURE, "-c"], |said| Command::Replay {
         capture: said.name.unwrap_or_default(),
         file: said.file,
@@ -123,13 +138,15 @@ static COMMANDS: [Known; 8] = [
 ];
 
 /// Stands among a command's options when it takes one word that is none.
-const NAME: &str = "the NAME of a router or check";
+const NAME: &str = "the NAME of a router, check, service or server";
+/// The same for a server.
+const SERVER: &str = "SERVICE/SERVER";
 /// The same for a file.
 const CAPTURE: &str = "a CAPTURE file";
 
 /// Commands that the surface names and this version has not.
 const LATER: &[&str] = &[
-    "events", "standby", "resume", "takeover", "drain", "maint", "ready", "reload", "adapt", "bake",
+    "events", "standby", "resume", "takeover", "reload", "adapt", "bake",
 ];
 
 impl<'a> Command<'a> {
@@ -183,6 +200,14 @@ struct Options<'a> {
 }
 
 impl<'a> Options<'a> {
+    fn order(self, order: &'static str) -> Command<'a> {
+        Command::Order {
+            file: self.file,
+            order,
+            name: self.name.unwrap_or_default(),
+        }
+    }
+
     /// Takes one word, and the next one when that is its value.
     fn take(
         &mut self,
@@ -321,11 +346,36 @@ mod tests {
         assert_eq!(parse(&["why", "VI_1", "-c", "a"]), Ok(why(Some("a"))));
         message(
             &["why"],
-            "`why` needs the NAME of a router or check behind it",
+            "`why` needs the NAME of a router, check, service or server behind it",
         );
         message(
             &["why", "VI_1", "VI_2"],
             "`why` takes no `VI_2`; see `smena help`",
+        );
+    }
+
+    #[test]
+    fn orders_take_one_server() {
+        let order = |order| Command::Order {
+            file: Some("a"),
+            order,
+            name: "web/udst1",
+        };
+        for (word, meant) in [
+            ("drain", "drain "),
+            ("maint", "maint "),
+            ("ready", "ready "),
+        ] {
+            assert_eq!(parse(&[word, "-c", "a", "web/udst1"]), Ok(order(meant)));
+        }
+        message(&["drain"], "`drain` needs SERVICE/SERVER behind it");
+        message(
+            &["ready", "web/a", "web/b"],
+            "`ready` takes no `web/b`; see `smena help`",
+        );
+        message(
+            &["drian", "web/a"],
+            "unknown command `drian`; did you mean `drain`?",
         );
     }
 

@@ -221,6 +221,12 @@ impl Shared {
     }
 }
 
+impl core::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("Shared")
+    }
+}
+
 impl Default for Shared {
     fn default() -> Shared {
         Shared::new()

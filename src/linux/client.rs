@@ -13,7 +13,7 @@ use super::listener::{self, Path};
 use super::output::{self, complain, write_all};
 
 /// The longest question, without the line feed that ends it.
-const QUESTION_MAX: usize = 63;
+const QUESTION_MAX: usize = 127;
 /// Exit code: the question was wrong, and the answer says why.
 const WRONG: i32 = 2;
 /// Exit code: not running, or unreadable.
@@ -77,7 +77,7 @@ fn mend(errno: Errno) -> Packed {
 #[inline(never)]
 fn try_ask(path: &str, question: &[&str]) -> Result<i32, Trouble> {
     let socket = open(path).map_err(Trouble::Socket)?;
-    let mut line = [b'\n'; 64];
+    let mut line = [b'\n'; QUESTION_MAX + 1];
     let mut end = 0;
     let bytes = question.iter().flat_map(|part| part.bytes());
     for (room, byte) in line.iter_mut().take(QUESTION_MAX).zip(bytes) {

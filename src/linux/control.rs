@@ -4,7 +4,9 @@
 //! copy of the keeper, which has everything as it was at that moment and may
 //! wait for a slow reader as long as it likes, up to a limit. The keeper never
 //! waits for anybody. An answer begins with a line `smena EXIT LENGTH`: what the
-//! asking command is to exit with, and how many bytes follow.
+//! asking command is to exit with, and how many bytes follow; what HAProxy's tools
+//! ask is answered as they expect it, without. An order is carried out by the
+//! keeper itself before the copy is made.
 
 use core::fmt;
 
@@ -18,7 +20,7 @@ use rustix::process::{
 use smena::event::earliest;
 use smena::node::Node;
 use smena::pack::packed;
-use smena::report::{self, View};
+use smena::report::{self, Order, View};
 use smena::say::{Level, Number, Plain};
 use smena::{Duration, Instant};
 
@@ -93,15 +95,16 @@ impl<'a> Control<'a> {
     }
 
     /// A descriptor is ready: somebody connects, asks, or has been answered.
+    /// Returns who has asked, for [`Control::question`] and [`Control::answer`].
     #[inline(never)]
-    pub fn ready(&mut self, token: u64, now: Instant, node: &Node<'_>, view: &View<'_>) {
+    pub fn ready(&mut self, token: u64, now: Instant) -> Option<usize> {
         let Some(number) = token.checked_sub(TOKENS + 1) else {
             self.accept(now);
-            return;
+            return None;
         };
         let at = number as usize;
         if at >= CONNECTIONS_MAX {
-            return;
+            return None;
         }
         match &mut self.connections[at] {
             Connection::Free => {}
@@ -113,7 +116,7 @@ impl<'a> Control<'a> {
             } => match read_question(socket, line, length) {
                 Question::Incomplete => {}
                 Question::Nonsense => self.close(at),
-                Question::Complete => self.answer(at, now, node, view),
+                Question::Complete => return Some(at),
             },
             Connection::Answering { pidfd, .. } => {
                 let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
@@ -122,6 +125,17 @@ impl<'a> Control<'a> {
                 }
             }
         }
+        None
+    }
+
+    /// What somebody asks; nothing of it counts unless it is text.
+    pub fn question(&self, at: usize) -> &str {
+        let Connection::Asking { line, length, .. } = &self.connections[at] else {
+            return "";
+        };
+        let line = line.get(..*length).unwrap_or_default();
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        core::str::from_utf8(line).unwrap_or_default()
     }
 
     /// When [`Control::poll`] wants to be called.
@@ -206,21 +220,12 @@ impl<'a> Control<'a> {
     }
 
     /// Forks the copy that answers.
-    fn answer(&mut self, at: usize, now: Instant, node: &Node<'_>, view: &View<'_>) {
-        let Connection::Asking {
-            socket,
-            line,
-            length,
-            ..
-        } = &self.connections[at]
-        else {
+    pub fn answer(&mut self, at: usize, now: Instant, node: &Node<'_>, view: &View<'_>) {
+        let Connection::Asking { socket, .. } = &self.connections[at] else {
             return;
         };
         match syscall::fork() {
-            Ok(Fork::Child) => {
-                let question = line.get(..*length).unwrap_or_default();
-                syscall::exit(write_answer(socket, question, node, view))
-            }
+            Ok(Fork::Child) => syscall::exit(write_answer(socket, self.question(at), node, view)),
             Ok(Fork::Parent(_, pidfd)) => {
                 self.close(at);
                 let token = EventData::new_u64(TOKENS + 1 + at as u64);
@@ -274,7 +279,7 @@ fn read_question(socket: &OwnedFd, line: &mut [u8; QUESTION_MAX], length: &mut u
 }
 
 /// In the copy: leaves the keeper's things behind and writes the answer.
-fn write_answer(socket: &OwnedFd, question: &[u8], node: &Node<'_>, view: &View<'_>) -> i32 {
+fn write_answer(socket: &OwnedFd, question: &str, node: &Node<'_>, view: &View<'_>) -> i32 {
     logger::silence();
     syscall::reset_signal_actions();
     syscall::set_signal_mask(SignalSet(0));
@@ -287,17 +292,26 @@ fn write_answer(socket: &OwnedFd, question: &[u8], node: &Node<'_>, view: &View<
     spawn::close_descriptors();
     let socket = output::stdin();
     let mut output = Output::new(socket);
-    let question = question.strip_suffix(b"\r").unwrap_or(question);
     let exit = report::exit_code(node, view);
     let written = match question {
-        b"status" => answer_twice(&mut output, exit, &|to| report::text(node, view, to)),
-        b"status --json" => answer_twice(&mut output, exit, &|to| report::json(node, view, to)),
-        _ => match question.strip_prefix(b"why ").map(core::str::from_utf8) {
-            Some(Ok(name)) => {
+        "status" => answer_twice(&mut output, exit, &|to| report::text(node, view, to)),
+        "status --json" => answer_twice(&mut output, exit, &|to| report::json(node, view, to)),
+        "show stat" => report::stat(node, view, &mut output),
+        "show info" => report::info(node, view, &mut output),
+        _ => match (question.strip_prefix("why "), Order::read(question)) {
+            (Some(name), _) => {
                 let exit = if report::knows(node, name) { 0 } else { 2 };
                 answer_twice(&mut output, exit, &|to| report::why(node, view, name, to))
             }
-            _ => fmt::write(&mut output, format_args!("smena 2 0\n")),
+            (None, Some(Order::Ours(_, name))) => {
+                let known = report::has_server(node.config(), name);
+                let exit = if known { 0 } else { 2 };
+                answer_twice(&mut output, exit, &|to| {
+                    report::ordered(node, view, name, to)
+                })
+            }
+            (None, Some(order)) => report::answered(node.config(), &order, &mut output),
+            (None, None) => fmt::write(&mut output, format_args!("smena 2 0\n")),
         },
     };
     let whole = written.is_ok() && output.flush();

@@ -14,18 +14,16 @@
 //! loop sleeps in epoll and nowhere else.
 
 use core::mem::MaybeUninit;
-use core::net::SocketAddr;
 
 use heapless::Vec;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::fd::{AsFd, BorrowedFd};
 use rustix::io::Errno;
-use smena::config::{CheckKind, Config, ServerCheck};
+use smena::config::Config;
 use smena::event::{Action, Actions, CheckId, CheckResult, Event, Outcome};
 use smena::node::Node;
 use smena::pack::packed;
-use smena::probe::Ask;
-use smena::report::View;
+use smena::report::{Order, View};
 use smena::say::{Level, Number, Plain, say};
 use smena::{Duration, Instant, board};
 
@@ -40,6 +38,7 @@ use super::init::{self, Init};
 use super::net::{self, Net};
 use super::process::{self, Children, Collected, Ended, Places};
 use super::publish::Publisher;
+use super::questions;
 use super::realtime::Realtime;
 use super::servers::{self, Refusals};
 use super::signal::{Request, Signals};
@@ -107,7 +106,7 @@ pub fn run(
     let mut net = Net::open(node, epoll, guard.held(), NET_MEMORY.claim())?;
     let children = Children::open(config, epoll, user, PLACES.claim())?;
     let mut asks = Asks::new(epoll, SLOTS.claim());
-    add_questions(&mut asks, config);
+    questions::add(&mut asks, config);
     let mut keeper = Keeper {
         node,
         net: &mut net,
@@ -152,37 +151,6 @@ pub fn run(
     drop(keeper.guard);
     keeper.init.finish();
     Ok(())
-}
-
-/// The checks that ask a server, by their number, and the servers of services.
-#[inline(never)]
-fn add_questions(asks: &mut Asks<'_, 'static>, config: &'static Config<'static>) {
-    // Unlike that of another smena on this machine.
-    let mut id = rustix::process::getpid().as_raw_nonzero().get() as u16;
-    for check in &config.checks {
-        id = id.wrapping_add(1);
-        asks.add(match &check.kind {
-            CheckKind::Tcp(to) => Some((*to, Ask::Tcp)),
-            CheckKind::Http(page) => Some((page.address, Ask::Http(page, page.address))),
-            CheckKind::Tls(to, name) => Some((*to, Ask::Tls(name))),
-            CheckKind::Ping(to) => {
-                let v6 = to.is_ipv6();
-                Some((SocketAddr::new(*to, 0), Ask::Ping { v6, id }))
-            }
-            _ => None,
-        });
-    }
-    for service in &config.services {
-        for server in config.servers_of(service) {
-            let to = config.looked_at(service, server);
-            asks.add(match &service.check {
-                ServerCheck::Tcp => Some((to, Ask::Tcp)),
-                ServerCheck::Http(page) => Some((to, Ask::Http(page, to))),
-                ServerCheck::Tls(name) => Some((to, Ask::Tls(name))),
-                ServerCheck::Exec(_) | ServerCheck::None => None,
-            });
-        }
-    }
 }
 
 /// What the loop works with.
@@ -477,6 +445,13 @@ impl Keeper<'_, '_, '_> {
     }
 
     fn take_control(&mut self, token: u64, now: Instant) {
+        let Some(at) = self.control.ready(token, now) else {
+            return;
+        };
+        let order = Order::read(self.control.question(at));
+        if let Some(event) = order.and_then(|order| order.event(self.node.config())) {
+            self.deliver(now, event);
+        }
         let view = View {
             now,
             uptime: now - self.started_at,
@@ -486,9 +461,10 @@ impl Keeper<'_, '_, '_> {
             lag_max: self.lag_max,
             fifo: self.publisher.counts(),
             workers: self.workers.posts(),
+            shared: Some(self.workers.shared()),
             farewell: *self.workers.farewell(),
         };
-        self.control.ready(token, now, self.node, &view);
+        self.control.answer(at, now, self.node, &view);
     }
 
     /// Tells the core, and does what it says, and what that leads to.

@@ -44,6 +44,7 @@ mod pipes;
 mod process;
 mod program;
 mod publish;
+mod questions;
 mod raw;
 mod realtime;
 mod relay;

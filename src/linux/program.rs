@@ -60,6 +60,7 @@ pub fn main(invocation: Invocation) -> i32 {
             ask(file, &["status", if json { " --json" } else { "" }])
         }
         Ok(Command::Why { file, name }) => ask(file, &["why ", name]),
+        Ok(Command::Order { file, order, name }) => ask(file, &[order, name]),
         Ok(Command::Replay { capture, file }) => replay(capture, file),
         Ok(Command::Demo) => show(),
         Ok(Command::Version) => print(format_args!(concat!(

@@ -3,7 +3,7 @@
 
 use core::fmt::{self, Display, Write};
 
-use super::{LatestCall, View, age_ms, name, program};
+use super::{LatestCall, View, age_ms, name, program, service};
 use crate::address::Shown;
 use crate::call::Caller;
 use crate::check::Check;
@@ -46,7 +46,7 @@ pub fn json(node: &Node<'_>, view: &View<'_>, out: &mut dyn Write) -> fmt::Resul
         self::check(&mut json, view, config, check);
     }
     json.close("]");
-    json.raw("services", "[]");
+    service::json(&mut json, node, view);
     json.open("hooks", "[");
     for (config, hook) in config.routers.iter().zip(node.hooks()) {
         self::hook(&mut json, config.name, hook);
@@ -220,12 +220,12 @@ fn call(json: &mut Json<'_>, caller: &Caller) {
     json.number("runs", caller.runs().into());
 }
 
-const NULL: &str = "null";
+pub(super) const NULL: &str = "null";
 
 /// Writes members and elements and puts the commas between them. An element of
 /// an array has the empty key. The first failure of `out` is kept, and nothing
 /// is written after it, so that no caller has to look.
-struct Json<'w> {
+pub(super) struct Json<'w> {
     out: &'w mut dyn Write,
     /// A value stands before, so that the next one needs a comma.
     comma: bool,
@@ -234,19 +234,19 @@ struct Json<'w> {
 
 impl Json<'_> {
     #[inline(never)]
-    fn open(&mut self, key: &str, bracket: &str) {
+    pub(super) fn open(&mut self, key: &str, bracket: &str) {
         self.raw(key, bracket);
         self.comma = false;
     }
 
     #[inline(never)]
-    fn close(&mut self, bracket: &str) {
+    pub(super) fn close(&mut self, bracket: &str) {
         self.put(format_args!("{}", Plain(bracket)));
         self.comma = true;
     }
 
     #[inline(never)]
-    fn text(&mut self, key: &str, value: &dyn Display) {
+    pub(super) fn text(&mut self, key: &str, value: &dyn Display) {
         self.value(key, format_args!("\""));
         if self.result.is_ok() {
             self.result = write!(Escaped(self.out), "{value}");
@@ -255,25 +255,25 @@ impl Json<'_> {
     }
 
     #[inline(never)]
-    fn number(&mut self, key: &str, value: u64) {
+    pub(super) fn number(&mut self, key: &str, value: u64) {
         self.value(key, format_args!("{}", Number(value)));
     }
 
     #[inline(never)]
-    fn optional(&mut self, key: &str, value: Option<u64>) {
+    pub(super) fn optional(&mut self, key: &str, value: Option<u64>) {
         match value {
             Some(value) => self.number(key, value),
             None => self.raw(key, NULL),
         }
     }
 
-    fn truth(&mut self, key: &str, value: bool) {
+    pub(super) fn truth(&mut self, key: &str, value: bool) {
         self.raw(key, if value { "true" } else { "false" });
     }
 
     /// A value that is written as it stands.
     #[inline(never)]
-    fn raw(&mut self, key: &str, value: &str) {
+    pub(super) fn raw(&mut self, key: &str, value: &str) {
         self.value(key, format_args!("{}", Plain(value)));
     }
 

@@ -3,20 +3,27 @@
 //! into whatever the caller gives them, so no size is fixed here.
 
 mod json;
+mod order;
 #[cfg(test)]
 mod sample;
+mod service;
+mod stat;
 mod text;
 mod why;
 
 pub use json::json;
+pub use order::{Order, answered, has_server, ordered};
+pub use stat::{info, stat};
 pub use text::text;
 pub use why::{knows, why};
 
 use crate::call::Caller;
 use crate::check::Health;
 use crate::config;
-use crate::event::{Exit, HookState, RouterId, Verb};
+use crate::event::{Exit, HookState, RouterId, ServerId, Verb};
 use crate::node::Node;
+use crate::server::State;
+use crate::shared::Shared;
 use crate::supervise::{Farewell, Post};
 use crate::vrrp::Role;
 use crate::{Duration, Instant};
@@ -40,19 +47,26 @@ pub struct View<'a> {
     pub fifo: Option<(u64, u64)>,
     /// The forwarder's workers; none without a service.
     pub workers: &'a [Post],
+    /// What its workers count; `None` where there are none.
+    pub shared: Option<&'a Shared>,
     /// How far the forwarder has come with a planned stop.
     pub farewell: Farewell,
 }
 
 /// What `smena status` exits with: 1 when a router is in Fault, a check is
-/// down or cannot be made, or there is a diagnosis, else 0.
+/// down or cannot be made, a server is down, or there is a diagnosis, else 0.
 pub fn exit_code(node: &Node<'_>, view: &View<'_>) -> u8 {
     let fault = node.routers().iter().any(|r| r.role() == Role::Fault);
     let mut checks = node.checks().iter();
     let down = checks.any(|c| c.health() == Health::Down || c.cannot_run());
+    let mut ids = (0..node.servers().len() as u8).map(ServerId);
+    let server_down = ids.any(|id| {
+        let state = node.servers()[usize::from(id.0)].state();
+        state == State::Down || node.server_check(id).cannot_run()
+    });
     let ids = (0u8..).map(RouterId).take(node.routers().len());
     let mut wrong = ids.flat_map(|id| node.diagnoses(view.now, id));
-    u8::from(fault || down || wrong.next().is_some())
+    u8::from(fault || down || server_down || wrong.next().is_some())
 }
 
 /// The node's name.

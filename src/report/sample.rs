@@ -32,6 +32,7 @@ impl Sample {
             lag_last: Duration::from_micros(40),
             lag_max: Duration::from_micros(900),
             fifo: None,
+            shared: None,
             workers: &[],
             farewell: Farewell::Open,
         }
@@ -114,6 +115,16 @@ pub fn master() -> Sample {
         Event::Packet(InterfaceId(0), Family::Ipv4, &[0x45]),
     );
     sample.now_ms = poll_ms + 900;
+    sample
+}
+
+/// A service of two servers, at the start.
+pub fn service() -> Sample {
+    let mut sample = with(
+        "[node]\nname = gw-a\n[service web]\nlisten = *:443\n\
+         server = udst1 192.168.0.87\nserver = udst2 192.168.0.88:8443 weight 2 backup\n",
+    );
+    sample.on(0, Event::Start);
     sample
 }
 

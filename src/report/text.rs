@@ -3,7 +3,7 @@
 
 use core::fmt::{self, Display, Formatter, Write};
 
-use super::{LatestCall, View, age_ms, name, program};
+use super::{LatestCall, View, age_ms, name, program, service};
 use crate::address::Shown;
 use crate::call::Caller;
 use crate::check::{Check, Health};
@@ -51,6 +51,7 @@ pub fn text(node: &Node<'_>, view: &View<'_>, out: &mut dyn Write) -> fmt::Resul
             "\nforwarder: {state}, {count} workers, {restarts} restarts\n"
         ));
     }
+    service::text(node, view, &mut lines);
     if !config.checks.is_empty() {
         lines.put(format_args!("\nchecks\n"));
     }

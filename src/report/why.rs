@@ -1,29 +1,34 @@
-//! Why a router is master or is not, and why a check is up or is not: the
+//! Why a router is master or is not, and why a check or a server is up or is not: the
 //! facts and the arithmetic of one moment, for somebody who was woken by it.
 //! It begins with what status says of the same thing.
 
 use core::fmt::{self, Write};
 
 use super::text::{self, Age, Lines};
-use super::{View, age_ms};
+use super::{View, age_ms, service};
 use crate::address::Shown;
 use crate::config::{self, Tracked, highest, lowest, nearest};
-use crate::event::{CheckId, RouterId};
+use crate::event::{CheckId, RouterId, ServerId};
 use crate::node::Node;
 use crate::pack::packed;
 use crate::say::{Number, Plain};
 use crate::vrrp::{Readiness, Role, skew};
 use crate::{Duration, Instant};
 
-/// Whether a router or a check has this name.
+/// Whether a router, a check, a service or a server has this name.
 pub fn knows(node: &Node<'_>, name: &str) -> bool {
+    let mut servers = (0..node.config().servers.len() as u8).map(ServerId);
     names(node).any(|known| known == name)
+        || servers.any(|id| service::is_called(node.config(), id, name))
 }
 
 fn names<'n>(node: &'n Node<'_>) -> impl Iterator<Item = &'n str> {
     let config = node.config();
     let routers = config.routers.iter().map(|router| router.name);
-    routers.chain(config.checks.iter().map(|check| check.name))
+    let checks = config.checks.iter().map(|check| check.name);
+    let services = config.services.iter().map(|service| service.name);
+    let servers = config.servers.iter().map(|server| server.name);
+    routers.chain(checks).chain(services).chain(servers)
 }
 
 /// Writes why the router, the check, or both of this name are as they are.
@@ -47,10 +52,11 @@ pub fn why(node: &Node<'_>, view: &View<'_>, name: &str, out: &mut dyn Write) ->
             self::check(node, view, id, &mut lines);
         }
     }
+    service::why(node, view, name, &mut lines);
     if !knows(node, name) {
         let name_shown = text::Printable(name);
         lines.put(format_args!(
-            "error: no router or check is called `{name_shown}`"
+            "error: no router, check, service or server is called `{name_shown}`"
         ));
         if let Some(meant) = nearest(name, &mut names(node)) {
             lines.put(format_args!("; did you mean `{}`?", Plain(meant)));
@@ -179,18 +185,23 @@ fn check(node: &Node<'_>, view: &View<'_>, id: CheckId, out: &mut Lines<'_>) {
     for router in &node.config().routers {
         let of = |track: &&config::Track<'_>| track.what == Tracked::Check(id.0);
         for track in router.tracks.iter().filter(of) {
-            let (name, weight) = (Plain(router.name), track.weight);
-            let sign = Plain(if weight < 0 { "-" } else { "" });
-            let weight = Number(weight.unsigned_abs().into());
-            out.put(format_args!(
-                "  tracked   by {name}, weight {sign}{weight}\n"
-            ));
+            tracked_by(router.name, track.weight, out);
         }
     }
 }
 
+/// The line of a router that counts something.
+pub(super) fn tracked_by(router: &str, weight: i16, out: &mut Lines<'_>) {
+    let name = Plain(router);
+    let sign = Plain(if weight < 0 { "-" } else { "" });
+    let weight = Number(weight.unsigned_abs().into());
+    out.put(format_args!(
+        "  tracked   by {name}, weight {sign}{weight}\n"
+    ));
+}
+
 /// From now to a deadline in whole milliseconds.
-fn left_ms(view: &View<'_>, at: Instant) -> u64 {
+pub(super) fn left_ms(view: &View<'_>, at: Instant) -> u64 {
     u64::try_from(at.total_millis() - view.now.total_millis()).unwrap_or(0)
 }
 
@@ -326,11 +337,11 @@ mod tests {
         assert!(!knows(&sample.node, "VI_1") && knows(&sample.node, "VI_01"));
         assert_eq!(
             written(&sample, "VI_1"),
-            "error: no router or check is called `VI_1`; did you mean `VI_01`?\n"
+            "error: no router, check, service or server is called `VI_1`; did you mean `VI_01`?\n"
         );
         assert_eq!(
             written(&sample, "\u{1b}xyzzy"),
-            "error: no router or check is called `?xyzzy`\n"
+            "error: no router, check, service or server is called `?xyzzy`\n"
         );
     }
 }

@@ -205,7 +205,8 @@ fn why_says_what_a_tired_person_asks() {
         assert!(said.contains("tracked   by VI_01, weight 2"), "{said}");
         let (code, [said, errors]) = ask(&a, "VI_1");
         assert_eq!((code, said.as_str()), (Some(2), ""));
-        let expected = "error: no router or check is called `VI_1`; did you mean `VI_01`?\n";
+        let expected =
+            "error: no router, check, service or server is called `VI_1`; did you mean `VI_01`?\n";
         assert_eq!(errors, expected);
         drop(keepers);
         assert_eq!(ask(&a, "VI_01").0, Some(3));
