@@ -101,8 +101,11 @@ impl World<'_> {
             }
             // No program has to be started for these, and nothing comes back.
             Action::WriteState(_) | Action::TellFifo(_) => {}
-            // No world has a service yet.
-            Action::Admit(_) | Action::Cut(_) | Action::Refuse(_) | Action::Accept(_) => {}
+            Action::Admit(server) => self.admit(node, server),
+            // The rules have seen it; sessions are not simulated here.
+            Action::Cut(_) => {}
+            Action::Refuse(service) => self.open(node, service, false),
+            Action::Accept(service) => self.open(node, service, true),
             Action::Finish => {
                 self.say(format_args!("n{node} has finished"));
                 self.judge(|rules, view| rules.finished(view, node));

@@ -35,7 +35,7 @@ pub struct Host<'a> {
     pub inbox: VecDeque<Waiting>,
     /// When it was suspended, in the world's time.
     pub suspended_at: At,
-    /// What its checks find.
+    /// What its checks find, those of its servers behind the others.
     pub health: Vec<Health>,
     /// The kernel refuses to set addresses.
     pub refuses: bool,
@@ -78,6 +78,9 @@ pub struct Process<'a> {
     pub wake_at: i64,
     /// The check that runs, by number of its run.
     pub checks: Vec<Option<u32>>,
+    /// What the forwarder was told: who gets sessions, and which services do.
+    pub gates: Vec<bool>,
+    pub doors: Vec<bool>,
     /// The hooks that run, each at its [`slot`], by number of its run.
     pub hooks: Vec<Option<u32>>,
     pub runs: u32,
@@ -142,7 +145,10 @@ impl<'a> Host<'a> {
             notice_at: 0,
             inbox: VecDeque::new(),
             suspended_at: 0,
-            health: vec![Health::Gives(Outcome::Success); config.checks.len()],
+            health: vec![
+                Health::Gives(Outcome::Success);
+                config.checks.len() + config.servers.len()
+            ],
             refuses: false,
             worker: 0,
         }

@@ -29,6 +29,27 @@ pub fn write(plan: &Plan, node: usize) -> String {
         line(out, &format!("fall = {}", check.fall));
         line(out, &format!("reverse = {}", switch(check.reverse)));
     }
+    for (number, service) in plan.nodes[node].services.iter().enumerate() {
+        line(out, &format!("\n[service s{number}]"));
+        line(out, &format!("listen = *:{}", 8000 + number));
+        for (server, weight) in service.servers.iter().enumerate() {
+            let address = format!("10.77.{number}.{}", 1 + server);
+            line(
+                out,
+                &format!("server = w{server} {address} weight {weight}"),
+            );
+        }
+        if service.checked {
+            line(out, &format!("inter = {}", duration(service.inter)));
+            line(out, &format!("rise = {}", service.rise));
+            line(out, &format!("fall = {}", service.fall));
+        } else {
+            line(out, "check = none");
+        }
+        if service.cut {
+            line(out, "on_down = cut");
+        }
+    }
     text
 }
 
@@ -105,6 +126,13 @@ fn section(out: &mut String, plan: &Plan, number: usize, router: &RouterPlan, me
         line(
             out,
             &format!("track = interface {name} weight {weight}{reverse}"),
+        );
+    }
+    for (service, weight, reverse) in &member.needs {
+        let reverse = if *reverse { " reverse" } else { "" };
+        line(
+            out,
+            &format!("track = service s{service} weight {weight}{reverse}"),
         );
     }
     for (number, interval) in member.resources.iter().enumerate() {

@@ -31,6 +31,7 @@ mod random;
 pub mod rules;
 pub mod run;
 pub mod scenario;
+mod servers;
 mod storm;
 mod trace;
 mod world;

@@ -117,6 +117,11 @@ fn adverts_that_are_made_up_for_are_a_burst() {
 }
 
 #[test]
+fn a_server_that_is_down_and_gets_sessions_is_seen() {
+    caught(Mutation::DownGetsSessions, &[Rule::Servers]);
+}
+
+#[test]
 fn a_member_that_stays_master_splits_its_group() {
     caught(Mutation::ApartInGroup, &[Rule::Group]);
 }

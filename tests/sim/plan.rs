@@ -38,6 +38,7 @@ pub struct NodePlan {
     /// Its number in its addresses, which decides ties.
     pub number: u8,
     pub checks: Vec<CheckPlan>,
+    pub services: Vec<ServicePlan>,
 }
 
 /// One `[check]` of one node.
@@ -48,6 +49,19 @@ pub struct CheckPlan {
     pub rise: u16,
     pub fall: u16,
     pub reverse: bool,
+}
+
+/// One `[service]` of one node.
+#[derive(Clone, Debug)]
+pub struct ServicePlan {
+    /// The weight of each server.
+    pub servers: Vec<u16>,
+    pub checked: bool,
+    pub inter: At,
+    pub rise: u16,
+    pub fall: u16,
+    /// `on_down = cut`
+    pub cut: bool,
 }
 
 /// One virtual router, and what each node that carries it says about it.
@@ -90,6 +104,8 @@ pub struct Member {
     pub tracks: Vec<(usize, i16, bool)>,
     /// Interface, weight, reverse.
     pub watches: Vec<(usize, i16, bool)>,
+    /// Service, weight, reverse.
+    pub needs: Vec<(usize, i16, bool)>,
 }
 
 /// The time limit of a resource without a hook.
@@ -131,12 +147,13 @@ impl Plan {
         let count = random.pick(&[2, 2, 2, 2, 3, 3, 4, 5]);
         let mut numbers: Vec<u8> = (10..200).collect();
         random.shuffle(&mut numbers);
-        let nodes: Vec<NodePlan> = (0..count)
+        let mut nodes: Vec<NodePlan> = (0..count)
             .map(|n| NodePlan {
                 drift_ppm: random.between(0, 600) as i64 - 300,
                 shown: random.magnitude(1, 400_000 * SECOND) as i64,
                 number: numbers[n],
                 checks: checks(&mut random),
+                services: Vec::new(),
             })
             .collect();
         let mut routers: Vec<RouterPlan> = Vec::new();
@@ -154,13 +171,25 @@ impl Plan {
         for router in &mut routers {
             router.delivery = Delivery::of(&mut travel, router.version, nodes.len());
         }
+        // The same again.
+        let mut served = Random::new(seed, 5);
+        let with_services = served.chance(400);
+        if with_services {
+            serve(&mut served, &mut nodes, &mut routers);
+        }
         let quickest = routers.iter().flat_map(|r| &r.members).map(|m| m.advert);
         let latency =
             (quickest.min().unwrap_or(SECOND) / 5).min(random.pick(&[MS / 2, 2 * MS, 30 * MS]));
         Plan {
             seed,
             latency,
-            weather: weather(&mut random),
+            weather: {
+                let mut weather = weather(&mut random);
+                if with_services {
+                    weather.kinds.extend(Kind::OF_SERVICES);
+                }
+                weather
+            },
             storm: random.between(30, 60) * SECOND,
             nodes,
             routers,
@@ -180,6 +209,7 @@ impl Plan {
             shown: 1_000 * SECOND as i64,
             number: 10 + n as u8,
             checks: Vec::new(),
+            services: Vec::new(),
         };
         let member = |n: usize| Member {
             node: n,
@@ -197,6 +227,7 @@ impl Plan {
             resources: Vec::new(),
             tracks: Vec::new(),
             watches: Vec::new(),
+            needs: Vec::new(),
         };
         Plan {
             seed: 1,
@@ -279,6 +310,9 @@ impl Plan {
         let checks = self.nodes.iter().flat_map(|n| &n.checks);
         let checks =
             checks.map(|c| (c.interval + c.timeout + 3 * SECOND) * (1 + u64::from(c.rise)));
+        let services = self.nodes.iter().flat_map(|n| &n.services);
+        let services = services.map(|s| (2 * s.inter + 3 * SECOND) * (1 + u64::from(s.rise)));
+        let checks = checks.chain(services);
         let routers = self
             .routers
             .iter()
@@ -304,6 +338,46 @@ impl Plan {
         let grouped = self.routers.iter().any(|router| router.group.is_some());
         let routers = if grouped { 2 * routers } else { routers };
         4 * SECOND + checks.max().unwrap_or(0) + routers + fought
+    }
+}
+
+/// Services on every node, and routers that count them.
+fn serve(random: &mut Random, nodes: &mut [NodePlan], routers: &mut [RouterPlan]) {
+    let count = random.pick(&[1, 1, 2]);
+    for node in nodes {
+        node.services = (0..count)
+            .map(|_| ServicePlan {
+                servers: (0..random.between(1, 4))
+                    .map(|_| random.pick(&[1, 1, 2, 256]))
+                    .collect(),
+                checked: random.chance(850),
+                inter: random.pick(&[200 * MS, SECOND, 2 * SECOND]),
+                rise: random.pick(&[1, 2, 3]),
+                fall: random.pick(&[1, 2, 3]),
+                cut: random.chance(300),
+            })
+            .collect();
+    }
+    for member in routers.iter_mut().flat_map(|router| &mut router.members) {
+        if random.chance(500) {
+            let service = random.below(count) as usize;
+            let weight = random.pick(&[0, 0, 20, -50]);
+            let reverse = weight != 0 && random.chance(150);
+            member.needs.push((service, weight, reverse));
+        }
+    }
+    // What one of a group counts, all of it do.
+    let first = routers.iter().find(|router| router.group.is_some());
+    let needs: Vec<_> = first
+        .map(|router| router.members.iter().map(|m| (m.node, m.needs.clone())))
+        .into_iter()
+        .flatten()
+        .collect();
+    for router in routers.iter_mut().filter(|router| router.group.is_some()) {
+        for member in &mut router.members {
+            let same = needs.iter().find(|(node, _)| *node == member.node);
+            member.needs = same.map_or_else(Vec::new, |(_, needs)| needs.clone());
+        }
     }
 }
 
@@ -473,6 +547,7 @@ fn member(random: &mut Random, node: usize, priority: u8, plan: &NodePlan) -> Me
         } else {
             Vec::new()
         },
+        needs: Vec::new(),
     }
 }
 

@@ -47,9 +47,16 @@ pub enum Kind {
     Stranger,
     /// Adverts by somebody who knows ours and means ill.
     Hostile,
+    /// Somebody wants a server in drain, in maint, back, or with another weight.
+    Order,
+    /// A server refuses sessions.
+    Refused,
 }
 
 impl Kind {
+    /// Those of worlds with services.
+    pub const OF_SERVICES: [Kind; 2] = [Kind::Order, Kind::Refused];
+
     /// All of them.
     pub const ALL: [Kind; 17] = [
         Kind::BadPath,
@@ -83,6 +90,7 @@ pub enum Relief {
     Create(usize, usize),
     OwnAddresses(usize, usize),
     Check(usize, usize),
+    Orders(usize),
     Refusal(usize),
     StopAgain(usize, u32),
 }
@@ -189,6 +197,11 @@ pub fn strike(world: &mut World<'_>, kind: Kind) -> Option<(At, Relief)> {
             world.hostile_until = world.now + lasting.max(500 * MS);
             None
         }
+        Kind::Order => world.order(node).then_some((lasting, Relief::Orders(node))),
+        Kind::Refused => {
+            world.refuse_sessions(node);
+            None
+        }
     }
 }
 
@@ -207,6 +220,7 @@ pub fn relieve(world: &mut World<'_>, relief: Relief) {
         Relief::Check(node, check) => {
             world.set_health(node, check, Health::Gives(Outcome::Success))
         }
+        Relief::Orders(node) => world.end_orders(node),
         Relief::Refusal(node) => world.hosts[node].refuses = false,
         Relief::StopAgain(node, incarnation) => {
             if world.hosts[node].incarnation == incarnation {
@@ -234,6 +248,7 @@ pub fn heal(world: &mut World<'_>) {
             world.add_own_addresses(node, segment);
         }
         world.start(node);
+        world.end_orders(node);
     }
 }
 

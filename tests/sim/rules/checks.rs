@@ -2,23 +2,26 @@
 //! two at once, ended at their time limit; results that add up by rise and fall;
 //! and what they make of the priority, or of the right to run at all.
 
-use smena::check::Health;
+use smena::check::{Health, Pace};
 use smena::config;
 use smena::event::{Action, Event, Kill, Outcome};
 use smena::vrrp::Role;
 
+use super::servers::Wanted;
 use super::{LATE, Rule, View, Violation, broken, drift};
 use crate::sim::clock::{MS, SECOND};
 use crate::sim::plan::{INTERFACES, Plan};
 
-/// What each check of each node must have found.
+/// What each check of each node must have found, those of servers behind the
+/// others, and what is wanted of the servers.
 pub struct Checks {
-    known: Vec<Vec<Known>>,
+    pub(super) known: Vec<Vec<Known>>,
+    pub(super) wanted: Vec<Vec<Wanted>>,
 }
 
 #[derive(Clone, Copy)]
-struct Known {
-    health: Health,
+pub(super) struct Known {
+    pub(super) health: Health,
     /// Results in a row that say otherwise.
     against: u16,
     run: Option<Run>,
@@ -46,13 +49,18 @@ impl Checks {
             known: plan
                 .nodes
                 .iter()
-                .map(|node| vec![UNKNOWN; node.checks.len()])
+                .map(|node| {
+                    let servers = node.services.iter().map(|s| s.servers.len());
+                    vec![UNKNOWN; node.checks.len() + servers.sum::<usize>()]
+                })
                 .collect(),
+            wanted: plan.nodes.iter().map(Wanted::of).collect(),
         }
     }
 
-    pub fn on_start(&mut self, node: usize) {
+    pub fn on_start(&mut self, plan: &Plan, node: usize) {
         self.known[node].fill(UNKNOWN);
+        self.wanted[node] = Wanted::of(&plan.nodes[node]);
     }
 
     /// Is a run overdue, or a start?
@@ -62,11 +70,8 @@ impl Checks {
             .as_ref()
             .is_none_or(|process| process.stops > 0);
         for (number, known) in self.known[node].iter().enumerate() {
-            let config = &view.hosts[node].config.checks[number];
-            let (interval, timeout) = (
-                config.interval.total_micros(),
-                config.timeout.total_micros(),
-            );
+            let pace = pace(view, node, number);
+            let (interval, timeout) = (pace.interval.total_micros(), pace.timeout.total_micros());
             let undisturbed = view.undisturbed(node);
             let over = |since: i64, limit: u64| {
                 let limit = limit + drift(limit) + LATE;
@@ -99,16 +104,15 @@ impl Checks {
         event: &Event<'_>,
         actions: &[Action],
     ) -> Result<(), Violation> {
-        let configs = &view.hosts[node].config.checks;
         if let Event::CheckEnded(id, result) = event {
             let number = usize::from(id.0);
             let known = &mut self.known[node][number];
             let counted = known.run.take().is_some_and(|run| run.terminated);
             match result.outcome {
                 Outcome::Success | Outcome::Number(_) if !counted => {
-                    known.count(&configs[number], true)
+                    known.count(&pace(view, node, number), true)
                 }
-                Outcome::Failure if !counted => known.count(&configs[number], false),
+                Outcome::Failure if !counted => known.count(&pace(view, node, number), false),
                 _ => {}
             }
         }
@@ -127,12 +131,13 @@ impl Checks {
                     run.killed = kill == Kill::Kill;
                     if kill == Kill::Term {
                         run.terminated = true;
-                        known.count(&configs[number], false);
+                        known.count(&pace(view, node, number), false);
                     }
                 }
                 _ => {}
             }
         }
+        self.servers_decided(view, node, event, actions)?;
         self.agrees(view, node)
     }
 
@@ -203,7 +208,9 @@ impl Checks {
                     .kernel
                     .is_up(slot.expect("a known interface"))
             }
-            config::Tracked::Service(_) => unreachable!("no service is simulated"),
+            config::Tracked::Service(service) => {
+                return self.service_health(view, node, usize::from(service));
+            }
         };
         if up { Health::Up } else { Health::Down }
     }
@@ -230,9 +237,34 @@ impl Checks {
     }
 }
 
+/// When a check runs and what its results need to count.
+pub(super) fn pace(view: &View<'_, '_>, node: usize, number: usize) -> Pace {
+    let config = view.hosts[node].config;
+    match config.checks.get(number) {
+        Some(check) => Pace {
+            interval: check.interval,
+            timeout: check.timeout,
+            rise: check.rise,
+            fall: check.fall,
+            reverse: check.reverse,
+        },
+        None => {
+            let server = number - config.checks.len();
+            let service = &config.services[config.service_of(server as u8)];
+            Pace {
+                interval: service.inter,
+                timeout: service.inter,
+                rise: service.rise,
+                fall: service.fall,
+                reverse: false,
+            }
+        }
+    }
+}
+
 impl Known {
     /// A result: the first decides, later ones by rise and fall.
-    fn count(&mut self, config: &config::Check<'_>, success: bool) {
+    pub(super) fn count(&mut self, config: &Pace, success: bool) {
         let good = success != config.reverse;
         let (result, needed) = if good {
             (Health::Up, config.rise)
@@ -252,9 +284,7 @@ impl Known {
 
     fn begin(&mut self, view: &View<'_, '_>, node: usize, number: usize) -> Result<(), Violation> {
         let local = view.local(node);
-        let interval = view.hosts[node].config.checks[number]
-            .interval
-            .total_micros() as i64;
+        let interval = pace(view, node, number).interval.total_micros() as i64;
         // The rhythm is kept, so after a late start the next may be early.
         let early = self
             .began_at

@@ -23,6 +23,7 @@ mod resources;
 mod rest;
 mod rhythm;
 pub mod seen;
+mod servers;
 mod speech;
 mod words;
 
@@ -82,6 +83,8 @@ pub enum Rule {
     Yield,
     /// Checks run, count and weigh as configured (PROTOCOL A.3).
     Checks,
+    /// 9: only a server that may gets sessions.
+    Servers,
     /// 13: a packet that fails a check changes nothing.
     Packets,
     /// 14: adverts come in time and never in bursts.
@@ -223,7 +226,7 @@ impl Rules {
 
     /// A process begins; it knows nothing yet.
     pub fn started(&mut self, view: &View<'_, '_>, node: usize) {
-        self.checks.on_start(node);
+        self.checks.on_start(view.plan, node);
         self.rhythm.on_start(node);
         self.speech.on_start(node);
         self.hooks.on_start(node);
@@ -316,6 +319,8 @@ impl Rules {
     /// Everything is done.
     pub fn after(&mut self, view: &View<'_, '_>, node: usize) {
         let holds = self.owners.after(view, node);
+        self.hold(holds);
+        let holds = self.checks.gates_agree(view, node);
         self.hold(holds);
         let holds = ready::after(view, node);
         self.hold(holds);
