@@ -16,6 +16,7 @@ mod lab {
     mod farewell;
     mod faults;
     mod flood;
+    mod forward;
     mod groups;
     mod guard;
     mod hooks;

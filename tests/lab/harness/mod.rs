@@ -16,6 +16,7 @@ pub mod json;
 pub mod lan;
 pub mod machine;
 pub mod node;
+pub mod streams;
 pub mod sys;
 pub mod watch;
 

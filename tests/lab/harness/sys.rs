@@ -50,6 +50,7 @@ unsafe extern "C" {
     ) -> isize;
     fn pipe2(fds: *mut c_int, flags: c_int) -> c_int;
     fn ioctl(fd: c_int, request: c_ulong, ...) -> c_int;
+    fn prlimit(pid: c_int, resource: c_int, new: *const [u64; 2], old: *mut [u64; 2]) -> c_int;
     fn fcntl(fd: c_int, command: c_int, ...) -> c_int;
 }
 
@@ -196,11 +197,36 @@ pub fn bind(fd: &OwnedFd, address: &[u8]) -> io::Result<()> {
     .map(drop)
 }
 
-/// A receive that found nothing for this long returns an error.
-pub fn set_receive_timeout(fd: &OwnedFd, timeout: Duration) -> io::Result<()> {
+/// A receive, or an accept, that found nothing for this long returns an error.
+pub fn set_receive_timeout(fd: &impl AsRawFd, timeout: Duration) -> io::Result<()> {
     const SO_RCVTIMEO: c_int = 20;
     let value = [timeout.as_secs() as i64, timeout.subsec_micros() as i64];
     set_option(fd, SO_RCVTIMEO, &value)
+}
+
+/// Closing the socket will reset its connection.
+pub fn set_linger_zero(socket: &impl AsRawFd) -> io::Result<()> {
+    const SO_LINGER: c_int = 13;
+    let on_for_no_time: [c_int; 2] = [1, 0];
+    set_option(socket, SO_LINGER, &on_for_no_time)
+}
+
+/// How many descriptors a process may have: what holds now, and what it may be
+/// raised to.
+pub fn descriptor_limits() -> [u64; 2] {
+    const RLIMIT_NOFILE: c_int = 7;
+    let mut limits = [0u64; 2];
+    // SAFETY: a struct rlimit is two integers.
+    unsafe { prlimit(0, RLIMIT_NOFILE, std::ptr::null(), &mut limits) };
+    limits
+}
+
+/// Limits the descriptors of a process, 0 for this one.
+pub fn limit_descriptors(pid: u32, limits: [u64; 2]) -> io::Result<()> {
+    const RLIMIT_NOFILE: c_int = 7;
+    // SAFETY: a struct rlimit is two integers.
+    let outcome = unsafe { prlimit(pid as c_int, RLIMIT_NOFILE, &limits, std::ptr::null_mut()) };
+    checked(outcome).map(drop)
 }
 
 /// A larger receive buffer than the system's limit allows to others.
@@ -209,7 +235,7 @@ pub fn set_receive_buffer(fd: &OwnedFd, bytes: i32) -> io::Result<()> {
     set_option(fd, SO_RCVBUFFORCE, &bytes)
 }
 
-fn set_option<T>(fd: &OwnedFd, name: c_int, value: &T) -> io::Result<()> {
+fn set_option<T>(fd: &impl AsRawFd, name: c_int, value: &T) -> io::Result<()> {
     const SOL_SOCKET: c_int = 1;
     // SAFETY: pointer and length are of one live value.
     checked(unsafe {
