@@ -147,20 +147,29 @@ fn smena(workers: u8, pairs: &Pairs, room: usize, control: &std::path::Path) -> 
         "[node]\nname = bench\nworkers = {workers}\nlog = warn\ncontrol = {}\n",
         control.display()
     );
-    let mut service = |name: String, transport: &str, listen: u16, port: u16| {
-        text += &format!(
-            "[service {name}]\nlisten = {transport}{GATEWAY}:{listen}\ncheck = none\n\
-             timeout_client = 1h\ntimeout_server = 1h\nmaxconn = {room}\n"
-        );
+    let mut service = |name: String, listen: String, more: &str, port: u16| {
+        text +=
+            &format!("[service {name}]\nlisten = {listen}\ncheck = none\nmaxconn = {room}\n{more}");
         for (index, server) in SERVERS.into_iter().enumerate() {
             text += &format!("server = s{index} {server}:{port}\n");
         }
     };
+    let patient = "timeout_client = 1h\ntimeout_server = 1h\n";
     for (listen, port) in *pairs {
-        service(format!("p{listen}"), "", listen, port);
+        service(
+            format!("p{listen}"),
+            format!("{GATEWAY}:{listen}"),
+            patient,
+            port,
+        );
     }
     let (listen, port) = pairs[0];
-    service(format!("u{listen}"), "udp ", listen, port);
+    service(
+        format!("u{listen}"),
+        format!("udp {GATEWAY}:{listen}"),
+        "",
+        port,
+    );
     text
 }
 
@@ -225,7 +234,13 @@ impl Contender {
             command.stdin(Stdio::null());
             command.stdout(log.try_clone().expect("a descriptor"));
             command.stderr(log);
-            contender.child = Some(network.gateway.spawn(command).expect("it starts"));
+            let mut child = network.gateway.spawn(command).expect("it starts");
+            std::thread::sleep(Duration::from_millis(100));
+            if let Ok(Some(status)) = child.try_wait() {
+                let said = fs::read_to_string(folder.join(format!("{}.log", kind.name())));
+                panic!("{}: {status}\n{}", kind.name(), said.unwrap_or_default());
+            }
+            contender.child = Some(child);
             let address = contender.address(server::SOURCE);
             server::wait_until_served(&network.client, address);
             contender.place();
