@@ -63,7 +63,8 @@ const DATAGRAMS: u64 = datagram::TOKENS;
 
 /// Events that are taken from epoll at once.
 const EVENTS_MAX: usize = 256;
-/// Descriptors that are no session's: doors, pipes, log.
+/// Descriptors that are no session's, pipes above all; a quarter where there are
+/// few, because sessions get on without pipes and nobody without a session.
 const RESERVE: u64 = 40;
 /// How soon to look again for room that somebody else may have made.
 const PARKED: Duration = Duration::from_millis(10);
@@ -84,7 +85,8 @@ pub fn run(
         Ok(epoll) => epoll,
         Err(errno) => panic!("epoll_create1: {}", Reason(errno)),
     };
-    let taken = RESERVE + doors.listeners.len() as u64;
+    let reserve = RESERVE.min(doors.descriptors / 4);
+    let taken = reserve + doors.listeners.len() as u64;
     let most = doors.descriptors.saturating_sub(taken) / 2;
     let sessions = Sessions::new(config, shared, index, TABLE.claim(), most as usize);
     let pipes = Pipes::new(PIPES.claim(), config.node.workers());
