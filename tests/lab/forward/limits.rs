@@ -145,7 +145,10 @@ fn many_short_connections_leave_nothing_behind() {
             visits.len()
         );
         // A pipe may have come to the pool, whose size is limited.
-        assert!(still <= open + 4, "{open} descriptors before, {still} after");
+        assert!(
+            still <= open + 4,
+            "{open} descriptors before, {still} after"
+        );
         assert!(after <= memory + 16, "{memory} KiB before, {after} after");
     });
 }
