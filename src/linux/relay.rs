@@ -187,6 +187,11 @@ impl<'r> Relay<'r> {
         link.ways[way].flags & HANGUP != 0 || link.flags & RESET[way] != 0
     }
 
+    /// Whether all that a way's source had to say was delivered.
+    pub fn is_over(&mut self, id: Id, way: Side) -> bool {
+        self.link(id).ways[way].flags & OVER != 0
+    }
+
     /// Moves the bytes of a way once.
     pub fn pump(&mut self, id: Id, way: Side) -> Flow {
         self.taken = 0;
@@ -204,11 +209,12 @@ impl<'r> Relay<'r> {
         if flags & BLOCKED != 0 {
             return Flow::Full;
         }
+        // Once its end was passed on, or instead of one.
+        if flags & ENDED != 0 && link.flags & RESET[way] != 0 {
+            return Flow::Broken(way);
+        }
         if flags & ENDED != 0 && flags & OVER == 0 {
             link.ways[way].flags |= OVER;
-            if link.flags & RESET[way] != 0 {
-                return Flow::Broken(way);
-            }
             if link.ways[1 - way].flags & OVER != 0 {
                 return Flow::Finished;
             }

@@ -334,8 +334,10 @@ impl Worker<'_> {
                 self.relay.close(id);
             }
             Flow::Broken(side) => {
-                let mut reset = [true, true];
-                reset[side] = false;
+                // A reset would take back what the kernel has not sent yet: no
+                // reason for it when all was said before.
+                let mut reset = [false; 2];
+                reset[1 - side] = !self.relay.is_over(id, side);
                 self.abort(id, Why::Reset, reset);
             }
         }
