@@ -12,6 +12,7 @@ mod harness;
 mod figures;
 
 mod peers {
+    pub mod checks;
     pub mod cost;
     pub mod flood;
     pub mod gaps;
@@ -27,11 +28,11 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use peers::table::Table;
-use peers::{cost, flood, gaps, killed, lateness, owners, start};
+use peers::{checks, cost, flood, gaps, killed, lateness, owners, start};
 
 /// What there is to measure.
-const PARTS: [&str; 8] = [
-    "size", "start", "rest", "owners", "killed", "lateness", "flood", "gaps",
+const PARTS: [&str; 9] = [
+    "size", "start", "rest", "checks", "owners", "killed", "lateness", "flood", "gaps",
 ];
 
 fn main() -> ExitCode {
@@ -63,6 +64,7 @@ fn main() -> ExitCode {
             "size" => cost::file_size(&mut table),
             "start" => start::measure(&mut table, rounds(5, 15)),
             "rest" => cost::at_rest(&mut table),
+            "checks" => checks::measure(&mut table, Duration::from_secs(rounds(6, 20) as u64)),
             "owners" => owners::measure(&mut table, rounds(1, 3)),
             "killed" => killed::measure(&mut table, rounds(1, 5)),
             "lateness" => {

@@ -93,6 +93,9 @@ pub struct Check {
     /// By how much the second run is early, so that checks that began together
     /// spread out.
     jitter: Duration,
+    /// When the last run was to start. The next one is reckoned from it and not
+    /// from when it did, so that checks that share a moment go on sharing it.
+    due_at: Instant,
     run: Run,
     runs: u32,
     since: Instant,
@@ -114,6 +117,7 @@ impl Check {
             number: None,
             // Less than half of the interval.
             jitter: Duration::from_micros((pace.interval.total_micros() * u64::from(chance)) >> 17),
+            due_at: now,
             run: Run::Stopped,
             runs: 0,
             since: now,
@@ -210,6 +214,13 @@ impl Check {
     pub fn on_poll(&mut self, now: Instant, actions: &mut Actions) -> bool {
         match self.run {
             Run::Idle { start_at } if now >= start_at => {
+                // One that is far too late begins a rhythm of its own, or the
+                // next would follow at its heels; the first has none yet.
+                let late = now > start_at + self.pace.interval / 8;
+                self.due_at = match late || self.jitter > Duration::ZERO {
+                    true => now,
+                    false => start_at,
+                };
                 self.run = Run::Running {
                     started_at: now,
                     term_at: now + self.pace.timeout,
@@ -311,11 +322,12 @@ impl Check {
     /// left out, not made up for.
     fn rest(&mut self, now: Instant, started_at: Instant) {
         self.duration = Some(now - started_at);
-        let mut start_at = started_at + self.pace.interval - self.jitter;
+        let due_at = self.due_at - self.jitter;
+        let mut start_at = due_at + self.pace.interval;
         self.jitter = Duration::ZERO;
         if start_at < now {
             let interval = self.pace.interval.total_micros().max(1);
-            let over = (now - started_at).total_micros() % interval;
+            let over = (now - due_at).total_micros() % interval;
             start_at = now + Duration::from_micros((interval - over) % interval);
         }
         self.run = Run::Idle { start_at };
@@ -413,6 +425,22 @@ mod tests {
         bench.poll(1999, &[]);
         bench.poll(2000, START);
         bench.poll(2100, &[]);
+    }
+
+    /// A loop that is late now and then moves no start after it.
+    #[test]
+    fn a_late_start_delays_only_itself() {
+        let mut bench = Bench::new(1, 1);
+        bench.poll(3, START);
+        bench.ends(300, Outcome::Success, Health::Up);
+        assert_eq!(bench.check.poll_at(), Some(ms(2000)));
+        bench.poll(2007, START);
+        bench.ends(2010, Outcome::Success, Health::Up);
+        assert_eq!(bench.check.poll_at(), Some(ms(4000)));
+        // Far too late: the next one keeps its distance.
+        bench.poll(6500, START);
+        bench.ends(6501, Outcome::Success, Health::Up);
+        assert_eq!(bench.check.poll_at(), Some(ms(8500)));
     }
 
     #[test]

@@ -20,7 +20,7 @@ use super::failure::Failure;
 use super::text::Text;
 
 /// The longest text of an answer in bytes.
-pub const TEXT_MAX: usize = 252;
+pub const TEXT_MAX: usize = 248;
 
 /// One record. All zero: nothing was said.
 #[repr(C)]
@@ -28,6 +28,7 @@ struct Record {
     outcome: u8,
     length: u8,
     number: i16,
+    process: i32,
     text: [u8; TEXT_MAX],
 }
 
@@ -105,6 +106,19 @@ impl Answers {
                 }
             };
         }
+    }
+
+    /// In the child: names a process that it found.
+    pub fn name(&self, child: usize, process: i32) {
+        // SAFETY: as in `leave`.
+        unsafe { (*self.record(child)).process = process };
+    }
+
+    /// In the keeper, after the child was collected: the process that it named,
+    /// or 0.
+    pub fn named(&self, child: usize) -> i32 {
+        // SAFETY: the record is inside the mapping and its writer has ended.
+        unsafe { (*self.record(child)).process }
     }
 
     /// In the keeper, after the child was collected: what it left.

@@ -15,10 +15,11 @@ use rustix::io::{Errno, read};
 use rustix::net::{
     AddressFamily, SendFlags, SocketFlags, SocketType, connect, ipproto, send, socket_with,
 };
+use smena::board;
 use smena::pack::packed;
 use smena::probe::{Ask, Exchange, REQUEST_MAX, Verdict};
-use smena::{Instant, board};
 
+use super::clock;
 use super::failure;
 use super::socket::{connected_to_itself, setsockopt};
 use super::spawn;
@@ -39,6 +40,7 @@ pub struct Slot<'a> {
     to: SocketAddr,
     ask: Ask<'a>,
     socket: Option<OwnedFd>,
+    watched: bool,
     exchange: Exchange,
     /// Unlike for each run.
     token: u64,
@@ -74,6 +76,7 @@ impl<'s, 'a> Asks<'s, 'a> {
             to,
             ask,
             socket: None,
+            watched: false,
             exchange: Exchange::begin(),
             token: 0,
             answer: None,
@@ -84,12 +87,12 @@ impl<'s, 'a> Asks<'s, 'a> {
 
     /// Asks; false when there is no question of this number. Its last run has
     /// ended.
-    pub fn start(&mut self, number: u8, now: Instant) -> bool {
-        // Time goes on, and several may begin in one moment.
-        self.token = (self.token + 1).max(now.total_micros() as u64);
+    pub fn start(&mut self, number: u8) -> bool {
         let Some(Some(slot)) = self.slots.get_mut(usize::from(number)) else {
             return false;
         };
+        // Time goes on, and several may begin in one moment.
+        self.token = (self.token + 1).max(clock::now().total_micros() as u64);
         slot.exchange = Exchange::begin();
         slot.token = self.token;
         if let Err(errno) = slot.open(self.epoll, TOKENS + u64::from(number)) {
@@ -137,7 +140,9 @@ impl Slot<'_> {
     fn rest(&mut self, epoll: BorrowedFd<'_>) {
         if self.answer.is_some()
             && let Some(socket) = self.socket.take()
+            && self.watched
         {
+            self.watched = false;
             // A copy of the descriptor may live on in a child for a moment, so
             // closing it is not enough to be rid of its events.
             let _ = epoll::delete(epoll, socket);
@@ -158,6 +163,7 @@ impl Slot<'_> {
         {
             let changes = EventFlags::IN | EventFlags::OUT | EventFlags::ET;
             epoll::add(epoll, socket, EventData::new_u64(token), changes)?;
+            self.watched = true;
         }
         Ok(())
     }
@@ -182,7 +188,7 @@ impl Slot<'_> {
             connect(socket, &self.to)?;
             // Towards a free port of this machine, the kernel may have chosen
             // that very port for us: then nobody else is there.
-            if connected_to_itself(socket.as_fd()) {
+            if connected_to_itself(socket.as_fd(), self.to.port()) {
                 return Err(Errno::CONNREFUSED);
             }
             let (token, out) = (self.token, &mut buffer);

@@ -16,6 +16,8 @@ pub enum Owner {
     Hook(HookId),
     /// A program's that PID 1 keeps running.
     Program(u8),
+    /// The checks' that look for processes.
+    Look,
 }
 
 /// What the log calls the owner of a child.
@@ -51,6 +53,7 @@ pub fn called<'a>(config: &Config<'a>, owner: Owner) -> Called<'a> {
         Owner::Hook(HookId::Resource(id)) => {
             ("resource", "", config.routers[usize::from(id.0)].name)
         }
+        Owner::Look => ("checks", "", "process"),
         Owner::Program(at) => ("program", "", init::program_name(config, at.into())),
     };
     Called {

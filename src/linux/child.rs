@@ -13,11 +13,12 @@ use smena::say::{Number, Plain};
 
 use super::answer::Answers;
 use super::failure::{Failure, Reason};
+use super::scan::Targets;
 use super::spawn::{self, Program, Setting};
 use super::sweep::{self, sweep};
 use super::text::Text;
 use super::user::User;
-use super::{hook, look, output, scan};
+use super::{hook, look, output};
 
 /// A copy that has just been made.
 pub struct Child<'a> {
@@ -41,19 +42,6 @@ impl Child<'_> {
         let mut memory = [0; spawn::STRINGS_MAX];
         let mut program = Program::new(&mut memory);
         match &check.kind {
-            CheckKind::Process { name, least, most } => {
-                // The parser takes one word only.
-                for name in name.iter() {
-                    scan::look(
-                        format_args!("{name}"),
-                        *least..=*most,
-                        &mut |outcome, detail| {
-                            self.answer(outcome, detail);
-                        },
-                    );
-                }
-                return 0;
-            }
             CheckKind::Exec(words) => program.words(words),
             CheckKind::Shell(words) => {
                 program.argument(format_args!("/bin/sh"));
@@ -62,10 +50,10 @@ impl Child<'_> {
             }
             // Servers are asked without a copy, and the core knows interfaces.
             kind => {
-                look::look(kind, true, &mut |outcome, detail| {
+                let looked = look::look(kind, true, &mut |outcome, detail| {
                     self.answer(outcome, detail);
                 });
-                return 0;
+                return i32::from(!looked);
             }
         }
         self.look(program, check.name)
@@ -107,6 +95,30 @@ impl Child<'_> {
             Outcome::Failure
         };
         self.answer(outcome, format_args!("{}", Reason(failure.errno())))
+    }
+
+    /// Looks for processes, for all checks that want to know, and returns the
+    /// exit code.
+    pub fn scan(&self, config: &Config<'_>, wanted: &dyn Fn(usize) -> bool) -> i32 {
+        if spawn::leave(&self.setting).is_err() {
+            return 1;
+        }
+        let mut targets = Targets::new();
+        for (at, check) in config.checks.iter().enumerate() {
+            if let CheckKind::Process { name, least, most } = &check.kind
+                && wanted(at)
+            {
+                // The parser takes one word only.
+                for name in name.iter() {
+                    targets.add(at, format_args!("{name}"), *least..=*most);
+                }
+            }
+        }
+        targets.look(&mut |at, process, outcome, detail| {
+            self.answers.name(at, process);
+            self.answers.leave(at, outcome, detail);
+        });
+        0
     }
 
     /// Becomes a hook's program, or returns the exit code.

@@ -71,7 +71,10 @@ fn open(to: SocketAddr, client: Option<SocketAddr>) -> Result<OwnedFd, Errno> {
     }
     // Towards a free port of this machine, the kernel may have chosen that very
     // port for us: then nobody else is there.
-    if to.ip().is_loopback() && to.port() >= FREE_PORTS && connected_to_itself(socket.as_fd()) {
+    if to.ip().is_loopback()
+        && to.port() >= FREE_PORTS
+        && connected_to_itself(socket.as_fd(), to.port())
+    {
         return Err(Errno::CONNREFUSED);
     }
     Ok(socket)

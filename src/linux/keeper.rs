@@ -212,9 +212,10 @@ impl Keeper<'_, '_, '_> {
     #[inline(never)]
     fn turn(&mut self, epoll: BorrowedFd<'_>) {
         self.rest();
+        self.children.look_for_processes();
         let unfinished = self.collecting
             || self.asks.waits()
-            || self.children.has_at_once()
+            || self.children.has_untold()
             || self.net.is_pending();
         self.timer.set(if unfinished {
             Instant::ZERO
@@ -422,7 +423,7 @@ impl Keeper<'_, '_, '_> {
             // It may have begun in this very turn.
             self.deliver(clock::now(), Event::CheckEnded(CheckId(number), result));
         }
-        while let Some(ended) = self.children.next_at_once() {
+        while let Some(ended) = self.children.next_untold() {
             self.tell_ended(clock::now(), &ended);
         }
     }
@@ -492,7 +493,7 @@ impl Keeper<'_, '_, '_> {
     #[inline(never)]
     fn carry_out_one(&mut self, action: Action) {
         let back = match action {
-            Action::StartCheck(id) => match self.asks.start(id.0, clock::now()) {
+            Action::StartCheck(id) => match self.asks.start(id.0) {
                 true => None,
                 false => self.children.start_check(id),
             },

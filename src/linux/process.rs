@@ -6,6 +6,9 @@
 //! even the judging of a path and the change of user happen in the child. Each
 //! run ends in one function, `end`, however it came to its end.
 
+mod round;
+mod telling;
+
 use core::fmt;
 
 use heapless::Vec;
@@ -28,30 +31,33 @@ use smena::say::{Level, Number, Plain, say};
 use smena::{Instant, board};
 
 use super::answer::{Answers, TEXT_MAX};
-use super::called::{Called, Owner, called};
+use super::called::{Owner, called};
 use super::child::Child;
 use super::failure::{Failure, log_refusal};
 use super::hook;
 use super::init;
-use super::lines::{Lines, Said};
+use super::lines::Lines;
 use super::look;
 use super::spawn::Setting;
 use super::sweep::sweep;
 use super::syscall::{self, Fork};
-use super::text::{Escaped, Text};
+use super::text::Text;
 use super::user::User;
+use round::{Untold, Waits};
+use telling::{not_started, write_line};
 
 /// The most children: one for each check and for each server, two for each
-/// router, its hook and one of its resources, and one for each program of PID 1.
+/// router, its hook and one of its resources, one for each program of PID 1, and
+/// the copy that looks for processes.
 const CHILDREN_MAX: usize =
-    board::CHECKS_MAX + board::SERVERS_MAX + 2 * board::ROUTERS_MAX + board::PROGRAMS_MAX;
+    board::CHECKS_MAX + board::SERVERS_MAX + 2 * board::ROUTERS_MAX + board::PROGRAMS_MAX + 1;
 /// Reads of one pipe when its child has ended: a pipe holds 64 KiB.
 const LAST_READS_MAX: usize = 64;
 
 /// The tokens of children in epoll: two each, pidfd and pipe.
 pub const TOKENS: u64 = 1 << 32;
 
-/// The place of one check or hook.
+/// The place of one check or hook, or of the look for processes.
 pub struct Place {
     owner: Owner,
     /// Made at the first run and kept: what a hook daemonised may go on writing.
@@ -60,8 +66,11 @@ pub struct Place {
     /// The pipe is left alone for a while.
     paused: bool,
     running: Option<Running>,
-    /// It was over before a copy was needed, and is yet to be told.
-    at_once: bool,
+    /// Its part in the look for processes.
+    waits: Waits,
+    looked_at: Instant,
+    /// It has ended without a process of its own.
+    untold: Untold,
 }
 
 struct Pipe {
@@ -82,7 +91,23 @@ pub struct Ended {
     detail: Text<TEXT_MAX>,
 }
 
+impl Place {
+    fn is_untold(&self) -> bool {
+        self.untold != Untold::Nothing
+    }
+}
+
 impl Ended {
+    /// Nothing was learnt.
+    fn of(owner: Owner, exit: Exit) -> Ended {
+        Ended {
+            owner,
+            outcome: Outcome::Unknown,
+            exit,
+            detail: Text::new(),
+        }
+    }
+
     /// As the core is told; the number of a program, of which it knows nothing.
     pub fn event(&self) -> Result<Event<'_>, usize> {
         match self.owner {
@@ -95,6 +120,8 @@ impl Ended {
             )),
             Owner::Hook(id) => Ok(Event::HookEnded(id, self.exit)),
             Owner::Program(at) => Err(at.into()),
+            // What it found is told check by check.
+            Owner::Look => unreachable!("a look has no event"),
         }
     }
 
@@ -164,15 +191,16 @@ impl<'a> Children<'a> {
             config,
             checks,
             places,
-            answers: Answers::open(count)?,
+            answers: Answers::open(count + 1)?,
             epoll,
             null,
             user,
             keeper,
         };
-        for at in 0..count {
+        for at in 0..=count {
             let place = Place {
                 owner: match at.checked_sub(checks) {
+                    _ if at == count => Owner::Look,
                     None => Owner::Check(CheckId(at as u8)),
                     Some(router) if router < config.routers.len() => {
                         Owner::Hook(HookId::Notify(RouterId(router as u8)))
@@ -188,7 +216,9 @@ impl<'a> Children<'a> {
                 lines: Lines::new(),
                 paused: false,
                 running: None,
-                at_once: false,
+                waits: Waits::No,
+                looked_at: Instant::ZERO,
+                untold: Untold::Nothing,
             };
             // The table has room for every check and router of any configuration.
             let fitted = children.places.push(place).is_ok();
@@ -207,7 +237,11 @@ impl<'a> Children<'a> {
         let answers = &self.answers;
         let leave = &mut |outcome, detail: fmt::Arguments<'_>| answers.leave(at, outcome, detail);
         if look::look(&check.kind, false, leave) {
-            self.places[at].at_once = true;
+            self.places[at].untold = Untold::Answer;
+            return None;
+        }
+        if round::looks(&check.kind) {
+            self.join(id);
             return None;
         }
         let started = self.fork(at, Some(Signal::KILL), &|child| child.check(check));
@@ -260,8 +294,11 @@ impl<'a> Children<'a> {
     }
 
     /// Sends a signal to the group of a check.
-    pub fn kill_check(&self, id: CheckId, kill: Kill) {
-        self.kill(usize::from(id.0), kill);
+    pub fn kill_check(&mut self, id: CheckId, kill: Kill) {
+        // A server that is asked over a connection has no place here.
+        if usize::from(id.0) < self.checks && !self.give_up(id) {
+            self.kill(usize::from(id.0), kill);
+        }
     }
 
     /// Sends a signal to the group of a hook.
@@ -281,16 +318,21 @@ impl<'a> Children<'a> {
         }
     }
 
-    /// A check that was over at once and is yet to be told.
-    pub fn next_at_once(&mut self) -> Option<Ended> {
-        let at = self.places.iter().position(|place| place.at_once)?;
-        self.places[at].at_once = false;
-        Some(self.ended(at, self.places[at].owner, Exit::NotStarted))
+    /// A check that has ended without a process of its own and is yet to be told.
+    pub fn next_untold(&mut self) -> Option<Ended> {
+        let at = self.places.iter().position(Place::is_untold)?;
+        let place = &mut self.places[at];
+        let (owner, untold) = (place.owner, place.untold);
+        place.untold = Untold::Nothing;
+        Some(match untold {
+            Untold::End => Ended::of(owner, Exit::NotStarted),
+            _ => self.ended(at, owner, Exit::NotStarted),
+        })
     }
 
     /// Whether there is one.
-    pub fn has_at_once(&self) -> bool {
-        self.places.iter().any(|place| place.at_once)
+    pub fn has_untold(&self) -> bool {
+        self.places.iter().any(Place::is_untold)
     }
 
     /// Collects one child that has ended, above all adopted ones.
@@ -332,6 +374,7 @@ impl<'a> Children<'a> {
         for at in 0..self.checks {
             self.kill(at, Kill::Kill);
         }
+        self.kill(self.place_of_look(), Kill::Kill);
         sweep(self.keeper, None);
     }
 
@@ -394,7 +437,7 @@ impl<'a> Children<'a> {
 
     /// Makes the pipe of a place at its first run.
     fn open_pipe(&mut self, at: usize) -> Result<(), Errno> {
-        if self.places[at].pipe.is_some() {
+        if self.places[at].pipe.is_some() || self.places[at].owner == Owner::Look {
             return Ok(());
         }
         let (read, write) = pipe_with(PipeFlags::CLOEXEC)?;
@@ -480,6 +523,10 @@ impl<'a> Children<'a> {
         // so closing it is not enough to be rid of its events.
         let _ = epoll::delete(self.epoll, &running.pidfd);
         self.places[at].running = None;
+        if self.places[at].owner == Owner::Look {
+            self.end_look();
+            return None;
+        }
         let mut reads = 0;
         while reads < LAST_READS_MAX && self.read_output(at, now) {
             reads += 1;
@@ -494,12 +541,7 @@ impl<'a> Children<'a> {
 
     /// What an end means.
     fn ended(&self, at: usize, owner: Owner, exit: Exit) -> Ended {
-        let mut ended = Ended {
-            owner,
-            outcome: Outcome::Failure,
-            exit,
-            detail: Text::new(),
-        };
+        let mut ended = Ended::of(owner, exit);
         match (owner, self.answers.read(at)) {
             (Owner::Check(_), Some((outcome, detail))) => {
                 ended.outcome = outcome;
@@ -508,7 +550,7 @@ impl<'a> Children<'a> {
             (Owner::Program(_), Some((_, why))) => {
                 ended.detail = why;
             }
-            (Owner::Hook(_), Some((_, why))) => {
+            (_, Some((_, why))) => {
                 let called = called(self.config, owner);
                 let why = Plain(why.as_str());
                 say(Level::Error, format_args!("{called}: not started: {why}"));
@@ -516,15 +558,17 @@ impl<'a> Children<'a> {
             }
             (_, None) => match ended.exit {
                 Exit::Code(code) => {
-                    if code == 0 {
-                        ended.outcome = Outcome::Success;
-                    }
+                    ended.outcome = match code {
+                        0 => Outcome::Success,
+                        _ => Outcome::Failure,
+                    };
                     ended.detail = Text::of(format_args!("exit {}", Number(code.into())));
                 }
                 Exit::Signal(signal) => {
+                    ended.outcome = Outcome::Failure;
                     ended.detail = Text::of(format_args!("signal {}", Number(signal.into())));
                 }
-                Exit::NotStarted | Exit::NoRoom => ended.outcome = Outcome::Unknown,
+                Exit::NotStarted | Exit::NoRoom => {}
             },
         }
         ended
@@ -544,27 +588,4 @@ fn exit_of(status: &WaitIdStatus) -> Exit {
         (None, Some(signal)) => Exit::Signal(signal as u8),
         (None, None) => Exit::NotStarted,
     }
-}
-
-/// Writes one line of a child to the log.
-fn write_line(config: &Config<'_>, owner: Owner, said: &Said<'_>) {
-    let called = called(config, owner);
-    let (line, more) = match *said {
-        Said::Line(line) => (Escaped(line), Plain("")),
-        Said::LineBeginning(line) => (Escaped(line), Plain("...")),
-        Said::Dropped(count) => {
-            let count = Number(count.into());
-            let line = format_args!("{called}: {count} lines of output dropped");
-            return say(Level::Warn, line);
-        }
-    };
-    say(Level::Info, format_args!("{called}: {line}{more}"));
-}
-
-/// Says that a check or a hook could not be started.
-#[cold]
-#[inline(never)]
-fn not_started(called: &Called<'_>, errno: Errno) {
-    let what = format_args!("{called}: cannot start a process");
-    log_refusal(Level::Error, what, errno);
 }

@@ -88,8 +88,9 @@ pub fn attach_filter(fd: BorrowedFd<'_>, program: &[Instruction]) -> Result<(), 
     Ok(())
 }
 
-/// getsockname(2) and getpeername(2)—Whether a connection has one end only.
-pub fn connected_to_itself(fd: BorrowedFd<'_>) -> bool {
+/// getsockname(2) and getpeername(2)—Whether a connection to this port has one
+/// end only.
+pub fn connected_to_itself(fd: BorrowedFd<'_>, port: u16) -> bool {
     let mut names = [[0_u8; 28]; 2];
     for (name, number) in names
         .iter_mut()
@@ -100,6 +101,10 @@ pub fn connected_to_itself(fd: BorrowedFd<'_>) -> bool {
         // SAFETY: the kernel writes at most `length` bytes to `name`, and how
         // many there are to `length`.
         unsafe { syscall6(number, fd, pointer, (&raw mut length) as usize, 0, 0, 0) };
+        // In both families it stands behind the family.
+        if name[2..4] != port.to_be_bytes() {
+            return false;
+        }
     }
     names[0] == names[1]
 }

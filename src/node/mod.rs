@@ -44,7 +44,7 @@ pub use service::ServerName;
 use crate::address::Shown;
 use crate::board;
 use crate::check::{Check, Pace};
-use crate::config::{CheckKind, Config, Tracked};
+use crate::config::{self, CheckKind, Config, Tracked};
 use crate::diagnosis::Table;
 use crate::event::{
     Action, Actions, CheckId, Event, Exit, HookId, HookState, InterfaceId, Link, LocalAddress,
@@ -245,7 +245,7 @@ impl<'a> Node<'a> {
                 self.name_interface(name);
             }
             let chance =
-                (seed ^ u64::from(id.0 % CHECK_GROUPS)).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 48;
+                (seed ^ u64::from(moment(id, check))).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 48;
             let pace = Pace {
                 interval: check.interval,
                 timeout: check.timeout,
@@ -420,9 +420,9 @@ impl<'a> Node<'a> {
 
     fn on_start(&mut self, now: Instant, actions: &mut Actions) {
         self.phase = Phase::Running;
-        let checks = self.checks.iter_mut().take(self.config.checks.len());
-        for (id, check) in (0u8..).zip(checks) {
-            check.on_start(now + CHECK_STAGGER * u32::from(id % CHECK_GROUPS));
+        let checks = self.checks.iter_mut().zip(&self.config.checks);
+        for (id, (check, config)) in (0u8..).map(CheckId).zip(checks) {
+            check.on_start(now + CHECK_STAGGER * u32::from(moment(id, config)));
         }
         self.start_servers(now);
         for index in 0..self.routers.len() {
@@ -737,6 +737,17 @@ impl<'a> Node<'a> {
 impl Names for Node<'_> {
     fn interface_name(&self, id: InterfaceId) -> &str {
         self.interfaces[usize::from(id.0)].name
+    }
+}
+
+/// Which of the moments a check runs in. Those that look for processes share the
+/// first, and so one look through all there are. A program takes longer to start
+/// than anything else takes to be looked at, so of those fewer share one.
+fn moment(id: CheckId, check: &config::Check<'_>) -> u8 {
+    match check.kind {
+        CheckKind::Process { .. } => 0,
+        CheckKind::Exec(_) | CheckKind::Shell(_) => id.0 % CHECK_GROUPS,
+        _ => (id.0 % CHECK_GROUPS) & !3,
     }
 }
 

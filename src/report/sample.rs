@@ -140,7 +140,7 @@ fn with(text: &'static str) -> Sample {
         said += &diagnostic.to_string();
     });
     assert_eq!(outcome.errors, 0, "{said}");
-    let node = Node::new(config, Instant::from_millis(0), 1);
+    let node = Node::new(config, Instant::from_millis(0), 2);
     Sample { node, now_ms: 0 }
 }
 

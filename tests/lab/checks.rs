@@ -133,6 +133,59 @@ fn a_process_is_found_by_its_name() {
     });
 }
 
+/// Many checks and many processes: one look serves all of them, in a copy, and
+/// most of the time none is needed. What is bounded is looked for each time, and
+/// one that is short of its time does not end the look of the others.
+#[test]
+fn many_look_for_processes_at_once() {
+    scenario(&[], Pace::Alone, MINUTE, |lab| {
+        let a = lab.node("a", &["10.0.0.1/24"]);
+        let many = "i=0; while [ $i -lt 2000 ]; do sleep 900 & i=$((i+1)); done; wait";
+        let _many = a.daemon("many", "/bin/sh", &["-c", many]);
+        let mut one = a.daemon("one", "/usr/bin/tail", &["-f", "/dev/null"]);
+        let mut more = String::from("version = 3\nadvert_int = 100ms\n");
+        for check in 0..16 {
+            more += &format!("track = c{check} weight 1\n");
+        }
+        for check in 0..14 {
+            more += &format!("[check c{check}]\nprocess = tail\ninterval = 100ms\ntimeout = 1s\n");
+        }
+        more += "[check c14]\nprocess = sleep min 1999\ninterval = 500ms\n\
+                 [check c15]\nprocess = tail max 3\ninterval = 1s\ntimeout = 10ms";
+        let keeper = a.smena(&smena_ini(100, &more));
+        let states = || -> Vec<String> {
+            let status = a.status().1;
+            let checks = status["checks"].list().iter();
+            checks.map(|c| c["state"].text().to_owned()).collect()
+        };
+        let all = |state: &str| states().iter().take(14).all(|s| s == state);
+        eventually(LIMIT, "it answers", || states().len() == 16);
+        eventually(LIMIT, "all are up", || all("up") && states()[14] == "up");
+        let before = spent(keeper.pid());
+        std::thread::sleep(Duration::from_secs(4));
+        let used = spent(keeper.pid()) - before;
+        // A look of each check for itself would have taken 560 looks of 10 ms.
+        assert!(used < 100.0, "{used} ticks in 4 s");
+        assert!(all("up"), "{:?}", states());
+        one.signal(sys::SIGKILL);
+        one.wait(LIMIT);
+        eventually(LIMIT, "all are down", || all("down"));
+        assert_eq!(states()[14], "up");
+        let lag = a.status().1["loop_lag_us"]["max"]
+            .number()
+            .expect("a number");
+        assert!(lag < 20_000, "the loop was late by {lag} us");
+    });
+}
+
+/// Ticks of processor time that a process and what it collected have used.
+fn spent(pid: u32) -> f64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let fields = stat.rsplit(')').next().unwrap_or_default();
+    let fields = fields.split_whitespace().skip(11).take(4);
+    fields.filter_map(|field| field.parse::<f64>().ok()).sum()
+}
+
 #[test]
 fn words_are_words_unless_a_shell_is_asked_for() {
     scenario(&[], Pace::Shared, MINUTE, |lab| {
