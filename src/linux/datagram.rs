@@ -33,7 +33,8 @@ use super::worker::Doors;
 pub const TOKENS: u64 = 4 << 40;
 const LISTENERS: u64 = TOKENS + (1 << 16);
 
-/// Datagrams that are taken from a server's socket in a turn.
+/// Datagrams that are taken from a server's socket in a turn, until it proves to
+/// have more.
 const REPLIES: usize = 8;
 
 /// What a session has here.
@@ -299,7 +300,11 @@ impl<'d> Datagrams<'d> {
         let Some(socket) = line.socket.get() else {
             return;
         };
-        let count = match self.batch.receive(socket, self.waiting, REPLIES) {
+        let most = match line.several {
+            true => BATCH - self.waiting,
+            false => REPLIES,
+        };
+        let count = match self.batch.receive(socket, self.waiting, most) {
             Ok(count) => count,
             Err(Errno::CONNREFUSED) => return self.end(now, slot, End::Refused),
             Err(_) => return,
