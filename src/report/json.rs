@@ -23,61 +23,62 @@ pub fn json(node: &Node<'_>, view: &View<'_>, out: &mut dyn Write) -> fmt::Resul
     let mut json = Json {
         out,
         comma: false,
+        open: 0,
         result: Ok(()),
     };
     let config = node.config();
-    json.open("", "{");
-    json.text("node", &Plain(name(node, view)));
-    json.text("version", &Plain(view.version));
+    json.object("");
+    json.word("node", name(node, view));
+    json.word("version", view.version);
     json.number("uptime_ms", view.uptime.total_millis());
-    json.open("loop_lag_us", "{");
+    json.object("loop_lag_us");
     json.number("last", view.lag_last.total_micros());
     json.number("max", view.lag_max.total_micros());
-    json.close("}");
+    json.end();
     json.raw("standby", "false");
 
-    json.open("vrrp", "[");
+    json.array("vrrp");
     for id in (0u8..).take(config.routers.len()).map(RouterId) {
         router(&mut json, node, view, id);
     }
-    json.close("]");
-    json.open("checks", "[");
+    json.end();
+    json.array("checks");
     for (config, check) in config.checks.iter().zip(node.checks()) {
         self::check(&mut json, view, config, check);
     }
-    json.close("]");
+    json.end();
     service::json(&mut json, node, view);
-    json.open("hooks", "[");
+    json.array("hooks");
     for (config, hook) in config.routers.iter().zip(node.hooks()) {
         self::hook(&mut json, config.name, hook);
     }
-    json.close("]");
-    json.open("resources", "[");
+    json.end();
+    json.array("resources");
     for (config, resources) in config.routers.iter().zip(node.resources()) {
         self::resources(&mut json, config, resources);
     }
-    json.close("]");
+    json.end();
     match view.fifo {
         Some((sent, lost)) => {
-            json.open("notify_fifo", "{");
+            json.object("notify_fifo");
             json.number("sent", sent);
             json.number("lost", lost);
-            json.close("}");
+            json.end();
         }
-        None => json.raw("notify_fifo", NULL),
+        None => json.null("notify_fifo"),
     }
     match view.workers {
-        [] => json.raw("forwarder", NULL),
+        [] => json.null("forwarder"),
         posts => {
-            json.open("forwarder", "{");
-            json.text("state", &Plain(view.farewell.name()));
-            json.open("workers", "[");
+            json.object("forwarder");
+            json.word("state", view.farewell.name());
+            json.array("workers");
             posts.iter().for_each(|post| worker(&mut json, view, post));
-            json.close("]");
-            json.close("}");
+            json.end();
+            json.end();
         }
     }
-    json.close("}");
+    json.end();
     json.put(format_args!("\n"));
     json.result
 }
@@ -85,24 +86,24 @@ pub fn json(node: &Node<'_>, view: &View<'_>, out: &mut dyn Write) -> fmt::Resul
 #[inline(never)]
 fn worker(json: &mut Json<'_>, view: &View<'_>, post: &Post) {
     let worker = post.worker();
-    json.open("", "{");
+    json.object("");
     json.optional("pid", worker.map(|(pid, _)| pid.into()));
     json.optional("since_ms", worker.map(|(_, since)| age_ms(view, since)));
     json.number("restarts", post.restarts().into());
-    json.close("}");
+    json.end();
 }
 
 #[inline(never)]
 fn router(json: &mut Json<'_>, node: &Node<'_>, view: &View<'_>, id: RouterId) {
     let config = &node.config().routers[usize::from(id.0)];
     let router = &node.routers()[usize::from(id.0)];
-    json.open("", "{");
-    json.text("name", &Plain(config.name));
-    json.text("interface", &Plain(config.interface));
+    json.object("");
+    json.word("name", config.name);
+    json.word("interface", config.interface);
     json.number("virtual_router_id", config.virtual_router_id.into());
     json.number("version", config.version.number().into());
     json.text("family", &config.family);
-    json.text("state", &Plain(router.role().name()));
+    json.word("state", router.role().name());
     json.truth("releasing", router.releasing());
     json.number("base_priority", config.priority.into());
     json.number("priority", router.priority().into());
@@ -110,78 +111,78 @@ fn router(json: &mut Json<'_>, node: &Node<'_>, view: &View<'_>, id: RouterId) {
     json.text("reason", &router.reason().display(node.config(), node));
     match router.master().map(Shown) {
         Some(master) => json.text("master", &master),
-        None => json.raw("master", NULL),
+        None => json.null("master"),
     }
-    json.open("addresses", "[");
+    json.array("addresses");
     for address in &config.addresses {
         let shown = Shown(address.address);
         let length = Number(address.prefix_len.into());
         json.text("", &format_args!("{shown}/{length}"));
     }
-    json.close("]");
+    json.end();
     json.number("lease_ms", 1000 * u64::from(config.lease_s));
     json.number("adverts_sent", router.adverts_sent());
     json.number("adverts_received", router.adverts_received());
-    json.open("discarded", "{");
+    json.object("discarded");
     for (reject, &count) in Reject::ALL.iter().zip(node.discarded(id)) {
         json.number(reject.name(), count.into());
     }
-    json.close("}");
-    json.open("diagnoses", "[");
+    json.end();
+    json.array("diagnoses");
     for finding in node.diagnoses(view.now, id) {
-        json.open("", "{");
+        json.object("");
         json.text("code", &finding.evidence.code.name());
         match finding.has_peer() {
             true => json.text("peer", &Peer(finding)),
-            false => json.raw("peer", NULL),
+            false => json.null("peer"),
         }
         json.text("text", &node.diagnosis(view.now, id, finding));
         json.number("since_ms", age_ms(view, finding.since));
         json.number("count", finding.count.into());
-        json.close("}");
+        json.end();
     }
-    json.close("]");
+    json.end();
     let interface = &node.interfaces()[usize::from(node.interface_of(id).0)];
     json.number("filtered", interface.filtered());
     json.number("transitions", router.transitions().into());
-    json.close("}");
+    json.end();
 }
 
 fn check(json: &mut Json<'_>, view: &View<'_>, config: &config::Check<'_>, check: &Check) {
-    json.open("", "{");
-    json.text("name", &Plain(config.name));
-    json.text("kind", &Plain(config.kind.name()));
-    json.text("state", &Plain(check.health().name()));
+    json.object("");
+    json.word("name", config.name);
+    json.word("kind", config.kind.name());
+    json.word("state", check.health().name());
     json.number("since_ms", age_ms(view, check.since()));
     match check.detail() {
-        Some(detail) => json.text("last", &Plain(detail)),
-        None => json.raw("last", NULL),
+        Some(detail) => json.word("last", detail),
+        None => json.null("last"),
     }
     json.optional(
         "duration_us",
         check.duration().map(|took| took.total_micros()),
     );
-    json.open("diagnoses", "[");
+    json.array("diagnoses");
     if check.cannot_run() {
-        json.open("", "{");
-        json.text("code", &Plain("check-cannot-run"));
-        json.raw("peer", NULL);
-        json.text("text", &Plain(check.detail().unwrap_or_default()));
-        json.close("}");
+        json.object("");
+        json.word("code", "check-cannot-run");
+        json.null("peer");
+        json.word("text", check.detail().unwrap_or_default());
+        json.end();
     }
-    json.close("]");
-    json.close("}");
+    json.end();
+    json.end();
 }
 
 fn hook(json: &mut Json<'_>, router: &str, hook: &Hook) {
     if !hook.configured() {
         return;
     }
-    json.open("", "{");
-    json.text("vrrp", &Plain(router));
+    json.object("");
+    json.word("vrrp", router);
     call(json, hook.caller());
     json.number("queued", hook.queued().into());
-    json.close("}");
+    json.end();
 }
 
 fn resources(json: &mut Json<'_>, config: &config::Router<'_>, resources: &Resources<'_>) {
@@ -189,22 +190,22 @@ fn resources(json: &mut Json<'_>, config: &config::Router<'_>, resources: &Resou
         return;
     }
     let latest = LatestCall::of(resources.caller());
-    json.open("", "{");
-    json.text("vrrp", &Plain(config.name));
+    json.object("");
+    json.word("vrrp", config.name);
     json.number("started", resources.started().into());
     json.number("of", config.resources.len() as u64);
     match latest.resource {
         Some((number, verb)) => {
-            json.text("resource", &Plain(program(config, number)));
-            json.text("word", &Plain(verb.name()));
+            json.word("resource", program(config, number));
+            json.word("word", verb.name());
         }
         None => {
-            json.raw("resource", NULL);
-            json.raw("word", NULL);
+            json.null("resource");
+            json.null("word");
         }
     }
     call(json, resources.caller());
-    json.close("}");
+    json.end();
 }
 
 /// The latest call, and how many there were.
@@ -212,15 +213,13 @@ fn call(json: &mut Json<'_>, caller: &Caller) {
     let latest = LatestCall::of(caller);
     match latest.state {
         Some(state) => json.text("state", &state),
-        None => json.raw("state", NULL),
+        None => json.null("state"),
     }
     json.truth("running", latest.running);
     json.optional("exit", latest.exit.map(u64::from));
     json.optional("duration_ms", latest.duration_ms);
     json.number("runs", caller.runs().into());
 }
-
-pub(super) const NULL: &str = "null";
 
 /// Writes members and elements and puts the commas between them. An element of
 /// an array has the empty key. The first failure of `out` is kept, and nothing
@@ -229,20 +228,38 @@ pub(super) struct Json<'w> {
     out: &'w mut dyn Write,
     /// A value stands before, so that the next one needs a comma.
     comma: bool,
+    /// What is open: a bit each, the innermost one the lowest; 1 is an array.
+    open: u32,
     result: fmt::Result,
 }
 
 impl Json<'_> {
     #[inline(never)]
-    pub(super) fn open(&mut self, key: &str, bracket: &str) {
-        self.raw(key, bracket);
+    pub(super) fn object(&mut self, key: &str) {
+        self.raw(key, "{");
         self.comma = false;
+        self.open <<= 1;
     }
 
     #[inline(never)]
-    pub(super) fn close(&mut self, bracket: &str) {
+    pub(super) fn array(&mut self, key: &str) {
+        self.raw(key, "[");
+        self.comma = false;
+        self.open = self.open << 1 | 1;
+    }
+
+    /// Ends what was opened last.
+    #[inline(never)]
+    pub(super) fn end(&mut self) {
+        let bracket = if self.open & 1 == 1 { "]" } else { "}" };
         self.put(format_args!("{}", Plain(bracket)));
         self.comma = true;
+        self.open >>= 1;
+    }
+
+    #[inline(never)]
+    pub(super) fn word(&mut self, key: &str, value: &str) {
+        self.text(key, &Plain(value));
     }
 
     #[inline(never)]
@@ -263,17 +280,23 @@ impl Json<'_> {
     pub(super) fn optional(&mut self, key: &str, value: Option<u64>) {
         match value {
             Some(value) => self.number(key, value),
-            None => self.raw(key, NULL),
+            None => self.null(key),
         }
     }
 
+    #[inline(never)]
     pub(super) fn truth(&mut self, key: &str, value: bool) {
         self.raw(key, if value { "true" } else { "false" });
     }
 
+    #[inline(never)]
+    pub(super) fn null(&mut self, key: &str) {
+        self.raw(key, "null");
+    }
+
     /// A value that is written as it stands.
     #[inline(never)]
-    pub(super) fn raw(&mut self, key: &str, value: &str) {
+    fn raw(&mut self, key: &str, value: &str) {
         self.value(key, format_args!("{}", Plain(value)));
     }
 

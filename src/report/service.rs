@@ -4,7 +4,7 @@
 use core::fmt::{self, Display, Formatter};
 use core::net::{IpAddr, SocketAddr};
 
-use super::json::{Json, NULL};
+use super::json::Json;
 use super::text::{Age, Lines, Printable};
 use super::{View, age_ms};
 use crate::address::Place;
@@ -102,17 +102,17 @@ fn place(server: &config::Server<'_>) -> Place {
 /// The services as a list of objects.
 #[inline(never)]
 pub(super) fn json(json: &mut Json<'_>, node: &Node<'_>, view: &View<'_>) {
-    json.open("services", "[");
+    json.array("services");
     let config = node.config();
     for (id, service) in services(config) {
         let sum = Sum::of(view, id, service);
-        json.open("", "{");
-        json.text("name", &Plain(service.name));
-        json.open("listen", "[");
+        json.object("");
+        json.word("name", service.name);
+        json.array("listen");
         for listener in config.listeners_of(service) {
             json.text("", &Listens(*listener));
         }
-        json.close("]");
+        json.end();
         json.truth("open", node.service_is_open(id));
         json.number("sessions", sum.service.sessions.into());
         json.number("sessions_total", sum.total);
@@ -120,30 +120,30 @@ pub(super) fn json(json: &mut Json<'_>, node: &Node<'_>, view: &View<'_>) {
         json.number("bytes_out", sum.bytes_out);
         json.number("refused", sum.service.refused.into());
         json.number("evicted", sum.service.evicted.into());
-        json.open("servers", "[");
+        json.array("servers");
         servers(service).for_each(|id| server_json(json, node, view, id));
-        json.close("]");
-        json.close("}");
+        json.end();
+        json.end();
     }
-    json.close("]");
+    json.end();
 }
 
 fn server_json(json: &mut Json<'_>, node: &Node<'_>, view: &View<'_>, id: ServerId) {
     let config = &node.config().servers[usize::from(id.0)];
     let (server, check) = (&node.servers()[usize::from(id.0)], node.server_check(id));
     let counts = counts(view, id);
-    json.open("", "{");
-    json.text("name", &Plain(config.name));
+    json.object("");
+    json.word("name", config.name);
     json.text("address", &place(config));
-    json.text("state", &Plain(server.state().name()));
+    json.word("state", server.state().name());
     json.number("since_ms", age_ms(view, server.since()));
     match code(node.config(), id, check) {
-        Some(code) => json.text("check", &Plain(code)),
-        None => json.raw("check", NULL),
+        Some(code) => json.word("check", code),
+        None => json.null("check"),
     }
     match check.detail() {
-        Some(detail) => json.text("last", &Plain(detail)),
-        None => json.raw("last", NULL),
+        Some(detail) => json.word("last", detail),
+        None => json.null("last"),
     }
     let took = check.duration().map(|took| took.total_micros());
     json.optional("duration_us", took);
@@ -154,7 +154,7 @@ fn server_json(json: &mut Json<'_>, node: &Node<'_>, view: &View<'_>, id: Server
     json.number("refused", counts.refused.into());
     json.number("weight", server.weight().into());
     json.truth("backup", config.backup);
-    json.close("}");
+    json.end();
 }
 
 /// The services as lines.
