@@ -19,6 +19,7 @@ mod forward {
     pub mod calls;
     pub mod contender;
     pub mod datagrams;
+    pub mod lateness;
     pub mod load;
     pub mod memory;
     pub mod network;
@@ -38,10 +39,10 @@ use forward::contender::{ALL, Kind, REFERENCE};
 use forward::network::Packets;
 use forward::table::Table;
 use forward::yard::Yard;
-use forward::{calls, memory, rounds, server, start, sys};
+use forward::{calls, lateness, memory, rounds, server, start, sys};
 
 /// What there is to measure, in this order.
-const PARTS: [&str; 9] = [
+const PARTS: [&str; 10] = [
     "start",
     "memory",
     "calls",
@@ -50,6 +51,7 @@ const PARTS: [&str; 9] = [
     "bulk",
     "beside",
     "datagrams",
+    "lateness",
     "mtu",
 ];
 
@@ -173,6 +175,12 @@ fn measure(wish: &Wish, folder: &Path) -> (Table, usize) {
                 "bulk" => rounds::bulk(&mut yard, times, length),
                 "beside" => rounds::beside(&mut yard, times, length),
                 "datagrams" => rounds::datagrams(&mut yard, times, length),
+                "lateness" => lateness::measure(
+                    &mut yard,
+                    folder,
+                    room,
+                    Duration::from_secs(if wish.quick { 10 } else { 30 }),
+                ),
                 _ => rounds::mtu(&mut yard, times, length),
             };
             table.add(rows, &wish.kinds);

@@ -5,7 +5,7 @@
 use std::fs;
 use std::io::Write;
 use std::net::SocketAddrV4;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -103,18 +103,19 @@ impl Kind {
         2000 + 10 * place.expect("all are in the list") as u16 + shift
     }
 
-    /// The command that runs it in the foreground.
-    pub fn command(self, folder: &std::path::Path, shift: u16, room: usize) -> Command {
+    fn pairs(self, shift: u16) -> Pairs {
         let base = self.base(shift);
-        let pairs = [server::ECHO, server::SINK, server::SOURCE]
-            .map(|port| (base + port - server::ECHO, port));
+        [server::ECHO, server::SINK, server::SOURCE].map(|port| (base + port - server::ECHO, port))
+    }
+
+    /// The command that runs it in the foreground.
+    pub fn command(self, folder: &Path, shift: u16, room: usize) -> Command {
+        let pairs = self.pairs(shift);
         let file = |suffix: &str| folder.join(format!("{}-{shift}.{suffix}", self.name()));
         match self {
             Kind::Smena(workers) => {
                 let text = smena(workers, &pairs, room, &file("sock"));
-                let mut command = Command::new(SMENA);
-                command.args(["run", "-c"]).arg(write(file("ini"), &text));
-                command
+                run_smena(write(file("ini"), &text))
             }
             Kind::Haproxy(threads, splice) => {
                 let text = haproxy(threads, splice, &pairs, room);
@@ -134,6 +135,12 @@ impl Kind {
     }
 }
 
+fn run_smena(file: PathBuf) -> Command {
+    let mut command = Command::new(SMENA);
+    command.args(["run", "-c"]).arg(file);
+    command
+}
+
 fn write(path: PathBuf, text: &str) -> PathBuf {
     fs::write(&path, text).expect("the benchmark's folder is writable");
     path
@@ -142,7 +149,7 @@ fn write(path: PathBuf, text: &str) -> PathBuf {
 /// Listening ports and the servers' ports.
 type Pairs = [(u16, u16); 3];
 
-fn smena(workers: u8, pairs: &Pairs, room: usize, control: &std::path::Path) -> String {
+fn smena(workers: u8, pairs: &Pairs, room: usize, control: &Path) -> String {
     let mut text = format!(
         "[node]\nname = bench\nworkers = {workers}\nlog = warn\ncontrol = {}\n",
         control.display()
@@ -191,7 +198,7 @@ fn haproxy(threads: u8, splice: bool, pairs: &Pairs, room: usize) -> String {
     text
 }
 
-fn nginx(workers: u8, pairs: &Pairs, room: usize, pid: &std::path::Path) -> String {
+fn nginx(workers: u8, pairs: &Pairs, room: usize, pid: &Path) -> String {
     let mut text = format!(
         "load_module /usr/lib/nginx/modules/ngx_stream_module.so;\ndaemon off;\n\
          worker_processes {workers};\npid {};\nerror_log /dev/null;\n\
@@ -220,37 +227,61 @@ fn nginx(workers: u8, pairs: &Pairs, room: usize, pid: &std::path::Path) -> Stri
 /// One that runs; stopped when dropped.
 pub struct Contender {
     pub kind: Kind,
+    shift: u16,
     child: Option<Child>,
 }
 
 impl Contender {
     /// Starts it and waits until it accepts.
-    pub fn start(kind: Kind, network: &Network, folder: &std::path::Path, room: usize) -> Self {
-        let mut contender = Contender { kind, child: None };
-        if kind.is_process() {
-            let mut command = kind.command(folder, 0, room);
-            let log = fs::File::create(folder.join(format!("{}.log", kind.name())));
-            let log = log.expect("the benchmark's folder is writable");
-            command.stdin(Stdio::null());
-            command.stdout(log.try_clone().expect("a descriptor"));
-            command.stderr(log);
-            let mut child = network.gateway.spawn(command).expect("it starts");
-            std::thread::sleep(Duration::from_millis(100));
-            if let Ok(Some(status)) = child.try_wait() {
-                let said = fs::read_to_string(folder.join(format!("{}.log", kind.name())));
-                panic!("{}: {status}\n{}", kind.name(), said.unwrap_or_default());
-            }
-            contender.child = Some(child);
-            let address = contender.address(server::SOURCE);
-            server::wait_until_served(&network.client, address);
-            contender.place();
+    pub fn start(kind: Kind, network: &Network, folder: &Path, room: usize) -> Self {
+        if !kind.is_process() {
+            return Contender {
+                kind,
+                shift: 0,
+                child: None,
+            };
         }
+        let command = kind.command(folder, 0, room);
+        Contender::run(kind, 0, command, network, folder)
+    }
+
+    /// smena with two workers and a router beside them, on ports of its own.
+    pub fn start_router(router: &str, network: &Network, folder: &Path, room: usize) -> Self {
+        let (kind, shift) = (Kind::Smena(2), 5);
+        let pairs = kind.pairs(shift);
+        let text = smena(2, &pairs, room, &folder.join("router.sock")) + router;
+        let command = run_smena(write(folder.join("router.ini"), &text));
+        Contender::run(kind, shift, command, network, folder)
+    }
+
+    fn run(
+        kind: Kind,
+        shift: u16,
+        mut command: Command,
+        network: &Network,
+        folder: &Path,
+    ) -> Contender {
+        let log = folder.join(format!("{}-{shift}.log", kind.name()));
+        let file = fs::File::create(&log).expect("the benchmark's folder is writable");
+        command.stdin(Stdio::null());
+        command.stdout(file.try_clone().expect("a descriptor"));
+        command.stderr(file);
+        let mut child = network.gateway.spawn(command).expect("it starts");
+        std::thread::sleep(Duration::from_millis(100));
+        if let Ok(Some(status)) = child.try_wait() {
+            let said = fs::read_to_string(log).unwrap_or_default();
+            panic!("{}: {status}\n{said}", kind.name());
+        }
+        let child = Some(child);
+        let contender = Contender { kind, shift, child };
+        server::wait_until_served(&network.client, contender.address(server::SOURCE));
+        contender.place();
         contender
     }
 
     /// Where the client finds the port of the server behind it.
     pub fn address(&self, port: u16) -> SocketAddrV4 {
-        address_of(self.kind, port, 0)
+        address_of(self.kind, port, self.shift)
     }
 
     /// It and all of its descendants.

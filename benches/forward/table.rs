@@ -48,6 +48,11 @@ impl Row {
         Row { base, ..self }
     }
 
+    /// Of another one than the first worker.
+    pub fn of(self, subject: Kind) -> Row {
+        Row { subject, ..self }
+    }
+
     /// Another target.
     pub fn hold(self, target: Target) -> Row {
         Row { target, ..self }
