@@ -33,6 +33,7 @@ mod lab {
     mod roles;
     mod rolling;
     mod seeds;
+    mod services;
     mod shell;
     mod status;
     mod storms;
