@@ -5,6 +5,7 @@
 use super::Outcome;
 use super::diagnostic::{Argument, Diagnostic, Problem, Severity, Source, Template, template};
 use super::model::{Address, AuthMode, Config, Router};
+use super::service::Server;
 use super::statement::find;
 use crate::protocol::Version;
 
@@ -33,6 +34,7 @@ pub fn compare(
         }
         comparison.group(router, one.0, other.0);
     }
+    comparison.services(one.0, other.0);
     // What is seen from the other side only.
     core::mem::swap(&mut comparison.here, &mut comparison.there);
     for router in &other.0.routers {
@@ -43,6 +45,7 @@ pub fn compare(
         }
         comparison.group(router, other.0, one.0);
     }
+    comparison.services(other.0, one.0);
     comparison.outcome
 }
 
@@ -374,14 +377,54 @@ impl Comparison<'_, '_> {
 
     fn alone(&mut self, router: &Router<'_>) {
         let header = find(self.here.text, "vrrp", router.name, "", 0);
-        let problem = Problem::new(
-            header.as_bytes(),
+        self.lacks(
+            header,
             template!(
                 "{0} has no counterpart",
                 "nothing in `{1}` has this id and family, or one of the addresses"
             ),
-            &[Argument::Text(header), Argument::Text(self.there.file)],
         );
+    }
+
+    /// Services and servers that the other node has not: clients miss them when
+    /// the address moves.
+    #[inline(never)]
+    fn services(&mut self, here: &Config<'_>, there: &Config<'_>) {
+        let text = self.here.text;
+        for service in &here.services {
+            let mut peers = there.services.iter();
+            let Some(peer) = peers.find(|peer| peer.name == service.name) else {
+                self.lacks(
+                    find(text, "service", service.name, "", 0),
+                    template!(
+                        "{0} is on this node only",
+                        "add it to `{1}`, or its clients find nothing when the address moves"
+                    ),
+                );
+                continue;
+            };
+            let theirs = there.servers_of(peer);
+            for (nth, server) in here.servers_of(service).iter().enumerate() {
+                let same = |other: &Server<'_>| {
+                    (other.address, other.port) == (server.address, server.port)
+                };
+                if !theirs.iter().any(same) {
+                    self.lacks(
+                        find(text, "service", service.name, "server", nth),
+                        template!(
+                            "only one of the nodes has this server",
+                            "add it to the same [service] of `{1}`, or remove it here"
+                        ),
+                    );
+                }
+            }
+        }
+    }
+
+    /// Warns of something that the other file has not.
+    fn lacks(&mut self, at: &str, template: &Template) {
+        let arguments = [Argument::Text(at), Argument::Text(self.there.file)];
+        let problem = Problem::new(at.as_bytes(), template, &arguments);
         self.outcome.warnings += 1;
         (self.report)(&Diagnostic::new(Severity::Warning, *self.here, problem));
     }

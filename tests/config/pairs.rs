@@ -497,3 +497,39 @@ error: the two nodes have other routers in this group
 ",
     );
 }
+
+#[test]
+fn services_have_the_same_servers_on_both_nodes() {
+    let half = |priority: &str, services: &str| with(priority, services);
+    let web = "[service web]\nlisten = *:443\nserver = a 10.0.0.11\n";
+    let a = half("101", web);
+    differ(&a, &half("100", &web.replace("= a ", "= other ")), "");
+    differ(
+        &half("101", &format!("{web}server = b 10.0.0.12\n")),
+        &half("100", &web.replace("10.0.0.11", "10.0.0.11:443")),
+        "\
+warning: only one of the nodes has this server
+  --> a.ini:8:10
+ 8 | server = a 10.0.0.11
+   |          ^^^^^^^^^^^ add it to the same [service] of `b.ini`, or remove it here
+warning: only one of the nodes has this server
+  --> a.ini:9:10
+ 9 | server = b 10.0.0.12
+   |          ^^^^^^^^^^^ add it to the same [service] of `b.ini`, or remove it here
+warning: only one of the nodes has this server
+  --> b.ini:8:10
+ 8 | server = a 10.0.0.11:443
+   |          ^^^^^^^^^^^^^^^ add it to the same [service] of `a.ini`, or remove it here
+",
+    );
+    differ(
+        &a,
+        &half("100", ""),
+        "\
+warning: [service web] is on this node only
+  --> a.ini:6:1
+ 6 | [service web]
+   | ^^^^^^^^^^^^^ add it to `b.ini`, or its clients find nothing when the address moves
+",
+    );
+}
