@@ -5,6 +5,7 @@ mod balance;
 mod failing;
 mod limits;
 mod real;
+mod stick;
 mod streams;
 mod today;
 
