@@ -52,6 +52,13 @@ pub enum Command<'a> {
         /// `-c`: judge as the routers of this file.
         file: Option<&'a str>,
     },
+    /// `bake`: a copy of the binary with a configuration inside.
+    Bake {
+        /// The configuration.
+        file: &'a str,
+        /// `-o`: where the copy goes.
+        out: Option<&'a str>,
+    },
     /// `demo`.
     Demo,
     /// `version`.
@@ -92,6 +99,7 @@ usage: smena [COMMAND] [OPTIONS]
   maint   [-c FILE] SERVICE/SERVER  no sessions at all
   ready   [-c FILE] SERVICE/SERVER  back to what its checks say
   replay  CAPTURE.pcap [-c FILE]    recorded VRRP traffic through the receiver: a verdict a frame
+  bake    FILE [-o OUT]             a copy of this program with FILE inside, as smena-baked
   demo                              watch a pair fail over in private network namespaces
   version
   help
@@ -111,7 +119,7 @@ type Known = (
 );
 
 /// The commands there are.
-static COMMANDS: [Known; 11] = [
+static COMMANDS: [Known; 12] = [
     ("run", &["-c"], |said| Command::Run { file: said.file }),
     ("check", &["-c", "--peer"], |said| Command::Check {
         file: said.file,
@@ -132,6 +140,10 @@ static COMMANDS: [Known; 11] = [
         capture: said.name.unwrap_or_default(),
         file: said.file,
     }),
+    ("bake", &[CONFIG, "-o"], |said| Command::Bake {
+        file: said.name.unwrap_or_default(),
+        out: said.out,
+    }),
     ("demo", &[], |_| Command::Demo),
     ("version", &[], |_| Command::Version),
     ("help", &[], |_| Command::Help),
@@ -143,11 +155,10 @@ const NAME: &str = "the NAME of a router, check, service or server";
 const SERVER: &str = "SERVICE/SERVER";
 /// The same for a file.
 const CAPTURE: &str = "a CAPTURE file";
+const CONFIG: &str = "a configuration FILE";
 
 /// Commands that the surface names and this version has not.
-const LATER: &[&str] = &[
-    "events", "standby", "resume", "takeover", "reload", "adapt", "bake",
-];
+const LATER: &[&str] = &["events", "standby", "resume", "takeover", "reload", "adapt"];
 
 impl<'a> Command<'a> {
     /// Reads the words after the program's name. Without a command it is `status`.
@@ -195,6 +206,7 @@ fn known(word: &str) -> Option<&'static Known> {
 struct Options<'a> {
     file: Option<&'a str>,
     peer: Option<&'a str>,
+    out: Option<&'a str>,
     name: Option<&'a str>,
     json: bool,
 }
@@ -227,13 +239,14 @@ impl<'a> Options<'a> {
         // `-cFILE` and `--peer=FILE` carry their value.
         let (option, attached) = match cut(word, b'=') {
             Some((option, value)) if option.starts_with("--") => (option, Some(value)),
-            _ => match word.strip_prefix("-c") {
-                Some(value) if !value.is_empty() => ("-c", Some(value)),
+            _ => match word.split_at_checked(2) {
+                Some((option @ ("-c" | "-o"), value)) if !value.is_empty() => (option, Some(value)),
                 _ => (word, None),
             },
         };
         let (option, slot) = match options.iter().find(|known| **known == option) {
             Some(&"-c") => ("-c", &mut self.file),
+            Some(&"-o") => ("-o", &mut self.out),
             Some(&"--peer") => ("--peer", &mut self.peer),
             Some(_) if attached.is_none() => {
                 self.json = true;
@@ -333,6 +346,10 @@ mod tests {
             file: Some("a"),
         };
         assert_eq!(parse(&["replay", "-ca", "x.pcap"]), Ok(replay));
+        for words in [["bake", "a", "-o", "b"].as_slice(), &["bake", "-ob", "a"]] {
+            let (file, out) = ("a", Some("b"));
+            assert_eq!(parse(words), Ok(Command::Bake { file, out }));
+        }
         assert_eq!(parse(&["run"]), Ok(Command::Run { file: None }));
         assert_eq!(parse(&["run", "--help"]), Ok(Command::Help));
         assert_eq!(parse(&["--version"]), Ok(Command::Version));
@@ -402,6 +419,8 @@ mod tests {
         );
         message(&["run", "-c"], "`-c` needs a FILE behind it");
         message(&["check", "--peer="], "`--peer` needs a FILE behind it");
+        message(&["bake"], "`bake` needs a configuration FILE behind it");
+        message(&["bake", "a", "-o"], "`-o` needs a FILE behind it");
         message(&["replay"], "`replay` needs a CAPTURE file behind it");
         message(
             &["replay", "-c", "a"],

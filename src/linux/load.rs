@@ -12,6 +12,7 @@ use smena::config::Source;
 use smena::pack::{Packed, packed};
 use smena::say::Plain;
 
+use super::bake;
 use super::failure::Reason;
 use super::init;
 use super::text::Text;
@@ -80,6 +81,13 @@ pub fn load<'a>(file: Option<&'a str>, memory: &'a mut Memory) -> Result<Source<
             Err(Errno::NOENT) if file.is_none() => {}
             Err(errno) => return Err(Error::Unreadable(name, errno)),
         }
+    }
+    if let Some(length) = bake::read_inside(memory) {
+        return Ok(Source {
+            file: "(built in)",
+            text: memory.get(..length).unwrap_or_default(),
+            others_can_read: false,
+        });
     }
     match board::CONFIG {
         Some(text) => Ok(Source {

@@ -7,6 +7,7 @@
 mod answer;
 mod arch;
 mod ask;
+mod bake;
 mod batch;
 mod called;
 mod cell;

@@ -16,7 +16,7 @@ use super::output::{Output, complain};
 use super::start::Invocation;
 use super::text::Text;
 use super::user::{Unknown, User};
-use super::{client, demo, init, keeper, load, log, replay, sysctl};
+use super::{bake, client, demo, init, keeper, load, log, replay, sysctl};
 
 const FINE: i32 = 0;
 const WARNINGS: i32 = 1;
@@ -62,6 +62,7 @@ pub fn main(invocation: Invocation) -> i32 {
         Ok(Command::Why { file, name }) => ask(file, &["why ", name]),
         Ok(Command::Order { file, order, name }) => ask(file, &[order, name]),
         Ok(Command::Replay { capture, file }) => replay(capture, file),
+        Ok(Command::Bake { file, out }) => bake(file, out),
         Ok(Command::Demo) => show(),
         Ok(Command::Version) => print(format_args!(concat!(
             "smena ",
@@ -305,6 +306,27 @@ fn check(file: Option<&'static str>, peer: Option<&'static str>) -> i32 {
         }
     }
     if output.flush() { exit } else { REFUSED }
+}
+
+/// `smena bake`.
+#[inline(never)]
+fn bake(file: &'static str, out: Option<&'static str>) -> i32 {
+    let out = out.unwrap_or("smena-baked");
+    let Some((_, source, outcome)) = read(Some(file), &TEXT, &CONFIG) else {
+        return WRONG;
+    };
+    if outcome.errors > 0 {
+        return WRONG;
+    }
+    if let Err(failure) = bake::write_copy(source.text, out) {
+        complain(format_args!("error: {failure}"));
+        return REFUSED;
+    }
+    let told = print(format_args!("{}: {} is inside\n", Plain(out), Plain(file)));
+    match outcome.warnings {
+        0 => told,
+        _ => WARNINGS,
+    }
 }
 
 /// `smena replay`.

@@ -1,0 +1,243 @@
+//! One machine: QEMU as the board's readme starts it, its console, its monitor,
+//! and a serial port on which commands are given.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::build::TOP;
+use super::lan::Lan;
+
+/// A boot under emulation on a busy machine.
+pub const BOOT: Duration = Duration::from_secs(90);
+
+/// One test at a time has machines: two of them are what two processors emulate.
+pub fn alone() -> MutexGuard<'static, ()> {
+    static ONE: Mutex<()> = Mutex::new(());
+    ONE.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+/// A running machine; it is gone when this is dropped.
+pub struct Guest {
+    qemu: Child,
+    console: Arc<Mutex<Vec<String>>>,
+    /// Lines of the console that were waited for already.
+    seen: usize,
+    monitor: BufReader<UnixStream>,
+    agent: PathBuf,
+    folder: PathBuf,
+    number: u8,
+}
+
+impl Guest {
+    /// Starts machine `number`, 1 or 2, on a network: the image, an archive that is
+    /// appended to it, and words for the kernel.
+    pub fn start(image: &Path, lan: &Lan, number: u8, more: &[u8], words: &str) -> Guest {
+        let folder = super::build::temporary("guest");
+        let initrd = folder.join("initrd.img");
+        let base = fs::read(image.join("initrd.img")).unwrap();
+        fs::write(&initrd, [&base[..], more].concat()).unwrap();
+        let (to, from) = lan.plug(number);
+        let _ = fs::remove_file(&to);
+        let (monitor, agent) = (folder.join("monitor"), folder.join("agent"));
+        let (mine, other) = [
+            ("/tmp/smena.a", "/tmp/smena.b"),
+            ("/tmp/smena.b", "/tmp/smena.a"),
+        ][usize::from(number) - 1];
+        let line = readme_line(usize::from(number) - 1)
+            .replace(
+                "image/out/qemu-x86_64/initrd.img",
+                &initrd.display().to_string(),
+            )
+            .replace("/tmp/b.img", &initrd.display().to_string())
+            .replace("cmdline)", &format!("cmdline) {words}"))
+            .replace(
+                &format!("local.path={mine}"),
+                &format!("local.path={}", to.display()),
+            )
+            .replace(
+                &format!("remote.path={other}"),
+                &format!("remote.path={}", from.display()),
+            );
+        assert!(line.contains(&*to.to_string_lossy()) && line.contains(&*from.to_string_lossy()));
+        let line = format!(
+            "exec {line} -qmp unix:{},server=on,wait=off -serial mon:stdio -serial unix:{},server=on,wait=off",
+            monitor.display(),
+            agent.display()
+        );
+        let mut qemu = Command::new("sh")
+            .args(["-c", &line])
+            .current_dir(TOP)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let console = Arc::new(Mutex::new(Vec::new()));
+        let lines = console.clone();
+        let stdout = BufReader::new(qemu.stdout.take().unwrap());
+        thread::spawn(move || {
+            for line in stdout.split(b'\n').map_while(Result::ok) {
+                let line = String::from_utf8_lossy(&line).trim_end().to_owned();
+                lines.lock().unwrap().push(line);
+            }
+        });
+        let mut monitor = BufReader::new(connect(&monitor));
+        let mut greeting = String::new();
+        monitor.read_line(&mut greeting).unwrap();
+        let mut guest = Guest {
+            qemu,
+            console,
+            seen: 0,
+            monitor,
+            agent,
+            folder,
+            number,
+        };
+        guest.monitor("qmp_capabilities", "");
+        guest
+    }
+
+    /// Waits for a line of the console behind those waited for before.
+    #[track_caller]
+    pub fn wait_for(&mut self, what: &str, patience: Duration) -> String {
+        let until = Instant::now() + patience;
+        loop {
+            let lines = self.console.lock().unwrap();
+            let found = lines
+                .iter()
+                .skip(self.seen)
+                .position(|line| line.contains(what));
+            if let Some(at) = found {
+                self.seen += at + 1;
+                return lines[self.seen - 1].clone();
+            }
+            let last = lines.len().saturating_sub(25);
+            assert!(
+                Instant::now() < until,
+                "machine {} never said `{what}`; at the end:\n{}",
+                self.number,
+                lines[last..].join("\n")
+            );
+            drop(lines);
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Whether the console has ever said it.
+    pub fn said(&self, what: &str) -> usize {
+        let lines = self.console.lock().unwrap();
+        lines.iter().filter(|line| line.contains(what)).count()
+    }
+
+    /// Gives the monitor a command; `arguments` is the inside of a JSON object.
+    pub fn monitor(&mut self, command: &str, arguments: &str) {
+        let socket = self.monitor.get_mut();
+        writeln!(
+            socket,
+            "{{\"execute\":\"{command}\",\"arguments\":{{{arguments}}}}}"
+        )
+        .unwrap();
+        loop {
+            let mut line = String::new();
+            if self.monitor.read_line(&mut line).unwrap_or(0) == 0 || line.contains("\"return\"") {
+                return;
+            }
+            assert!(!line.contains("\"error\""), "{command}: {line}");
+        }
+    }
+
+    /// Plugs the cable in, or pulls it.
+    pub fn cable(&mut self, plugged: bool) {
+        self.monitor("set_link", &format!("\"name\":\"lan\",\"up\":{plugged}"));
+    }
+
+    /// Presses Ctrl-Alt-Del.
+    pub fn three_keys(&mut self) {
+        let key = |name| format!("{{\"type\":\"qcode\",\"data\":\"{name}\"}}");
+        let keys = [key("ctrl"), key("alt"), key("delete")].join(",");
+        self.monitor("send-key", &format!("\"keys\":[{keys}]"));
+    }
+
+    /// Runs a command in the machine: its output, and its exit code.
+    #[track_caller]
+    pub fn run(&self, command: &str) -> (String, i32) {
+        let mut socket = connect(&self.agent);
+        socket
+            .set_read_timeout(Some(Duration::from_secs(30)))
+            .unwrap();
+        writeln!(socket, "{command}").unwrap();
+        let mut output = String::new();
+        for line in BufReader::new(socket).split(b'\n').map_while(Result::ok) {
+            let line = String::from_utf8_lossy(&line);
+            let line = line.trim_end_matches('\r');
+            if let Some(code) = line.strip_prefix("exit ") {
+                return (output, code.parse().unwrap());
+            }
+            if line != "ready" {
+                output += line;
+                output += "\n";
+            }
+        }
+        panic!("machine {}: `{command}` has no end: {output}", self.number);
+    }
+
+    /// Gives a command that does not come to answer.
+    pub fn order(&self, command: &str) {
+        writeln!(connect(&self.agent), "{command}").unwrap();
+        // QEMU drops what waits in a serial port when its reader goes.
+        thread::sleep(Duration::from_millis(300));
+    }
+
+    /// Waits until the machine is switched off.
+    #[track_caller]
+    pub fn wait_off(&mut self, patience: Duration) {
+        let until = Instant::now() + patience;
+        while self.qemu.try_wait().unwrap().is_none() {
+            assert!(Instant::now() < until, "machine {} stays on", self.number);
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        let _ = self.qemu.kill();
+        let _ = self.qemu.wait();
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// The seconds of a line of the kernel's log.
+pub fn stamp(line: &str) -> f64 {
+    let stamp = line.split(']').next().unwrap_or_default();
+    stamp.trim_start_matches('[').trim().parse().unwrap()
+}
+
+/// The line of the board's readme that starts one of the pair.
+fn readme_line(number: usize) -> String {
+    let readme = fs::read_to_string(Path::new(TOP).join("board/qemu-x86_64/readme.md")).unwrap();
+    let mut lines = readme
+        .lines()
+        .filter(|line| line.starts_with("qemu-system-"));
+    lines
+        .nth(number)
+        .unwrap()
+        .replace("-nographic", "-display none")
+}
+
+/// QEMU opens its sockets soon.
+fn connect(path: &Path) -> UnixStream {
+    let until = Instant::now() + Duration::from_secs(20);
+    loop {
+        match UnixStream::connect(path) {
+            Ok(socket) => return socket,
+            Err(error) => assert!(Instant::now() < until, "{}: {error}", path.display()),
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+}
