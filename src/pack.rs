@@ -69,7 +69,7 @@ macro_rules! packed_lines {
 pub use crate::{packed, packed_lines};
 
 /// The longest text that can be packed, in bytes.
-const TEXT_MAX: usize = 1024;
+const TEXT_MAX: usize = 2048;
 
 /// A packed text with room behind it, which only exists while the program is
 /// built.

@@ -2,7 +2,7 @@
 //! and a serial port on which commands are given.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -29,7 +29,11 @@ pub struct Guest {
     /// Lines of the console that were waited for already.
     seen: usize,
     monitor: BufReader<UnixStream>,
-    agent: PathBuf,
+    agent: UnixStream,
+    /// What the agent has said.
+    said: Arc<Mutex<Vec<String>>>,
+    /// How often the machine has started.
+    starts: usize,
     folder: PathBuf,
     number: u8,
 }
@@ -77,15 +81,9 @@ impl Guest {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let console = Arc::new(Mutex::new(Vec::new()));
-        let lines = console.clone();
-        let stdout = BufReader::new(qemu.stdout.take().unwrap());
-        thread::spawn(move || {
-            for line in stdout.split(b'\n').map_while(Result::ok) {
-                let line = String::from_utf8_lossy(&line).trim_end().to_owned();
-                lines.lock().unwrap().push(line);
-            }
-        });
+        let console = collect(qemu.stdout.take().unwrap());
+        let agent = connect(&agent);
+        let said = collect(agent.try_clone().unwrap());
         let mut monitor = BufReader::new(connect(&monitor));
         let mut greeting = String::new();
         monitor.read_line(&mut greeting).unwrap();
@@ -95,6 +93,8 @@ impl Guest {
             seen: 0,
             monitor,
             agent,
+            said,
+            starts: 1,
             folder,
             number,
         };
@@ -163,34 +163,47 @@ impl Guest {
         self.monitor("send-key", &format!("\"keys\":[{keys}]"));
     }
 
-    /// Runs a command in the machine: its output, and its exit code.
-    #[track_caller]
-    pub fn run(&self, command: &str) -> (String, i32) {
-        let mut socket = connect(&self.agent);
-        socket
-            .set_read_timeout(Some(Duration::from_secs(30)))
-            .unwrap();
-        writeln!(socket, "{command}").unwrap();
-        let mut output = String::new();
-        for line in BufReader::new(socket).split(b'\n').map_while(Result::ok) {
-            let line = String::from_utf8_lossy(&line);
-            let line = line.trim_end_matches('\r');
-            if let Some(code) = line.strip_prefix("exit ") {
-                return (output, code.parse().unwrap());
-            }
-            if line != "ready" {
-                output += line;
-                output += "\n";
-            }
-        }
-        panic!("machine {}: `{command}` has no end: {output}", self.number);
+    /// The machine has started once more, or is about to.
+    pub fn restarted(&mut self) {
+        self.starts += 1;
     }
 
-    /// Gives a command that does not come to answer.
-    pub fn order(&self, command: &str) {
-        writeln!(connect(&self.agent), "{command}").unwrap();
-        // QEMU drops what waits in a serial port when its reader goes.
-        thread::sleep(Duration::from_millis(300));
+    /// Runs a command in the machine: its output, and its exit code.
+    #[track_caller]
+    pub fn run(&mut self, command: &str) -> (String, i32) {
+        let begin = self.order(command);
+        let until = Instant::now() + Duration::from_secs(30);
+        loop {
+            let said = self.said.lock().unwrap();
+            let lines = &said[begin..];
+            let end = lines.iter().position(|line| line.starts_with("exit "));
+            if let Some(end) = end {
+                let code = lines[end].trim_start_matches("exit ");
+                let output = lines[..end].iter().map(|line| format!("{line}\n"));
+                return (output.collect(), code.parse().unwrap());
+            }
+            assert!(Instant::now() < until, "`{command}` has no end: {lines:?}");
+            drop(said);
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Gives a command that may not come to answer, once the agent runs; where
+    /// its answer begins.
+    #[track_caller]
+    pub fn order(&mut self, command: &str) -> usize {
+        let until = Instant::now() + BOOT;
+        loop {
+            let said = self.said.lock().unwrap();
+            let ready = said.iter().filter(|line| line.ends_with("ready")).count();
+            if ready >= self.starts {
+                writeln!(self.agent, "{command}").unwrap();
+                return said.len();
+            }
+            assert!(Instant::now() < until, "the agent is not ready: {said:?}");
+            drop(said);
+            thread::sleep(Duration::from_millis(20));
+        }
     }
 
     /// Waits until the machine is switched off.
@@ -228,6 +241,20 @@ fn readme_line(number: usize) -> String {
         .nth(number)
         .unwrap()
         .replace("-nographic", "-display none")
+}
+
+/// Collects lines as they come.
+fn collect(from: impl Read + Send + 'static) -> Arc<Mutex<Vec<String>>> {
+    let lines = Arc::new(Mutex::new(Vec::new()));
+    let collected = lines.clone();
+    thread::spawn(move || {
+        for line in BufReader::new(from).split(b'\n').map_while(Result::ok) {
+            let line = String::from_utf8_lossy(&line);
+            let line = line.trim_end_matches('\r').to_owned();
+            collected.lock().unwrap().push(line);
+        }
+    });
+    lines
 }
 
 /// QEMU opens its sockets soon.

@@ -103,6 +103,32 @@ impl Lan {
         }
     }
 
+    /// Waits until this machine has answered for a second, and no other.
+    #[track_caller]
+    pub fn settle(&self, machine: u8, patience: Duration) {
+        const CALM: Duration = Duration::from_secs(1);
+        let until = Instant::now() + patience;
+        let mut since = Instant::now();
+        while Instant::now() < since + CALM {
+            thread::sleep(Duration::from_millis(20));
+            let inner = self.inner.lock().unwrap();
+            let late = inner
+                .answers
+                .iter()
+                .rev()
+                .take_while(|(at, _)| *at >= since);
+            let other = late.clone().any(|(_, who)| *who != machine);
+            if other || late.count() == 0 {
+                since = Instant::now();
+            }
+            assert!(
+                Instant::now() < until,
+                "machine {machine} is not alone: {:?}",
+                inner.answers.last()
+            );
+        }
+    }
+
     /// The longest time without an answer since then.
     pub fn gap(&self, since: Instant) -> Duration {
         let inner = self.inner.lock().unwrap();

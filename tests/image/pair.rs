@@ -54,7 +54,7 @@ fn fails_over() {
     let mut two = Guest::start(image, &lan, 2, &archives[1], "");
     two.wait_for("..BACKUP", BOOT);
     one.wait_for("..MASTER", BOOT);
-    lan.wait_for(1, SOON);
+    lan.settle(1, SOON);
     let tell = |what: &str, gap: Duration, most: Duration| {
         let _ = writeln!(
             std::io::stdout().lock(),
@@ -71,7 +71,7 @@ fn fails_over() {
     tell("cable pulled", lan.gap(since), SILENT);
     one.wait_for("MASTER..FAULT", SOON);
     one.cable(true);
-    lan.wait_for(1, SOON);
+    lan.settle(1, SOON);
 
     let since = Instant::now();
     one.monitor("stop", "");
@@ -81,12 +81,14 @@ fn fails_over() {
     one.monitor("cont", "");
     lan.wait_for(1, SOON);
     tell("resumed", lan.gap(since), SILENT);
+    lan.settle(1, SOON);
 
     let since = Instant::now();
     one.monitor("system_reset", "");
     lan.wait_for(2, SOON);
     tell("reset", lan.gap(since), SILENT);
-    lan.wait_for(1, BOOT);
+    one.restarted();
+    lan.settle(1, BOOT);
 
     // The keeper freezes; the watchdog is not fed, and the machine starts anew.
     let (said, _) = one.run(
@@ -99,7 +101,8 @@ fn fails_over() {
     tell("frozen", lan.gap(since), SILENT);
     one.wait_for("Initiating system reboot", SOON);
     one.wait_for("Run /init as init process", BOOT);
-    lan.wait_for(1, BOOT);
+    one.restarted();
+    lan.settle(1, BOOT);
 
     one.run("true");
     let since = Instant::now();

@@ -8,6 +8,7 @@ use rustix::fs::{Mode, OFlags, mkdir, open, stat};
 use rustix::io::{fcntl_getfd, read};
 use rustix::mount::{MountFlags, mount};
 use rustix::process::getpid;
+use rustix::system::{RebootCommand, reboot};
 use smena::say::{Plain, parts};
 
 use core::sync::atomic::Ordering;
@@ -59,6 +60,8 @@ pub fn begin(invocation: &Invocation) {
         }
     }
     open_console();
+    // Ctrl-Alt-Del becomes a SIGINT for us; a container has no such keys.
+    let _ = reboot(RebootCommand::CadOff);
     if let Some((target, errno)) = refused {
         let target = Plain(target.to_str().unwrap_or_default());
         complain(format_args!("error: mount {target}: {}", Reason(errno)));
