@@ -116,12 +116,16 @@ impl Guest {
                 self.seen += at + 1;
                 return lines[self.seen - 1].clone();
             }
+            // All that smena said, and what the kernel said last.
             let last = lines.len().saturating_sub(25);
+            let told = lines.iter().enumerate();
+            let told = told.filter(|(at, line)| *at >= last || line.contains("smena: "));
+            let told: Vec<_> = told.map(|(_, line)| line.as_str()).collect();
             assert!(
                 Instant::now() < until,
                 "machine {} never said `{what}`; at the end:\n{}",
                 self.number,
-                lines[last..].join("\n")
+                told.join("\n")
             );
             drop(lines);
             thread::sleep(Duration::from_millis(10));

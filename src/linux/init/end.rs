@@ -23,6 +23,8 @@ use crate::linux::{clock, guard, syscall};
 const PATIENCE: Duration = Duration::from_secs(3);
 /// How long the dead may take to be seen.
 const LAST_PATIENCE: Duration = Duration::from_secs(1);
+/// How long the console gets for the last words.
+const CONSOLE_MS: i64 = 200;
 /// How long the guard may take to give the addresses up.
 const GUARD_MS: i64 = 500;
 
@@ -95,6 +97,8 @@ fn leave() -> ! {
     };
     let what = smena::say::Plain(what);
     say(Level::Info, format_args!("this machine {what}"));
+    // A console may be slow, and whoever was writing to it waits for its turn.
+    rest(CONSOLE_MS);
     let refused = reboot(command);
     if let Err(errno) = refused {
         log_refusal(Level::Error, format_args!("reboot"), errno);
