@@ -336,17 +336,30 @@ impl fmt::Display for HookState {
     }
 }
 
-/// The most actions that one event can lead to: each router changes state
-/// (advert twice, addresses, announcement, probe, rescan), its hook and its
-/// resources start and are told to end, its state and its group's are told, each
-/// check starts or is killed, each interface's filter changes, the sessions of
-/// each server are admitted and cut, each service refuses, and the end.
-pub const ACTIONS_MAX: usize = 17 * board::ROUTERS_MAX
-    + 2 * board::CHECKS_MAX
-    + 4 * board::SERVERS_MAX
-    + board::SERVICES_MAX
-    + 8
-    + board::INTERFACES_MAX;
+/// The most actions that one event can lead to, with so many of each: each router
+/// changes state (advert twice, addresses, announcement, probe, rescan), its hook
+/// and its resources start and are told to end, its state and its group's are
+/// told, each check starts or is killed, each interface's filter changes, the
+/// sessions of each server are admitted and cut, each service refuses, and the
+/// end. The simulator holds every event of every seed to it.
+pub const fn actions_max(
+    routers: usize,
+    checks: usize,
+    servers: usize,
+    services: usize,
+    interfaces: usize,
+) -> usize {
+    17 * routers + 2 * checks + 4 * servers + services + interfaces + 8
+}
+
+/// The most with all that the board has room for.
+pub const ACTIONS_MAX: usize = actions_max(
+    board::ROUTERS_MAX,
+    board::CHECKS_MAX,
+    board::SERVERS_MAX,
+    board::SERVICES_MAX,
+    board::INTERFACES_MAX,
+);
 
 /// Checks of the configuration and of servers share their numbers.
 const _: () = assert!(board::CHECKS_MAX + board::SERVERS_MAX <= 256);

@@ -26,6 +26,7 @@ mod lab {
     mod openuds;
     mod options;
     mod others;
+    mod outputs;
     mod pair;
     mod peers;
     mod realtime;

@@ -60,6 +60,12 @@ fn seeds() {
         assert_eq!(unseen, None, "every cause of a change is met");
     }
     assert!(total.shortest >= 60 * SECOND, "a run is at least a minute");
+    // What is reckoned is far more than what happens.
+    assert!(
+        total.fullest <= 50,
+        "{} % of the room for actions",
+        total.fullest
+    );
 }
 
 /// One seed is one run: the traces of two agree to the last bit.

@@ -16,6 +16,8 @@ pub struct Total {
     /// Virtual microseconds.
     pub time: At,
     pub events: u64,
+    /// The most actions of one event, of a hundred that there is room for.
+    pub fullest: usize,
     pub shortest: At,
     /// How often each cause changed a state.
     pub seen: Counts,
@@ -38,6 +40,7 @@ pub fn run(first: u64, count: u64) -> Total {
         seeds: 0,
         time: 0,
         events: 0,
+        fullest: 0,
         shortest: At::MAX,
         seen: Counts::default(),
     });
@@ -53,6 +56,7 @@ pub fn run(first: u64, count: u64) -> Total {
                     total.seeds += 1;
                     total.time += ending.time;
                     total.events += ending.events;
+                    total.fullest = total.fullest.max(ending.fullest);
                     total.shortest = total.shortest.min(ending.time);
                     for (sum, count) in total.seen.iter_mut().zip(ending.seen) {
                         *sum += count;
@@ -162,6 +166,10 @@ fn report(total: &Total, began: Instant) {
         .map(|(cause, n)| format!("{cause} {n}"))
         .collect();
     println!("changes of state by cause: {}", seen.join(", "));
+    println!(
+        "the longest list of actions was {} % of what there is room for",
+        total.fullest
+    );
 }
 
 /// The trace of a seed as one number.

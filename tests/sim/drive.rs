@@ -4,7 +4,7 @@
 use std::rc::Rc;
 
 use smena::Duration;
-use smena::event::{Errno, Event};
+use smena::event::{Errno, Event, actions_max};
 use smena::node::Node;
 
 use super::bytes;
@@ -111,6 +111,16 @@ impl<'a> World<'a> {
             process.node.set_clock(now, shows - now.total_micros());
         }
         process.node.process(now, event, &mut actions);
+        let (node_of, config) = (&process.node, process.node.config());
+        let most = actions_max(
+            config.routers.len(),
+            config.checks.len(),
+            config.servers.len(),
+            config.services.len(),
+            node_of.interfaces().len(),
+        );
+        assert!(actions.len() <= most, "{} actions of {most}", actions.len());
+        self.fullest = self.fullest.max(actions.len() * 100 / most);
         self.judge(|rules, view| rules.decided(view, node, &event, &actions));
         for action in actions.iter() {
             self.act(node, *action);

@@ -29,6 +29,8 @@ pub struct Ending {
     /// The trace as one number, and as text when asked.
     pub hash: u64,
     pub events: u64,
+    /// The most actions of one event, of a hundred that there is room for.
+    pub fullest: usize,
     /// How often each cause changed a state.
     pub seen: Counts,
     pub text: String,
@@ -62,6 +64,7 @@ pub fn of_plan(plan: &Plan, options: Options, play: impl FnOnce(&mut World<'_>))
         violation: world.rules.violation().cloned(),
         hash: world.trace.hash(),
         events: world.trace.steps(),
+        fullest: world.fullest,
         seen: *world.rules.seen(),
         text: world.trace.text(),
         time: world.now,

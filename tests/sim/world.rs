@@ -36,6 +36,8 @@ pub struct World<'a> {
     /// A rule that every node breaks on purpose.
     pub broken: Option<Mutation>,
     pub(super) actions: Option<Box<Actions>>,
+    /// The most actions of one event, of a hundred that there is room for.
+    pub fullest: usize,
     pub(super) strangers_until: At,
     pub(super) heard: Heard,
     pub(super) hostile_until: At,
@@ -140,6 +142,7 @@ impl<'a> World<'a> {
             trace: Trace::new(text),
             broken: None,
             actions: Some(Box::new(Actions::new())),
+            fullest: 0,
             strangers_until: 0,
             heard: Heard::default(),
             hostile_until: 0,
