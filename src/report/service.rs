@@ -120,6 +120,7 @@ pub(super) fn json(json: &mut Json<'_>, node: &Node<'_>, view: &View<'_>) {
         json.number("bytes_out", sum.bytes_out);
         json.number("refused", sum.service.refused.into());
         json.number("evicted", sum.service.evicted.into());
+        json.number("dropped", sum.service.dropped.into());
         json.array("servers");
         servers(service).for_each(|id| server_json(json, node, view, id));
         json.end();
@@ -399,7 +400,7 @@ services
         let expected = concat!(
             r#""services":[{"name":"web","listen":["*:443"],"open":true,"sessions":2,"#,
             r#""sessions_total":2,"bytes_in":2000,"bytes_out":10,"refused":1,"evicted":0,"#,
-            r#""servers":[{"name":"udst1","address":"192.168.0.87","state":"up","since_ms":500,"#,
+            r#""dropped":0,"servers":[{"name":"udst1","address":"192.168.0.87","state":"up","since_ms":500,"#,
             r#""check":"L4OK","last":"L4OK","duration_us":1000000,"sessions":2,"#,
             r#""sessions_total":2,"bytes_in":2000,"bytes_out":10,"refused":0,"weight":1,"#,
             r#""backup":false},{"name":"udst2","address":"192.168.0.88:8443","state":"down","#,

@@ -163,6 +163,31 @@ fn datagrams_of_every_size_arrive_as_they_were() {
     });
 }
 
+/// IPv6 has room for 20 bytes more: what does not fit into IPv4 is dropped,
+/// counted, and costs nobody else anything.
+#[test]
+fn a_datagram_that_is_too_long_for_the_other_family_is_counted() {
+    scenario(&["ss"], Pace::Shared, MINUTE, |lab| {
+        let (gateway, [s1, _]) = gateway(lab, &["10.0.0.1/24", "fd00::1/64"]);
+        let _a = Echo::start(s1.machine(), "10.0.0.11:7000", b'a');
+        let _smena = smena(
+            &gateway,
+            "[service echo]\nlisten = udp [::]:5300\nserver = a 10.0.0.11:7000\ncheck = none\n",
+        );
+        let client = bind(lab.client_machine(), "[fd00::100]:0");
+        letter(&client, "[fd00::1]:5300");
+        client
+            .send_to(&[7; 65_520], "[fd00::1]:5300")
+            .expect("IPv6 takes it");
+        letter(&client, "[fd00::1]:5300");
+        let status = gateway.status().1;
+        let service = status["services"].named("name", "echo");
+        assert_eq!(service["dropped"].number(), Some(1));
+        assert_eq!(service["sessions"].number(), Some(1));
+        assert_eq!(service["bytes_out"].number(), Some(2 * 6));
+    });
+}
+
 /// Many at once, of several clients, some of which the kernel puts together:
 /// each comes back alone and whole.
 #[test]
@@ -289,6 +314,12 @@ fn a_full_table_still_serves_everybody() {
             let socket = bind(client, &format!("10.0.0.100:{port}"));
             letter(&socket, "10.0.0.1:5300");
         }
+        let status = gateway.status().1;
+        let service = status["services"].named("name", "echo");
+        let kept = 8192;
+        assert_eq!(service["sessions"].number(), Some(kept));
+        let all = i64::from(last - first);
+        assert_eq!(service["evicted"].number(), Some(all - kept));
         // The first were let go, and are as welcome as others.
         let socket = bind(client, &format!("10.0.0.100:{first}"));
         letter(&socket, "10.0.0.1:5300");
