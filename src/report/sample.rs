@@ -52,17 +52,17 @@ impl Sample {
 
 /// No router, no check, no name.
 pub fn empty() -> Sample {
-    with("[node]\n")
+    with("[node]\n", 2)
 }
 
 /// An OpenUDS node before its start.
 pub fn new() -> Sample {
-    with(ordinary(2, 101))
+    with(ordinary(2, 101), 2)
 }
 
 /// One with this weight and priority, which has become Backup.
 pub fn backup(weight: i16, priority: u8) -> Sample {
-    let mut sample = with(ordinary(weight, priority));
+    let mut sample = with(ordinary(weight, priority), 2);
     let link = Link {
         index: 2,
         up: true,
@@ -123,12 +123,14 @@ pub fn service() -> Sample {
     let mut sample = with(
         "[node]\nname = gw-a\n[service web]\nlisten = *:443\n\
          server = udst1 192.168.0.87\nserver = udst2 192.168.0.88:8443 weight 2 backup\n",
+        1,
     );
     sample.on(0, Event::Start);
     sample
 }
 
-fn with(text: &'static str) -> Sample {
+/// The seed says how early the second run of each check is.
+fn with(text: &'static str, seed: u64) -> Sample {
     let config = Box::leak(Box::new(Config::EMPTY));
     let source = Source {
         file: "smena.ini",
@@ -140,7 +142,7 @@ fn with(text: &'static str) -> Sample {
         said += &diagnostic.to_string();
     });
     assert_eq!(outcome.errors, 0, "{said}");
-    let node = Node::new(config, Instant::from_millis(0), 2);
+    let node = Node::new(config, Instant::from_millis(0), seed);
     Sample { node, now_ms: 0 }
 }
 
