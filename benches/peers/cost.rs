@@ -22,7 +22,7 @@ pub fn file_size(table: &mut Table) {
     let peer = kibibytes(program) + libraries.iter().sum::<f64>();
     let what = format!("the file (keepalived: and {} libraries)", libraries.len());
     let (ours, peer) = (Figures::from(ours), Figures::from(peer));
-    table.add(&what, "KiB", &ours, &peer, Target::Every(128.0));
+    table.add(&what, "KiB", &ours, &peer, Target::Every(256.0));
 }
 
 fn kibibytes(path: &str) -> f64 {
