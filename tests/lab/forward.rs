@@ -88,9 +88,20 @@ fn busy(daemon: &Daemon) -> Duration {
     spent.sum()
 }
 
-/// Resident KiB of a program and its children.
-fn resident(daemon: &Daemon) -> u64 {
-    let sizes = daemon.pids().into_iter().map(|pid| {
+/// The workers' processes, by the name that they give themselves.
+fn workers(smena: &Daemon) -> Vec<u32> {
+    let mut pids = smena.pids();
+    pids.retain(|pid| {
+        let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        line.starts_with(b"smena: forward")
+    });
+    pids
+}
+
+/// Resident KiB of the workers. A copy of the keeper that answers for its status
+/// may be there for a moment, and does not count.
+fn resident(smena: &Daemon) -> u64 {
+    let sizes = workers(smena).into_iter().map(|pid| {
         let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap_or_default();
         let line = text.lines().find_map(|line| line.strip_prefix("Rss:"));
         let size = line.and_then(|rest| rest.trim().split(' ').next()?.parse::<u64>().ok());

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::super::harness::machine::Machine;
 use super::super::harness::streams::{Crowd, Server, Visit, dial, visit};
 use super::super::harness::{Pace, eventually, scenario};
-use super::{LIMIT, SOON, boxes, forward, front, service, unchecked};
+use super::{LIMIT, SOON, boxes, forward, front, service, unchecked, workers};
 
 #[test]
 fn refusal_goes_to_the_next_server_unnoticed() {
@@ -190,18 +190,6 @@ fn worker_that_dies_is_replaced_and_others_serve_on() {
         );
         assert!(visits.iter().filter(|visit| visit.outcome.is_ok()).count() > 200);
     });
-}
-
-/// The workers' processes: those children that hold a listener.
-fn workers(smena: &super::super::harness::node::Daemon) -> Vec<u32> {
-    let mut pids = smena.pids();
-    pids.remove(0);
-    pids.retain(|pid| {
-        let text = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-        // The guard filters nothing; a worker has a seccomp list.
-        text.lines().any(|line| line == "Seccomp:\t2")
-    });
-    pids
 }
 
 fn worker(smena: &super::super::harness::node::Daemon) -> u32 {

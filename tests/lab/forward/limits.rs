@@ -8,7 +8,9 @@ use std::time::Duration;
 use super::super::harness::node::SMENA;
 use super::super::harness::streams::{Crowd, Server, dial, visit};
 use super::super::harness::{Pace, eventually, scenario, sys};
-use super::{LIMIT, SOON, boxes, busy, counted, forward, front, listens, resident, unchecked};
+use super::{
+    LIMIT, SOON, boxes, busy, counted, forward, front, listens, resident, unchecked, workers,
+};
 
 #[test]
 fn without_descriptors_nobody_is_lost_and_nothing_spins() {
@@ -154,7 +156,7 @@ fn many_short_connections_leave_nothing_behind() {
 }
 
 fn descriptors(smena: &super::super::harness::node::Daemon) -> usize {
-    let counts = smena.pids().into_iter().map(|pid| {
+    let counts = workers(smena).into_iter().map(|pid| {
         let listed = std::fs::read_dir(format!("/proc/{pid}/fd"));
         listed.map_or(0, Iterator::count)
     });
