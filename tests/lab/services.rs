@@ -153,6 +153,25 @@ fn a_server_that_dies_costs_no_session_and_comes_back() {
     });
 }
 
+/// No look at a server is due for a minute: its refusals tell.
+#[test]
+fn sessions_that_are_refused_tell_before_the_next_check() {
+    scenario(&[], Pace::Shared, MINUTE, |lab| {
+        let (farm, a) = (farm(lab), lab.node("a", &["10.0.0.1/24"]));
+        let s1 = Server::start(farm.machine(), "10.0.0.11:80", "s1");
+        let _s2 = Server::start(farm.machine(), "10.0.0.12:80", "s2");
+        let _keeper = a.smena(&WEB.replace("200ms", "60s"));
+        wait_server(&a, "s1", "up");
+        wait_server(&a, "s2", "up");
+        drop(s1);
+        assert_eq!(served(lab, TO, 10), ["s2"; 10]);
+        wait_server(&a, "s1", "down");
+        let last = server(&a, "s1")["last"].text().to_owned();
+        assert_eq!(last, "L4CON a session was refused");
+        assert_eq!(server(&a, "s1")["refused"].number(), Some(2));
+    });
+}
+
 fn ini(node: &Node) -> String {
     node.folder().join("smena.ini").display().to_string()
 }
