@@ -232,7 +232,10 @@ impl<'d> Datagrams<'d> {
             Arrival::New(slot) => slot,
             Arrival::Refused => return None,
         };
-        *self.line(slot) = Line::NONE;
+        // Where there was no room, the one that had the slot is not closed yet.
+        let line = self.line(slot);
+        line.socket.close();
+        *line = Line::NONE;
         let mut opened = self.connect(slot);
         if matches!(opened, Err(Errno::MFILE | Errno::NFILE)) {
             // One that says nothing makes room, unless this is the only one.

@@ -83,6 +83,15 @@ fn smena(node: &Node, ini: &str) -> Daemon {
     daemon
 }
 
+/// The process that forwards.
+fn worker(smena: &Daemon) -> u32 {
+    let worker = smena.pids().into_iter().skip(1).find(|pid| {
+        let name = std::fs::read_to_string(format!("/proc/{pid}/comm"));
+        name.is_ok_and(|name| name.starts_with("smena: forward"))
+    });
+    worker.expect("there is a worker")
+}
+
 /// Asks, and what the answer is and where it comes from.
 #[track_caller]
 fn ask(socket: &UdpSocket, to: &str, words: &[u8]) -> (Vec<u8>, SocketAddr) {
@@ -299,15 +308,21 @@ fn a_refused_client_is_served_by_another_server() {
     });
 }
 
-/// More clients than a worker has room for: the longest idle one makes room, and
-/// everybody is answered.
+/// More clients than a worker has room for: the longest idle one makes room, its
+/// socket too, and everybody is answered.
 #[test]
 fn a_full_table_still_serves_everybody() {
     scenario(&["ss"], Pace::Alone, MINUTE, |lab| {
         let (gateway, [s1, s2]) = gateway(lab, &["10.0.0.1/24", "fd00::1/64"]);
         let _a = Echo::start(s1.machine(), "10.0.0.11:7000", b'a');
         let _b = Echo::start(s2.machine(), "[fd00::12]:7000", b'b');
-        let _smena = smena(&gateway, &TWO.replace("workers = 2", "workers = 1"));
+        let smena = smena(&gateway, &TWO.replace("workers = 2", "workers = 1"));
+        let worker = worker(&smena);
+        let descriptors = || {
+            let all = std::fs::read_dir(format!("/proc/{worker}/fd"));
+            all.expect("the worker runs").count()
+        };
+        let before = descriptors();
         let client = lab.client_machine();
         let (first, last) = (10_000, 18_500);
         for port in first..last {
@@ -317,6 +332,7 @@ fn a_full_table_still_serves_everybody() {
         let status = gateway.status().1;
         let service = status["services"].named("name", "echo");
         let kept = 8192;
+        assert_eq!(descriptors() - before, kept as usize, "a socket each");
         assert_eq!(service["sessions"].number(), Some(kept));
         let all = i64::from(last - first);
         assert_eq!(service["evicted"].number(), Some(all - kept));
@@ -393,11 +409,7 @@ fn a_worker_that_dies_costs_no_datagram() {
         );
         let socket = bind(lab.client_machine(), "10.0.0.100:0");
         let before = letter(&socket, "10.0.0.1:5300");
-        let worker = smena.pids().into_iter().skip(1).find(|pid| {
-            let name = std::fs::read_to_string(format!("/proc/{pid}/comm"));
-            name.is_ok_and(|name| name.starts_with("smena: forward"))
-        });
-        let worker = worker.expect("there is a worker");
+        let worker = worker(&smena);
         for _ in 0..3 {
             assert_eq!(letter(&socket, "10.0.0.1:5300"), before);
         }
