@@ -165,9 +165,13 @@ impl Sessions {
             End::NoRoom => row.refuse(service),
             End::Refused => {
                 row.add_refused(server);
-                // Whoever is there next time may have it.
+                // Whoever is there next time may have it, unless another of the
+                // client's sessions found somebody already.
                 let key = Key::client(service, session.flow.client().ip());
-                field.shared.sticks().forget(now, &key);
+                let sticks = field.shared.sticks();
+                if sticks.find(now, &key) == Some(server) {
+                    sticks.forget(now, &key);
+                }
             }
         }
         row.count_server(server, false);

@@ -267,6 +267,29 @@ fn a_refused_session_ends_and_the_next_datagram_picks_anew() {
     assert_eq!(shared.server(refused).total, 1);
 }
 
+/// IKE whose server died: each port's session is refused by itself, and the
+/// second one does not undo what the first one found.
+#[test]
+fn both_ports_of_a_refused_client_move_to_one_server() {
+    let (config, shared) = (config(|service| service.stick = Stick::Source), shared());
+    let mut worker = Worker::new(&config, &shared, 0);
+    for client in 0..10 {
+        let slots = [(IKE, 500), (NAT_T, 4500)].map(|(listener, port)| {
+            match worker.arrive(0, listener, client, port) {
+                Arrival::New(slot) => slot,
+                other => panic!("{other:?}"),
+            }
+        });
+        let refused = worker.sessions.session(slots[0]).server;
+        shared.open_server(refused, false);
+        worker.end(1, slots[0], End::Refused);
+        let server = worker.server(1, IKE, client, 500);
+        worker.end(2, slots[1], End::Refused);
+        assert_eq!(worker.server(2, NAT_T, client, 4500), server);
+        shared.open_server(refused, true);
+    }
+}
+
 #[test]
 fn a_full_table_lets_the_longest_idle_go() {
     let (config, shared) = (config(|_| {}), shared());
