@@ -177,6 +177,17 @@ pub(super) fn time<'a>(
     );
     let (about, template) = match micros(word) {
         Ok(micros) if (min.total_micros()..=max.total_micros()).contains(&micros) => {
+            // Elsewhere a number alone is milliseconds.
+            if micros >= 1_000_000_000 && word.bytes().all(|byte| byte.is_ascii_digit()) {
+                f.warning(
+                    value,
+                    template!(
+                        "`{0}` without a unit is so many seconds",
+                        "write `{0}s`, or `{0}ms` for milliseconds"
+                    ),
+                    &[Argument::Text(word)],
+                );
+            }
             return Ok(Duration::from_micros(micros));
         }
         Ok(_) => (

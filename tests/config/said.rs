@@ -520,3 +520,25 @@ error: this is a file of keepalived
 ",
     );
 }
+
+/// HAProxy's numbers are milliseconds.
+#[test]
+fn many_seconds_without_a_unit_may_be_milliseconds() {
+    says(
+        ROUTER,
+        "\
+track = c
+preempt_delay = 999
+startup_delay = 1000s
+[check c]
+process = c
+interval = 2000
+",
+        "\
+warning: `2000` without a unit is so many seconds
+  --> smena.ini:10:12
+ 10 | interval = 2000
+    |            ^^^^ write `2000s`, or `2000ms` for milliseconds
+",
+    );
+}
