@@ -235,12 +235,18 @@ pub(super) fn no_port<'a>(f: &mut Findings<'a>, at: &'a str, text: &'a str) -> T
     )
 }
 
-/// An address that can be asked, an IPv6 one in brackets or not.
-fn ip<'a>(f: &mut Findings<'a>, at: &'a str, text: &'a str) -> Result<IpAddr, Told> {
+/// The address, with brackets around it or not; only an IPv6 one may have them.
+pub(super) fn host_of(text: &str) -> Option<IpAddr> {
     let inside = text
         .strip_prefix('[')
         .and_then(|rest| rest.strip_suffix(']'));
-    let template = match address::parse(inside.unwrap_or(text)) {
+    let address = address::parse(inside.unwrap_or(text))?;
+    (address.is_ipv6() || inside.is_none()).then_some(address)
+}
+
+/// An address that can be asked, an IPv6 one in brackets or not.
+fn ip<'a>(f: &mut Findings<'a>, at: &'a str, text: &'a str) -> Result<IpAddr, Told> {
+    let template = match host_of(text) {
         Some(ip) if ip.is_unspecified() || ip.is_multicast() => {
             template!("`{0}` cannot be asked", "write that of one host")
         }

@@ -94,7 +94,7 @@ pub(super) fn listen<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read {
     let port = one_port(f, port, packed!("write a `listen` line for each port"))?;
     let ip = match host {
         "*" => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-        _ => match address::parse(inside(host)) {
+        _ => match check_entry::host_of(host) {
             Some(ip) if ip.is_unspecified() => ip,
             _ => unicast(f, place, host)?,
         },
@@ -149,7 +149,10 @@ pub(super) fn server<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read {
             let hint = packed!("write one, or none for the port that was asked for");
             one_port(f, port, hint)?
         }
-        None => 0,
+        None => {
+            port_or_group(f, place, text);
+            0
+        }
     };
     let mut server = Server {
         name,
@@ -186,6 +189,25 @@ pub(super) fn server<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read {
     let _ = r.places.servers.push(offset as u32);
     r.service.servers.count += 1;
     Ok(())
+}
+
+/// Warns of an IPv6 address without brackets whose last group may be a port:
+/// it is decimal, and what stands before it is an address as well.
+fn port_or_group<'a>(f: &mut Findings<'a>, at: &'a str, text: &'a str) {
+    let colon = text.bytes().rposition(|byte| byte == b':').unwrap_or(0);
+    let (before, last) = text.split_at_checked(colon).unwrap_or_default();
+    let port = last.trim_start_matches(':');
+    let decimal = port.len() > 1 && port.bytes().all(|byte| byte.is_ascii_digit());
+    if decimal && matches!(address::parse(before), Some(IpAddr::V6(_))) {
+        f.warning(
+            at,
+            template!(
+                "`{0}` is a part of the address, not a port",
+                "write `[{1}]:{0}` for a port, or `[{2}]` for none"
+            ),
+            &[port, before, text].map(Argument::Text),
+        );
+    }
 }
 
 /// What follows the address of a server.
@@ -351,17 +373,9 @@ fn one_port<'a>(f: &mut Findings<'a>, port: &'a str, hint: Packed) -> Result<u16
     Ok(value::number(f, port, "port", 1, 65535)? as u16)
 }
 
-/// An address without the brackets around it.
-fn inside(host: &str) -> &str {
-    let inner = host
-        .strip_prefix('[')
-        .and_then(|rest| rest.strip_suffix(']'));
-    inner.unwrap_or(host)
-}
-
 /// The address of one host.
 fn unicast<'a>(f: &mut Findings<'a>, at: &'a str, host: &'a str) -> Result<IpAddr, Told> {
-    let template: &Template = match address::parse(inside(host)) {
+    let template: &Template = match check_entry::host_of(host) {
         Some(IpAddr::V6(ip)) if ip.is_unicast_link_local() => template!(
             "`{0}` is a link-local address, which each interface has",
             "write another address of that host"
@@ -376,6 +390,10 @@ fn unicast<'a>(f: &mut Findings<'a>, at: &'a str, host: &'a str) -> Result<IpAdd
                 "write a unicast address"
             )
         }
+        None if host.starts_with('[') => template!(
+            "`{0}` is no IPv6 address",
+            "brackets are for IPv6 alone: write another address without them"
+        ),
         None => template!(
             "`{0}` is no IP address",
             "names are not looked up: write the address that `getent ahosts {0}` shows"

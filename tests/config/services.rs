@@ -893,3 +893,33 @@ source = client
     assert!(ike.transparent && ike.stick == Stick::Source);
     assert_eq!(ike.timeout_udp, seconds(30));
 }
+
+#[test]
+fn brackets_part_an_ipv6_address_from_its_port() {
+    says(
+        "",
+        "\
+[service web]
+listen = [10.9.0.1]:80
+server = a 2001:db8::5:443
+server = b [2001:db8::5]:443
+server = c 2001:db8::80
+server = d [2001:db8::5:80]
+server = e [10.9.0.2]:80
+",
+        "\
+error: `[10.9.0.1]` is no IPv6 address
+  --> smena.ini:2:10
+ 2 | listen = [10.9.0.1]:80
+   |          ^^^^^^^^^^^^^ brackets are for IPv6 alone: write another address without them
+warning: `443` is a part of the address, not a port
+  --> smena.ini:3:12
+ 3 | server = a 2001:db8::5:443
+   |            ^^^^^^^^^^^^^^^ write `[2001:db8::5]:443` for a port, or `[2001:db8::5:443]` for none
+error: `[10.9.0.2]` is no IPv6 address
+  --> smena.ini:7:12
+ 7 | server = e [10.9.0.2]:80
+   |            ^^^^^^^^^^^^^ brackets are for IPv6 alone: write another address without them
+",
+    );
+}
