@@ -42,8 +42,14 @@ pub fn dial(
     let to = SocketAddr::new(server.address, port);
     open(to, client).map_err(|errno| match errno {
         Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM => Failed::NoRoom,
-        Errno::ADDRNOTAVAIL | Errno::ADDRINUSE | Errno::AGAIN => Failed::NoPort,
-        _ => Failed::Refused,
+        Errno::CONNREFUSED
+        | Errno::CONNRESET
+        | Errno::HOSTUNREACH
+        | Errno::HOSTDOWN
+        | Errno::NETUNREACH
+        | Errno::TIMEDOUT => Failed::Refused,
+        // What this machine itself refuses says nothing about the server.
+        _ => Failed::NoPort,
     })
 }
 
@@ -63,7 +69,10 @@ fn open(to: SocketAddr, client: Option<SocketAddr>) -> Result<OwnedFd, Errno> {
         // The port is chosen when the server is known, or there would be only
         // so many for all servers together.
         let _ = set(socket.as_fd(), SOL_IP, IP_BIND_ADDRESS_NO_PORT, 1);
-        bind(&socket, &SocketAddr::new(client.ip(), 0))?;
+        // Its scope stays: an address of the link is none without.
+        let mut from = client;
+        from.set_port(0);
+        bind(&socket, &from)?;
     }
     match connect(&socket, &to) {
         Ok(()) | Err(Errno::INPROGRESS) => {}

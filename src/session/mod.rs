@@ -410,6 +410,19 @@ impl<'a> Sessions<'a> {
         })
     }
 
+    /// Of the sessions from this place on, the first that has no server yet and
+    /// whose service takes none.
+    pub fn next_unserved(&self, from: u32) -> Option<Id> {
+        (from..self.fresh).map(Id).find(|id| {
+            let session = self.session(*id);
+            let unserved = matches!(
+                session.state,
+                State::Hello { .. } | State::Waiting { .. } | State::Connecting { .. }
+            );
+            unserved && !self.field.shared.service_is_open(session.service)
+        })
+    }
+
     /// Chooses a server, and says what follows from it.
     fn choose(&mut self, id: Id, prefer: Option<u8>, until: u32) -> Step {
         let session = self.session(id);

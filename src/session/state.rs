@@ -31,7 +31,8 @@ pub enum Failed {
     Refused,
     /// It did not answer in time.
     Late,
-    /// There was no port left towards it, which says nothing about it.
+    /// There was no port left towards it, this machine refused, or it is cut:
+    /// another one is next, and nothing is said about it.
     NoPort,
     /// This machine had no descriptor or memory, which is no attempt at all.
     NoRoom,

@@ -274,6 +274,22 @@ fn sessions_of_a_server_are_cut_once() {
     assert_eq!(bench.shared.server(0).sessions, 2);
 }
 
+#[test]
+fn who_waits_for_a_server_of_a_closed_service_is_found() {
+    let mut bench = Bench::new(&[PLAIN, PLAIN]);
+    let (relaying, _) = bench.client();
+    bench.sessions.connected(relaying);
+    let (connecting, _) = bench.client();
+    let hello = bench.sessions.begin(0).unwrap();
+    bench.sessions.greet(hello, 1);
+    bench.sessions.await_hello(hello);
+    assert_eq!(bench.sessions.next_unserved(0), None);
+    bench.shared.open_service(0, false);
+    assert_eq!(bench.sessions.next_unserved(0), Some(connecting));
+    assert_eq!(bench.sessions.next_unserved(connecting.0 + 1), Some(hello));
+    assert_eq!(bench.sessions.next_unserved(hello.0 + 1), None);
+}
+
 /// Clients and servers of every kind, in any order, for a long time: each
 /// session ends, each count returns to zero.
 #[test]

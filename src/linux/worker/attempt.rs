@@ -21,6 +21,10 @@ impl Worker<'_> {
             match step {
                 Step::Wait => return,
                 Step::Ended(why) => return self.let_go(id, why),
+                // Whoever has gone is not spoken for under another name.
+                Step::Connect(_) if self.service(id).transparent && self.client(id).is_none() => {
+                    return self.abort(id, Why::Reset, [true, true]);
+                }
                 Step::Connect(server) => match self.connect(id, server) {
                     Ok(()) => return,
                     Err(failed) => step = self.fail(id, failed),
@@ -35,7 +39,7 @@ impl Worker<'_> {
         let link = self.relay.link(id);
         let asked = &self.config.listeners[usize::from(link.listener)];
         let client = match service.transparent {
-            true => link.socket(CLIENT).get().and_then(|socket| peer(socket)),
+            true => link.socket(CLIENT).get().and_then(peer),
             false => None,
         };
         let socket = dial(line, asked.address.port(), client)?;
@@ -72,8 +76,9 @@ impl Worker<'_> {
         self.sessions.connected(id);
         let server = usize::from(self.sessions.server(id));
         let version = self.config.servers[server].proxy;
-        if version != Proxy::None {
-            self.introduce(id, version);
+        if version != Proxy::None && !self.introduce(id, version) {
+            self.abort(id, Why::Reset, [true, true]);
+            return false;
         }
         if self.service(id).stick == Stick::Source {
             self.remember(id);
@@ -95,29 +100,39 @@ impl Worker<'_> {
     /// Puts the client's socket into epoll.
     pub fn watch_client(&mut self, id: Id) -> bool {
         let link = self.relay.link(id);
-        link.flags |= relay::WATCHED;
         let socket = link.socket(CLIENT).get();
         let add = |socket| epoll::add(self.epoll, socket, token(id, CLIENT), WATCH).is_ok();
-        socket.is_some_and(add)
+        let watched = socket.is_some_and(add);
+        if watched {
+            link.flags |= relay::WATCHED;
+        }
+        watched
     }
 
-    /// Tells the server who the client is.
+    /// Tells the server who the client is. False: it did not hear it, so it must
+    /// not hear the client either, whose first bytes it would take for ours.
     #[inline(never)]
-    fn introduce(&mut self, id: Id, version: Proxy) {
+    fn introduce(&mut self, id: Id, version: Proxy) -> bool {
         let link = self.relay.link(id);
         let mut header = [0; PROXY_MAX];
+        // One that has reset its connection has no address any more.
         if let Some(socket) = link.socket(CLIENT).get()
             && let Some(client) = peer(socket)
             && let Ok(asked) = getsockname(socket)
             && let Ok(asked) = SocketAddr::try_from(asked)
+            && let Some(server) = link.socket(SERVER).get()
         {
             let length = emit_proxy(version, client, asked, &mut header);
             let header = header.get(..length).unwrap_or_default();
-            // A new connection has room for it; one that is gone says so soon.
-            if let Some(socket) = link.socket(SERVER).get() {
-                let _ = send(socket, header, SendFlags::NOSIGNAL);
-            }
+            // A new connection has room for it.
+            return send(server, header, SendFlags::NOSIGNAL) == Ok(length);
         }
+        false
+    }
+
+    /// Who the client of a session is; none when it has gone.
+    fn client(&mut self, id: Id) -> Option<SocketAddr> {
+        self.relay.link(id).socket(CLIENT).get().and_then(peer)
     }
 }
 

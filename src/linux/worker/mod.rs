@@ -415,7 +415,13 @@ impl Worker<'_> {
                     self.carry_out(id, step);
                 }
                 Due::Connect(id) => {
-                    let step = self.fail(id, Failed::Late);
+                    // As the client, what it cannot reach may be its own fault:
+                    // the answer may go to it another way.
+                    let late = match self.service(id).transparent {
+                        true => Failed::NoPort,
+                        false => Failed::Late,
+                    };
+                    let step = self.fail(id, late);
                     self.carry_out(id, step);
                 }
                 Due::Idle(id) => self.abort(id, Why::Idle, [true, true]),
@@ -432,21 +438,35 @@ impl Worker<'_> {
         if let Some(datagrams) = &mut self.datagrams {
             datagrams.look_again(now);
         }
+        let mut looked = false;
         for server in 0..self.config.servers.len() as u8 {
             if !self.sessions.is_cut(server) {
                 continue;
+            }
+            if !replace(&mut looked, true) {
+                self.end_unserved();
             }
             let mut from = 0;
             while let Some(id) = self.sessions.next_of(server, from) {
                 from = id.0 + 1;
                 match self.sessions.state(id) {
                     State::Connecting { .. } => {
-                        let step = self.fail(id, Failed::Late);
+                        let step = self.fail(id, Failed::NoPort);
                         self.carry_out(id, step);
                     }
                     _ => self.abort(id, Why::Cut, [true, true]),
                 }
             }
+        }
+    }
+
+    /// Where sessions are cut and the service takes none, those that wait for a
+    /// server end too.
+    fn end_unserved(&mut self) {
+        let mut from = 0;
+        while let Some(id) = self.sessions.next_unserved(from) {
+            from = id.0 + 1;
+            self.abort(id, Why::Cut, [true, true]);
         }
     }
 

@@ -215,6 +215,39 @@ fn reset_is_passed_on_both_ways() {
 }
 
 #[test]
+fn who_is_not_named_is_not_heard() {
+    scenario(&[], Pace::Shared, LIMIT, |lab| {
+        let (gateway, servers) = boxes(lab);
+        let (told, heard) = channel();
+        let told = std::sync::Mutex::new(told);
+        let _a = Server::start(servers.machine(), "10.0.1.11:1000", move |mut stream| {
+            let mut first = [0; 6];
+            let read = stream.read_exact(&mut first);
+            if read.is_ok() {
+                let _ = told.lock().expect("no panic").send(first);
+            }
+        });
+        let ini = "[service web]\nlisten = 10.0.0.1:1000\nserver = a 10.0.1.11:1000 send-proxy\n\
+                   check = none\n";
+        let _smena = forward(&gateway, ini, &[super::FRONT]);
+        // It says who it is by itself, and has gone before anybody could ask.
+        for _ in 0..40 {
+            let mut stream = dial(lab.client_machine(), front()).expect("the gateway accepts");
+            stream
+                .write_all(b"proxy TCP4 192.0.2.1 192.0.2.2 1 2\r\nhello")
+                .expect("it is taken");
+            reset(stream);
+        }
+        eventually(SOON, "no session is left", || {
+            counted(&gateway, "sessions") == 0
+        });
+        for first in heard.try_iter() {
+            assert_eq!(&first, b"PROXY ", "what the server heard first");
+        }
+    });
+}
+
+#[test]
 fn both_families_on_both_sides() {
     scenario(&[], Pace::Shared, LIMIT, |lab| {
         let (gateway, servers) = boxes(lab);
