@@ -90,7 +90,7 @@ impl Sessions {
     /// A datagram of a client.
     pub fn arrive(&mut self, field: &Field<'_>, now: Instant, flow: &Flow) -> Arrival {
         if let Some(slot) = self.table.find(flow) {
-            self.table.touch(now, slot);
+            self.touch(field, now, slot);
             return Arrival::Known(slot);
         }
         match self.begin(field, now, flow) {
@@ -100,7 +100,17 @@ impl Sessions {
     }
 
     /// Something of a session's server.
-    pub fn reply(&mut self, now: Instant, slot: u16) {
+    pub fn reply(&mut self, field: &Field<'_>, now: Instant, slot: u16) {
+        self.touch(field, now, slot);
+    }
+
+    /// A session is used. Now and then that is said of its client too, or
+    /// sessions that begin when this one is old would not find its server.
+    fn touch(&mut self, field: &Field<'_>, now: Instant, slot: u16) {
+        let session = self.table.session(slot);
+        if minute(session.used_at) != minute(now) {
+            remember(field, now, session);
+        }
         self.table.touch(now, slot);
     }
 
@@ -250,4 +260,27 @@ fn service_of<'c, 'a>(config: &'c Config<'a>, listener: u8) -> Option<(u8, &'c S
         listener.wrapping_sub(span.first) < span.count
     });
     fitting.next()
+}
+
+/// A client goes where this session of it goes, unless a younger one of it goes
+/// elsewhere.
+#[cold]
+fn remember(field: &Field<'_>, now: Instant, session: &Session) {
+    let Some(service) = field.config.services.get(usize::from(session.service)) else {
+        return;
+    };
+    if service.stick != Stick::Source {
+        return;
+    }
+    let key = Key::client(session.service, session.flow.client().ip());
+    let sticks = field.shared.sticks();
+    let had = sticks.find(now, &key);
+    if had.is_none_or(|server| server == session.server) {
+        sticks.store(now, &key, session.server);
+    }
+}
+
+/// Which minute it is; one of 67 seconds, which costs no division.
+fn minute(at: Instant) -> i64 {
+    at.total_micros() >> 26
 }

@@ -117,6 +117,11 @@ impl<'a> Worker<'a> {
         }
     }
 
+    fn reply(&mut self, seconds: u64, slot: u16) {
+        let field = self.field();
+        self.sessions.reply(&field, at(seconds), slot);
+    }
+
     fn end(&mut self, seconds: u64, slot: u16, why: End) {
         let field = self.field();
         self.sessions.end(&field, at(seconds), slot, why);
@@ -195,7 +200,7 @@ fn an_idle_session_ends_and_every_count_returns_to_zero() {
     // Both sides keep a session alive.
     assert_eq!(worker.arrive(20, IKE, 1, 1), Arrival::Known(0));
     assert_eq!(worker.poll_at(), Some(at(40)));
-    worker.sessions.reply(at(35), 2);
+    worker.reply(35, 2);
     assert_eq!(worker.poll_at(), Some(at(50)));
     assert_eq!(worker.expire(49), 0);
     assert_eq!(worker.expire(50), 1);
@@ -288,6 +293,34 @@ fn both_ports_of_a_refused_client_move_to_one_server() {
         assert_eq!(worker.server(2, NAT_T, client, 4500), server);
         shared.open_server(refused, true);
     }
+}
+
+/// A tunnel lives for hours. The session of another port that begins then goes
+/// where it goes, be it kept by the client, by the server or by both.
+#[test]
+fn a_client_sticks_for_as_long_as_it_has_a_session() {
+    let (config, shared) = (config(|service| service.stick = Stick::Source), shared());
+    let mut workers = [0, 1].map(|number| Worker::new(&config, &shared, number));
+    let had = [1, 2, 3].map(|client| workers[0].server(0, IKE, client, 500));
+    for seconds in (20..7200).step_by(20) {
+        workers[0].arrive(seconds, IKE, 1, 500);
+        workers[0].reply(seconds, 1);
+        workers[0].arrive(seconds, IKE, 3, 500);
+        workers[0].reply(seconds + 1, 2);
+        assert_eq!(workers[0].expire(seconds), 0);
+    }
+    // Somebody else comes, so that it is not these clients' turns by chance.
+    workers[1].server(7199, IKE, 4, 500);
+    for (client, server) in (1..).zip(had) {
+        assert_eq!(workers[1].server(7200, NAT_T, client, 4500), server);
+    }
+    // Where a younger session went elsewhere, the old one leaves it there.
+    shared.open_server(had[0], false);
+    let other = workers[1].server(7201, NAT_T, 1, 61_000);
+    assert_ne!(other, had[0]);
+    shared.open_server(had[0], true);
+    assert_eq!(workers[0].server(7300, IKE, 1, 500), had[0]);
+    assert_eq!(workers[1].server(7301, NAT_T, 1, 61_001), other);
 }
 
 #[test]
@@ -420,7 +453,7 @@ fn every_session_ends_and_every_count_returns_to_zero() {
                         Arrival::Known(slot) if next(50) == 0 => {
                             worker.end(seconds, slot, End::Refused);
                         }
-                        Arrival::Known(slot) => worker.sessions.reply(at(seconds), slot),
+                        Arrival::Known(slot) => worker.reply(seconds, slot),
                         Arrival::New(_) => begun += 1,
                         Arrival::Refused => refused += 1,
                     }

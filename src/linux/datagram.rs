@@ -318,7 +318,7 @@ impl<'d> Datagrams<'d> {
             line.several = true;
         }
         let may = !line.plain[TO_CLIENT];
-        self.sessions.reply(now, slot);
+        self.sessions.reply(&self.field, now, slot);
         let asked = flow.asked();
         let bound = self.field.config.listeners[usize::from(flow.listener)].address;
         let asked = bound.ip().is_unspecified().then_some(asked);
