@@ -9,7 +9,8 @@
 //! A session never moves to another server. One whose server refuses (ICMP says
 //! that nobody is there) ends, and the client's next datagram begins another;
 //! so does one that is idle for `timeout_udp`, and the longest idle one when
-//! there is no room. With `stick = source` all sessions of a client's address go
+//! there is no room. While a server gets no new sessions, only what it says
+//! itself keeps those that it has. With `stick = source` all sessions of a client's address go
 //! to one server, whatever their ports and listeners, which is what IKE needs.
 //!
 //! Every session ends in [`Sessions::end`], so that every count returns to zero.
@@ -43,7 +44,7 @@ pub enum Arrival {
 /// Why a session ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
-    /// Neither side said anything for `timeout_udp`.
+    /// Nobody who counts said anything for `timeout_udp`.
     Idle,
     /// It was idle for the longest time, and another one had no room.
     Evicted,
@@ -90,7 +91,10 @@ impl Sessions {
     /// A datagram of a client.
     pub fn arrive(&mut self, field: &Field<'_>, now: Instant, flow: &Flow) -> Arrival {
         if let Some(slot) = self.table.find(flow) {
-            self.touch(field, now, slot);
+            // A client that goes on talking to nobody is not to keep itself there.
+            if field.shared.server_is_open(self.table.session(slot).server) {
+                self.touch(field, now, slot);
+            }
             return Arrival::Known(slot);
         }
         match self.begin(field, now, flow) {

@@ -185,6 +185,34 @@ fn a_server_that_is_closed_keeps_its_sessions() {
     assert_eq!(worker.server(1, IKE, 1, 0), had[0]);
 }
 
+/// A server that is down and answers nobody loses those who go on talking to it;
+/// one that only seems to be down, or is drained, keeps whom it answers.
+#[test]
+fn a_client_does_not_talk_to_a_dead_server_for_ever() {
+    let (config, shared) = (config(|service| service.stick = Stick::Source), shared());
+    let mut worker = Worker::new(&config, &shared, 0);
+    let had = [1, 2, 3].map(|client| worker.server(0, IKE, client, 500));
+    // The third one is open, and says nothing as the first one does.
+    shared.open_server(had[0], false);
+    shared.open_server(had[1], false);
+    for seconds in (10..60).step_by(10) {
+        for (client, server) in (1..).zip(had) {
+            assert_eq!(worker.server(seconds, IKE, client, 500), server);
+        }
+        worker.reply(seconds, 1);
+        assert_eq!(worker.expire(seconds), 0);
+    }
+    assert_eq!(worker.poll_at(), Some(at(60)));
+    assert_eq!(worker.expire(60), 1);
+    assert_eq!(worker.server(60, IKE, 1, 500), had[2]);
+    assert_eq!(worker.server(60, IKE, 2, 500), had[1]);
+    // What comes back in time loses nobody.
+    shared.open_server(had[1], true);
+    assert_eq!(worker.arrive(105, IKE, 2, 500), Arrival::Known(1));
+    assert_eq!(worker.expire(119), 1, "the third client's, who is silent");
+    assert_eq!(worker.arrive(119, IKE, 2, 500), Arrival::Known(1));
+}
+
 #[test]
 fn an_idle_session_ends_and_every_count_returns_to_zero() {
     let (config, shared) = (
