@@ -7,20 +7,23 @@
 //! Below the stack pointer of a function that runs there is nothing that
 //! anybody reads before writing it, apart from the frames of what it calls,
 //! which [`KEPT`] covers while the call is made. What a worker gives back it
-//! never looks at again, as the callers promise.
+//! never looks at again, as the callers promise. What the kernel left above the
+//! entry of the process stays as it was, but for the letters of a new title.
 #![allow(unsafe_code)]
 
 use core::ffi::c_void;
 
 use rustix::mm::{Advice, madvise};
 
+use super::panic;
+
 /// What is left alone below the caller's frame, in bytes.
 const KEPT: usize = 4 * 1024;
 /// How far down the start may have reached, in bytes.
 const REACH: usize = 1024 * 1024;
 
-/// The least page size there is. Where pages are larger the call is refused,
-/// and the stack stays as it is.
+/// The least page size there is. Where pages are larger, a call whose range does
+/// not begin with one is refused, and nothing is given back.
 const PAGE: usize = 4096;
 
 /// Gives back what lies below.
@@ -64,12 +67,39 @@ pub type Place = (usize, usize);
 /// # Safety
 /// As above.
 unsafe fn give_back_pages(from: usize, to: usize) {
-    let begin = from.next_multiple_of(PAGE);
-    if let Some(length) = (to / PAGE * PAGE).checked_sub(begin) {
+    // The kernel rounds a length up to its own pages, of up to 64 KiB: with
+    // smaller ones here it would take what lies behind the range along.
+    let page = page_size();
+    let begin = from.next_multiple_of(page);
+    if let Some(length) = (to / page * page).checked_sub(begin) {
         // SAFETY: they are private pages of this process, which the caller does
         // not need any longer.
         let _ = unsafe { madvise(begin as *mut c_void, length, Advice::LinuxDontNeed) };
     }
+}
+
+/// The size of the kernel's pages, as it told at the start.
+fn page_size() -> usize {
+    const AT_NULL: usize = 0;
+    const AT_PAGESZ: usize = 6;
+    const LARGEST: usize = 64 * 1024;
+    let mut at = panic::stack_top() as *const usize;
+    // SAFETY: there the kernel left argc, so many words, a zero, those of the
+    // environment, a zero, and pairs of words, the last of which is AT_NULL.
+    unsafe {
+        at = at.add(1 + *at + 1);
+        while *at != 0 {
+            at = at.add(1);
+        }
+        at = at.add(1);
+        while *at != AT_NULL {
+            if *at == AT_PAGESZ {
+                return *at.add(1);
+            }
+            at = at.add(2);
+        }
+    }
+    LARGEST
 }
 
 /// Has the kernel map no page of the program that is not used. Otherwise it maps
