@@ -1,13 +1,13 @@
 //! The care for the forwarder's workers: when one that died is started again,
-//! which one hangs, and how all of them come to rest before a planned stop hands
-//! the addresses over. It knows no process and no socket.
+//! which one hangs, and how all of them come to rest when a planned stop hands the
+//! addresses over. It knows no process and no socket.
 //!
 //! ```text
 //!   Vacant --start--> Running --ended--> Vacant        a post
 //!
 //!   Open --stop--> Draining --limit--> Cutting --> Rested    the farewell
 //!     |               `------ no session left -------^
-//!     `--no time to drain--> Cutting
+//!     `--no time to drain--> Leaving ---addresses go-'
 //! ```
 
 use crate::{Duration, Instant};
@@ -165,9 +165,20 @@ const CUT_MAX: Duration = Duration::from_millis(200);
 /// Between two looks at the sessions that are left.
 const LOOK: Duration = Duration::from_millis(10);
 
-/// How the forwarder comes to rest. New sessions are refused from the beginning
-/// on; those that are left may end, and are cut at a limit. All of that is
-/// before the addresses go, so that clients are told by a reset.
+/// How long clients are still let in once addresses may go: the neighbours have
+/// just been told where these are now, and whoever was not is not refused.
+pub const GRACE: Duration = Duration::from_millis(5);
+/// How long the addresses wait at most for the resets of sessions that were cut,
+/// and how often is looked.
+pub const RESETS_MAX: Duration = Duration::from_millis(20);
+/// Between two of these looks.
+pub const RESETS_LOOK: Duration = Duration::from_millis(1);
+
+/// How the forwarder comes to rest. Where sessions may end, new ones are refused
+/// from the beginning on, those that are left are cut at a limit, and only then
+/// the hand-over begins. Otherwise it begins at once, and everybody is served
+/// until the addresses go. Sessions are cut before they do, so that clients are
+/// told by a reset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Farewell {
     /// It serves.
@@ -186,6 +197,8 @@ pub enum Farewell {
         /// The next look.
         look_at: Instant,
     },
+    /// The addresses are handed over; it serves until they go.
+    Leaving,
     /// Nothing is left to wait for.
     Rested,
 }
@@ -208,31 +221,61 @@ impl Farewell {
             Farewell::Open => "open",
             Farewell::Draining { .. } => "draining",
             Farewell::Cutting { .. } => "cutting",
+            Farewell::Leaving => "leaving",
             Farewell::Rested => "rested",
         }
     }
 
+    /// Whether new sessions are taken.
+    pub fn serves(&self) -> bool {
+        matches!(self, Farewell::Open | Farewell::Leaving)
+    }
+
+    /// How long sessions may still go on, where that is limited.
+    pub fn left(&self, now: Instant) -> Option<Duration> {
+        match self {
+            Farewell::Draining { until, .. } => Some(*until - now.min(*until)),
+            _ => None,
+        }
+    }
+
     /// A stop is asked for: the first time, or again by somebody who is in a
-    /// hurry. With the first one new sessions are refused.
+    /// hurry.
     pub fn on_stop(&mut self, now: Instant, sessions: u32, patience: Duration) -> Step {
         match self {
-            Farewell::Open if sessions == 0 => self.rest(),
-            Farewell::Open if patience > Duration::ZERO => {
+            Farewell::Open if patience == Duration::ZERO => {
+                *self = Farewell::Leaving;
+                Step::Rest
+            }
+            Farewell::Open if sessions > 0 => {
                 *self = Farewell::Draining {
                     until: now + patience,
                     look_at: now + LOOK,
                 };
                 Step::Wait
             }
-            Farewell::Open | Farewell::Draining { .. } => self.cut(now),
-            Farewell::Cutting { .. } | Farewell::Rested => self.rest(),
+            Farewell::Leaving => Step::Rest,
+            Farewell::Draining { .. } => self.cut(now),
+            Farewell::Open | Farewell::Cutting { .. } | Farewell::Rested => self.rest(),
         }
+    }
+
+    /// Addresses are about to go, or the node ends; `more`: it has others, whose
+    /// clients are still let in.
+    pub fn on_release(&mut self, more: bool) -> Step {
+        if *self != Farewell::Leaving {
+            return Step::Wait;
+        }
+        if !more {
+            *self = Farewell::Rested;
+        }
+        Step::Cut
     }
 
     /// When [`Farewell::on_poll`] wants to be called.
     pub fn poll_at(&self) -> Option<Instant> {
         match self {
-            Farewell::Open | Farewell::Rested => None,
+            Farewell::Open | Farewell::Leaving | Farewell::Rested => None,
             Farewell::Draining { look_at, .. } | Farewell::Cutting { look_at, .. } => {
                 Some(*look_at)
             }
@@ -242,7 +285,7 @@ impl Farewell {
     /// Looks at how many sessions are left.
     pub fn on_poll(&mut self, now: Instant, sessions: u32) -> Step {
         match self {
-            Farewell::Open | Farewell::Rested => Step::Wait,
+            Farewell::Open | Farewell::Leaving | Farewell::Rested => Step::Wait,
             Farewell::Draining { until, look_at } | Farewell::Cutting { until, look_at }
                 if sessions > 0 && now < *until =>
             {
@@ -365,21 +408,55 @@ mod tests {
     }
 
     #[test]
-    fn without_patience_sessions_are_cut_and_seen_off() {
+    fn without_patience_everybody_is_served_until_the_last_address_goes() {
+        for sessions in [0, 5] {
+            let mut farewell = Farewell::Open;
+            assert_eq!(farewell.on_stop(at(0), sessions, ms(0)), Step::Rest);
+            assert!(farewell.serves());
+            assert_eq!(farewell.poll_at(), None);
+            assert_eq!(farewell.on_poll(at(500), sessions), Step::Wait);
+            // Those of one router: clients of the others still come in.
+            assert_eq!(farewell.on_release(true), Step::Cut);
+            assert!(farewell.serves());
+            assert_eq!(farewell.on_release(false), Step::Cut);
+            assert!(!farewell.serves());
+            assert_eq!(farewell.name(), "rested");
+            // The end of the node finds nothing left to do.
+            assert_eq!(farewell.on_release(false), Step::Wait);
+        }
+    }
+
+    #[test]
+    fn addresses_that_go_without_a_stop_or_after_a_drain_are_no_farewell() {
         let mut farewell = Farewell::Open;
-        assert_eq!(farewell.on_stop(at(0), 5, ms(0)), Step::Cut);
-        assert_eq!(farewell.on_poll(at(0), 5), Step::Wait);
-        assert_eq!(farewell.poll_at(), Some(at(10)));
+        assert_eq!(farewell.on_release(false), Step::Wait);
+        assert_eq!(farewell, Farewell::Open);
+        farewell.on_stop(at(0), 2, ms(3000));
+        assert!(!farewell.serves());
+        assert_eq!(farewell.left(at(1000)), Some(ms(2000)));
+        assert_eq!(farewell.left(at(4000)), Some(ms(0)));
         assert_eq!(farewell.on_poll(at(10), 0), Step::Rest);
-        assert_eq!(farewell.on_poll(at(20), 0), Step::Wait);
+        assert_eq!(farewell.on_release(false), Step::Wait);
+    }
+
+    #[test]
+    fn who_asks_twice_while_it_leaves_is_not_held_up() {
+        let mut farewell = Farewell::Open;
+        assert_eq!(farewell.on_stop(at(0), 2, ms(0)), Step::Rest);
+        assert_eq!(farewell.on_stop(at(1), 2, ms(0)), Step::Rest);
+        assert_eq!(farewell.on_release(false), Step::Cut);
     }
 
     #[test]
     fn sessions_that_do_not_go_hold_nobody_up() {
         let mut farewell = Farewell::Open;
-        farewell.on_stop(at(0), 5, ms(0));
-        assert_eq!(farewell.on_poll(at(199), 5), Step::Wait);
-        assert_eq!(farewell.on_poll(at(200), 5), Step::Rest);
+        farewell.on_stop(at(0), 5, ms(100));
+        assert_eq!(farewell.on_poll(at(100), 5), Step::Cut);
+        assert_eq!(farewell.on_poll(at(100), 5), Step::Wait);
+        assert_eq!(farewell.poll_at(), Some(at(110)));
+        assert_eq!(farewell.on_poll(at(299), 5), Step::Wait);
+        assert_eq!(farewell.on_poll(at(300), 5), Step::Rest);
+        assert_eq!(farewell.on_poll(at(310), 5), Step::Wait);
     }
 
     #[test]

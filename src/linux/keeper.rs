@@ -11,7 +11,7 @@
 //!
 //! A turn takes what waits in bounded portions, the network and the deadline
 //! first, so that neither a flood nor a talkative child delays an advert. The
-//! loop sleeps in epoll and nowhere else.
+//! loop sleeps in epoll, and elsewhere for milliseconds only (`Keeper::pause`).
 
 use core::mem::MaybeUninit;
 
@@ -25,6 +25,7 @@ use smena::node::Node;
 use smena::pack::packed;
 use smena::report::{Order, View};
 use smena::say::{Level, Number, Plain, say};
+use smena::supervise::{GRACE, RESETS_LOOK, RESETS_MAX};
 use smena::{Duration, Instant, board};
 
 use super::ask::{self, Asks};
@@ -312,8 +313,7 @@ impl Keeper<'_, '_, '_> {
             self.counted_at = now;
         }
         if self.resting {
-            self.timer.set(self.wake_at().min(now + REST));
-            self.timer.wait();
+            self.pause(self.wake_at().min(now + REST));
         }
     }
 
@@ -389,6 +389,27 @@ impl Keeper<'_, '_, '_> {
         for _ in 0..core::mem::take(&mut self.stops) {
             self.deliver(now, Event::Stop);
         }
+    }
+
+    /// Addresses go for good, or the node ends: sessions are cut, with a reset
+    /// from the address that they came to, and with the last address the doors
+    /// are shut. Nothing else is due meanwhile: whoever was master has resigned.
+    fn take_leave(&mut self, grace: Duration) {
+        if !self.workers.leaves() {
+            return;
+        }
+        self.pause(clock::now() + grace);
+        self.workers.on_release(self.node.has_addresses());
+        let limit = clock::now() + RESETS_MAX;
+        while self.workers.sessions() > 0 && clock::now() < limit {
+            self.pause(clock::now() + RESETS_LOOK);
+        }
+    }
+
+    /// Sleeps for a moment that is too short to miss anything.
+    fn pause(&self, until: Instant) {
+        self.timer.set(until);
+        self.timer.wait();
     }
 
     /// Collects children that have ended; each adopted one, too.
@@ -520,14 +541,19 @@ impl Keeper<'_, '_, '_> {
                 None
             }
             Action::Finish => {
+                self.take_leave(Duration::ZERO);
                 self.finished = true;
+                None
+            }
+            Action::RemoveAddresses(_) => {
+                self.take_leave(GRACE);
+                self.net.perform(self.node, action);
                 None
             }
             Action::SendAdvert(..)
             | Action::Announce(_)
             | Action::Probe(_)
             | Action::SetAddresses(_)
-            | Action::RemoveAddresses(_)
             | Action::RemoveLeftover(..)
             | Action::RescanAddresses(_)
             | Action::Filter(..) => {

@@ -159,12 +159,10 @@ impl<'a> Workers<'a> {
 
     /// A planned stop is asked for. True: nothing holds it up.
     pub fn on_stop(&mut self, now: Instant) -> bool {
-        for service in 0..self.config.services.len() {
-            self.set_open(service as u8, false);
-        }
         let patience = self.config.node.drain_timeout;
         let sessions = self.sessions();
         let step = self.farewell.on_stop(now, sessions, patience);
+        self.shut_for_good();
         if let Farewell::Draining { .. } = self.farewell {
             let (sessions, s) = (Number(sessions.into()), Number(patience.secs()));
             let line = format_args!("new sessions are refused; {sessions} may end within {s} s");
@@ -173,10 +171,31 @@ impl<'a> Workers<'a> {
         self.follow(step)
     }
 
+    /// Whether clients are still served while the addresses are handed over.
+    pub fn leaves(&self) -> bool {
+        !self.posts.is_empty() && self.farewell == Farewell::Leaving
+    }
+
+    /// Addresses are about to go, or the node ends; `more`: it has others. The
+    /// sessions are gone when [`Workers::sessions`] says so.
+    pub fn on_release(&mut self, more: bool) {
+        let step = self.farewell.on_release(more);
+        self.shut_for_good();
+        self.follow(step);
+    }
+
+    fn shut_for_good(&mut self) {
+        if !self.farewell.serves() {
+            for service in 0..self.config.services.len() {
+                self.set_open(service as u8, false);
+            }
+        }
+    }
+
     /// Lets clients of a service in, or has them refused at once.
     pub fn set_open(&mut self, service: u8, open: bool) {
-        // Once smena takes its leave nobody comes in again.
-        let open = open && self.farewell == Farewell::Open;
+        // Once the doors are shut for good nobody comes in again.
+        let open = open && self.farewell.serves();
         self.shared.open_service(service, open);
         for at in 0..self.posts.len() {
             if !open || self.posts[at].worker().is_some() {
@@ -241,8 +260,11 @@ impl<'a> Workers<'a> {
     /// Does a step of the farewell. True: it has come to its end.
     fn follow(&self, step: Step) -> bool {
         if step == Step::Cut {
-            let sessions = Number(self.sessions().into());
-            say(Level::Info, format_args!("{sessions} sessions are cut"));
+            let sessions = self.sessions();
+            if sessions > 0 {
+                let sessions = Number(sessions.into());
+                say(Level::Info, format_args!("{sessions} sessions are cut"));
+            }
             for server in 0..self.config.servers.len() {
                 self.shared.cut(server as u8);
             }
@@ -252,7 +274,7 @@ impl<'a> Workers<'a> {
     }
 
     /// Sessions of all services now.
-    fn sessions(&self) -> u32 {
+    pub fn sessions(&self) -> u32 {
         let services = 0..self.config.services.len();
         services
             .map(|service| self.shared.service(service as u8).sessions)

@@ -257,8 +257,11 @@ fn a_group_hands_over_together() {
     trace.at(4100, Event::Stop, &want);
     are(&trace, Role::Master, HookState::Master);
     hears(&mut trace, 4700, IN, 50, &[Action::RemoveAddresses(IN)]);
+    // Services are still served at the addresses that are left.
+    assert!(trace.node.has_addresses());
     assert_eq!(trace.node.groups()[0].state(), Some(HookState::Master));
     let want = [Action::RemoveAddresses(OUT), Action::Finish];
     hears(&mut trace, 4701, OUT, 50, &want);
+    assert!(!trace.node.has_addresses());
     assert_eq!(trace.node.groups()[0].state(), Some(HookState::Stop));
 }

@@ -404,6 +404,11 @@ impl<'a> Node<'a> {
         self.verdict
     }
 
+    /// Whether any router is master, and so has its addresses.
+    pub fn has_addresses(&self) -> bool {
+        self.routers.iter().any(|r| r.role() == Role::Master)
+    }
+
     /// Where a router sends and receives.
     pub fn interface_of(&self, router: RouterId) -> InterfaceId {
         self.router_interfaces[usize::from(router.0)]

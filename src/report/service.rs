@@ -113,7 +113,8 @@ pub(super) fn json(json: &mut Json<'_>, node: &Node<'_>, view: &View<'_>) {
             json.text("", &Listens(*listener));
         }
         json.end();
-        json.truth("open", node.service_is_open(id));
+        let open = node.service_is_open(id) && view.farewell.serves();
+        json.truth("open", open);
         json.number("sessions", sum.service.sessions.into());
         json.number("sessions_total", sum.total);
         json.number("bytes_in", sum.bytes_in);
@@ -187,7 +188,13 @@ fn service_line(node: &Node<'_>, view: &View<'_>, id: ServiceId, lines: &mut Lin
         Number(sum.bytes_in),
         Number(sum.bytes_out),
     ));
-    if !node.service_is_open(id) {
+    if !view.farewell.serves() {
+        lines.put(format_args!("; refused, because smena is to stop"));
+        if let Some(left) = view.farewell.left(view.now) {
+            let ms = Age(left.total_millis());
+            lines.put(format_args!(", at the latest in {ms}"));
+        }
+    } else if !node.service_is_open(id) {
         lines.put(format_args!("; refused, because no server is left"));
     }
     lines.put(format_args!("\n"));
@@ -415,6 +422,31 @@ services
         let unknown =
             r#""state":"unknown","since_ms":0,"check":null,"last":null,"duration_us":null"#;
         assert!(json.contains(unknown), "{json}");
+    }
+
+    #[test]
+    fn a_service_that_drains_says_for_how_long() {
+        let (sample, shared) = half();
+        let mut view = View {
+            shared: Some(&*shared),
+            ..sample.view()
+        };
+        let patience = crate::Duration::from_secs(30);
+        view.farewell.on_stop(view.now, 2, patience);
+        view.now += crate::Duration::from_secs(10);
+        let mut out = String::new();
+        report::text(&sample.node, &view, &mut out).unwrap();
+        let told = "; refused, because smena is to stop, at the latest in 20 s\n";
+        assert!(out.contains(told), "{out}");
+        let mut out = String::new();
+        report::json(&sample.node, &view, &mut out).unwrap();
+        assert!(out.contains(r#""open":false,"#), "{out}");
+        // Without a drain it serves on.
+        view.farewell = crate::supervise::Farewell::Open;
+        view.farewell.on_stop(view.now, 2, crate::Duration::ZERO);
+        let mut out = String::new();
+        report::text(&sample.node, &view, &mut out).unwrap();
+        assert!(!out.contains("refused, because"), "{out}");
     }
 
     #[test]
