@@ -153,7 +153,7 @@ fn ini(kind: &Kind, checks: usize, interval: u64) -> String {
     }
     for check in 0..checks {
         let line = kind.line;
-        text += &format!("[check c{check}]\n{line}\ninterval = {interval}ms\n");
+        text += &format!("[check c{check}]\n{line}\ninterval = {interval}ms\ntimeout = 2s\n");
     }
     text
 }
