@@ -32,6 +32,8 @@ const FINDINGS_MAX: usize = 6;
 const AGE: Duration = Duration::from_secs(60);
 /// What lasts is said again this often.
 const REPEAT: Duration = Duration::from_secs(600);
+/// Who is asked on the link answers within this time.
+const ANSWER: Duration = Duration::from_secs(1);
 /// See [`Finding::cost`].
 const SAME: i64 = 0;
 
@@ -120,7 +122,8 @@ impl Finding {
     fn cost(&self, new: &Evidence) -> i64 {
         let old = &self.evidence;
         let named = new.peer != Bits::NONE;
-        let alike = old.peer == new.peer && (named || old.address == new.address);
+        let alike =
+            old.peer == new.peer && old.mac == new.mac && (named || old.address == new.address);
         if self.count > 0 && old.code == new.code && alike {
             SAME
         } else if self.count == 0 && self.said_at.is_none() {
@@ -136,8 +139,9 @@ impl Finding {
             // Three adverts in a row: one that came back is a curiosity, a loop
             // returns them all.
             Code::OwnPackets | Code::DuplicateSource => return self.count >= 3,
-            // A master that should yield gets time to hear of us.
-            Code::TwoMasters => self.seen_at,
+            // A master that should yield gets time to hear of us, and one that
+            // follows us says that it has the addresses before we have let go.
+            Code::TwoMasters | Code::AddressConflict => self.seen_at,
             // Who profits takes over within this time, and the kernel may tell
             // of an address after it was asked to remove it.
             Code::WeightTooSmall | Code::AddressLeft => now,
@@ -151,6 +155,8 @@ impl Finding {
             code if code.stands() => return self.count == 0,
             // What lasts an advert or two is told with its length.
             Code::TwoMasters => interval * 4,
+            // It was asked again, and there was no answer.
+            Code::AddressConflict if !self.holds(now, interval) => interval * 3 + ANSWER,
             _ => AGE.max(interval * 3),
         };
         self.count == 0 || now > self.seen_at + age
@@ -186,6 +192,18 @@ impl Table {
         place.evidence = *evidence;
         place.seen_at = now;
         place.count = place.count.saturating_add(1);
+    }
+
+    /// When to ask again for an address that somebody else says to have; `None`:
+    /// nobody does, or it is certain.
+    pub fn ask_at(&self, now: Instant) -> Option<Instant> {
+        let unsure = |finding: &Finding| {
+            finding.evidence.code == Code::AddressConflict
+                && finding.count > 0
+                && !finding.holds(now, self.interval)
+        };
+        let any = self.findings.iter().any(unsure);
+        any.then(|| now + self.interval * 3)
     }
 
     /// What is cured is forgotten with the next [`Table::news`].

@@ -240,7 +240,9 @@ impl Node<'_> {
     }
 
     /// A neighbour says that it has an address. One of a master here is nobody
-    /// else's; the MAC of the virtual router is its own.
+    /// else's; the MAC of the virtual router is its own. A master that lets go, or
+    /// hears another, has a successor or a rival, whose claims are in order; who
+    /// claims otherwise is asked again once a successor would have been heard.
     #[inline(never)]
     pub(super) fn on_claimed(&mut self, now: Instant, index: u32, address: IpAddr, mac: Mac) {
         let links = self
@@ -260,13 +262,22 @@ impl Node<'_> {
             let here = index == 0 || link.is_some_and(|link| link.index == index);
             let at = usize::from(id.0);
             let router = &self.routers[at];
-            let held = router.role() == Role::Master && now - router.since() >= CLAIM_AFTER;
+            let held = router.role() == Role::Master
+                && !router.releasing()
+                && now - router.since() >= CLAIM_AFTER
+                && self.rivals[at].is_none_or(|rival| {
+                    rival.at <= router.since() || now >= rival.at + config.advert_int * 3
+                });
             let [a, b, c, d, _, last] = mac;
             let virtual_mac = [a, b, c, d] == [0, 0, 0x5e, 0] && last == config.virtual_router_id;
             if here && held && !virtual_mac {
                 let mut evidence = Evidence::about(Code::AddressConflict, address);
                 evidence.mac = mac;
-                self.diagnoses[at].see(now, &evidence);
+                let table = &mut self.diagnoses[at];
+                table.see(now, &evidence);
+                if let Some(ask_at) = table.ask_at(now) {
+                    self.probe_at = self.probe_at.min(ask_at);
+                }
             }
         }
     }
@@ -297,9 +308,13 @@ impl Node<'_> {
         }
     }
 
-    /// A weighted check fails, and the other node does not profit from it.
+    /// A weighted check fails, and the other node does not profit from it. And
+    /// who lets go of its addresses has nothing against others that have them.
     fn weigh(&mut self, now: Instant, index: usize) {
         let router = &self.routers[index];
+        if router.releasing() {
+            self.diagnoses[index].cure(&|finding| finding.evidence.code == Code::AddressConflict);
+        }
         let (own, code) = (router.priority(), Code::WeightTooSmall);
         let Some(rival) = &self.rivals[index] else {
             return;

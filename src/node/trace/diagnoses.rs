@@ -637,21 +637,91 @@ fn another_machine_answers_for_our_address() {
         trace.at(64_000, Event::Claimed(index, address, mac), &[]);
         trace.says(64_000, &[]);
     }
-    trace.at(64_000, Event::Claimed(2, vip, other), &[]);
+    // It is asked once more before it is told.
+    trace.skip(70_000);
+    trace.at(70_000, Event::Claimed(2, vip, other), &[]);
+    assert_eq!(probes(trace.skip(73_000)), 1);
+    trace.says(73_000, &[]);
+    trace.at(73_000, Event::Claimed(2, vip, other), &[]);
     trace.says(
-        64_000,
+        73_000,
         &[
             "address-conflict 52:54:00:ab:00:0f: 52:54:00:ab:00:0f answers for 192.0.2.1 as \
            well: remove 192.0.2.1 from the machine with this MAC",
         ],
     );
-    trace.skip(124_100);
-    trace.says(124_100, &[]);
+    assert_eq!(probes(trace.skip(102_900)), 0, "each 30 s again");
+    trace.skip(133_100);
+    trace.says(133_100, &[]);
+    // A master that does not hear us keeps it, and was heard before our time only.
+    let mut backup = Trace::backup(PAIR);
+    for ms in (500..6000).step_by(500) {
+        backup.skip(ms);
+        if backup.node.routers()[0].role() == Role::Backup {
+            backup.takes(ms, &packet(|advert| advert.priority = 50));
+        }
+    }
+    backup.is(Role::Master);
+    let since = backup.node.routers()[0].since().total_millis();
+    for ms in [since + 2000, since + 5001] {
+        backup.skip(ms);
+        backup.at(ms, Event::Claimed(2, vip, other), &[]);
+    }
+    assert_eq!(backup.codes(since + 5001), [Code::AddressConflict]);
     // A backup has nothing to say about the address.
     let mut backup = Trace::backup(PAIR);
     backup.at(2000, Event::Claimed(2, vip, other), &[]);
     backup.says(2000, &[]);
     assert_eq!(probes(backup.skip(3_000)), 0);
+}
+
+/// Who follows a master says that it has the addresses, often before the master
+/// has let go; who was master beyond a broken link does so until it hears.
+#[test]
+fn a_successor_is_no_other_machine() {
+    let vip = IpAddr::from([192, 0, 2, 1]);
+    let other = [0x52, 0x54, 0, 0xab, 0, 0x0f];
+    let claim = Event::Claimed(2, vip, other);
+    // It speaks before its advert is heard, and is heard.
+    let mut trace = Trace::master(PAIR);
+    trace.skip(5900);
+    trace.at(5900, claim, &[]);
+    trace.says(5900, &[]);
+    trace.takes(5901, &packet(|advert| advert.priority = 150));
+    trace.is(Role::Backup);
+    trace.says(5901, &[]);
+    // Its claims while this node lets go are in order, however often they come.
+    let mut trace = Trace::master(PAIR);
+    trace.skip(9000);
+    trace.at(9000, claim, &[]);
+    trace
+        .node
+        .process(Instant::from_millis(9001), Event::Stop, &mut trace.actions);
+    assert!(trace.node.routers()[0].releasing());
+    for ms in [9002, 9100, 9300] {
+        trace.skip(ms);
+        trace
+            .node
+            .process(Instant::from_millis(ms), claim, &mut trace.actions);
+        trace.says(ms, &[]);
+    }
+    // A rival that yields is not asked in vain: its claims end, twice.
+    let mut trace = Trace::master(PAIR);
+    for start in [10_000, 20_000] {
+        for ms in [start, start + 5, start + 400] {
+            trace.skip(ms);
+            trace.at(ms, claim, &[]);
+        }
+        trace.skip(start + 8000);
+        trace.says(start + 8000, &[]);
+    }
+    // One that is heard as master is told as such, and as nothing else.
+    for ms in (30_000..40_000).step_by(500) {
+        trace.takes(ms, &packet(|advert| advert.priority = 50));
+        trace.skip(ms + 1);
+        trace.at(ms + 1, claim, &[]);
+    }
+    assert_eq!(trace.codes(39_600), [Code::TwoMasters]);
 }
 
 /// Whatever is on the link: a bounded table, and what was said remains said.
