@@ -13,6 +13,7 @@ mod diagnostic;
 mod entry;
 mod excerpt;
 mod file_rules;
+mod foreign;
 mod group_rules;
 mod machine;
 mod machine_entry;

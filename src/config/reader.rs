@@ -5,11 +5,12 @@
 use heapless::Vec;
 
 use super::diagnostic::{Argument, Findings, Source, Template, Told, template};
+use super::foreign::{advice, alias, begins, foreign};
 use super::machine::Interface;
 use super::model::{AuthMode, Check, CheckKind, Config, Release, Router, Sysctl};
 use super::service::Service;
-use super::statement::{LINE_MAX, Statement, Statements, find};
-use super::table::{self, Absence, Key, SECTIONS, Section, Value};
+use super::statement::{Flaw, LINE_MAX, NO_ENTRY, Statement, Statements, find};
+use super::table::{Absence, Key, SECTIONS, Section, Value};
 use super::value;
 use super::words::Words;
 use super::{Limits, check_entry, service_entry, suggest};
@@ -119,7 +120,7 @@ impl<'c, 'a> Reader<'c, 'a> {
                     // What is wrong with it has been told.
                     let _ = self.entry(key, value);
                 }
-                Err(flaw) => self.findings.flaw(&flaw),
+                Err(flaw) => self.flaw(&flaw),
             }
         }
         self.end_section();
@@ -134,6 +135,34 @@ impl<'c, 'a> Reader<'c, 'a> {
             );
         }
         self.end_file();
+    }
+
+    /// A line that is no statement. One without `=` may begin with a key of its
+    /// section, in its words or in those of others.
+    fn flaw(&mut self, flaw: &Flaw<'a>) {
+        let text = str::from_utf8(flaw.at).unwrap_or_default();
+        let keys = || self.section.map_or(&[][..], |section| section.keys).iter();
+        let begun = keys().filter(|key| begins(text, key.name));
+        let key = begun.map(|key| key.name).max_by_key(|name| name.len());
+        let key = key.or_else(|| alias(text, &|meant| keys().any(|key| key.name == meant)));
+        let (template, argument) = match (key, advice(text)) {
+            _ if flaw.template != NO_ENTRY => return self.findings.flaw(flaw),
+            (None, None) => return self.findings.flaw(flaw),
+            (Some(key), _) => (
+                match key.contains('=') {
+                    true => template!("neither a section nor `KEY = VALUE`", "write `{0}`"),
+                    false => {
+                        template!("neither a section nor `KEY = VALUE`", "write `{0} = VALUE`")
+                    }
+                },
+                Argument::Text(key),
+            ),
+            (None, Some(advice)) => (
+                template!("neither a section nor `KEY = VALUE`", "{0}"),
+                Argument::Fixed(advice),
+            ),
+        };
+        self.findings.error(text, template, &[argument]);
     }
 
     /// A file that is too long may have been cut by whoever read it, so only what
@@ -278,19 +307,20 @@ impl<'c, 'a> Reader<'c, 'a> {
         let known = || SECTIONS.iter().map(|section| section.kind);
         let meant = alias(kind, &|meant| known().any(|kind| kind == meant));
         let meant = meant.or_else(|| suggest::nearest(kind, &mut known()));
-        let template = match meant {
-            Some(_) => template!("unknown section [{0}]", "did you mean `{1}`?"),
-            None => template!(
+        let argument = match advice(kind) {
+            Some(advice) => Argument::Fixed(advice),
+            None => Argument::Text(meant.unwrap_or_default()),
+        };
+        let template = match (meant, argument) {
+            (_, Argument::Fixed(_)) => template!("unknown section [{0}]", "{1}"),
+            (Some(_), _) => template!("unknown section [{0}]", "did you mean `{1}`?"),
+            (None, _) => template!(
                 "unknown section [{0}]",
                 "there are [node], [vrrp NAME], [check NAME], [service NAME], [interface NAME], [init] and [sysctl]"
             ),
         };
-        let meant = meant.unwrap_or_default();
-        self.findings.error(
-            kind,
-            template,
-            &[Argument::Text(kind), Argument::Text(meant)],
-        );
+        self.findings
+            .error(kind, template, &[Argument::Text(kind), argument]);
     }
 
     /// Sets what holds as long as nothing else is said.
@@ -372,32 +402,29 @@ impl<'c, 'a> Reader<'c, 'a> {
         let meant = alias(name, &|meant| known(section, meant));
         let meant = meant.or_else(|| suggest::nearest(name, &mut names()));
         let other = SECTIONS.iter().find(|section| known(section, name));
-        let (template, argument) = match (meant, other) {
-            (_, Some(other)) => (
+        let (template, argument) = match (advice(name), meant, other) {
+            (Some(advice), ..) => (
+                template!("unknown key `{0}` in {1}", "{2}"),
+                Argument::Fixed(advice),
+            ),
+            (_, _, Some(other)) => (
                 template!("unknown key `{0}` in {1}", "it is a key of [{2}]"),
-                other.kind,
+                Argument::Text(other.kind),
             ),
-            (Some(meant), None) => (
+            (_, Some(meant), None) => (
                 template!("unknown key `{0}` in {1}", "did you mean `{2}`?"),
-                meant,
+                Argument::Text(meant),
             ),
-            (None, None) => (
+            (None, None, None) => (
                 template!(
                     "unknown key `{0}` in {1}",
                     "see `man smena` for the keys there are"
                 ),
-                "",
+                Argument::Text(""),
             ),
         };
-        self.findings.error(
-            name,
-            template,
-            &[
-                Argument::Text(name),
-                self.section(),
-                Argument::Text(argument),
-            ],
-        )
+        let arguments = [Argument::Text(name), self.section(), argument];
+        self.findings.error(name, template, &arguments)
     }
 
     /// Reads a value and puts it where it belongs.
@@ -536,48 +563,4 @@ impl Check<'_> {
             reverse: false,
         }
     }
-}
-
-/// What the word of keepalived or HAProxy is here, if it fits.
-fn alias(word: &str, fits: &dyn Fn(&str) -> bool) -> Option<&'static str> {
-    let mut aliases = table::ALIASES.iter();
-    let (_, meant) = aliases.find(|(theirs, ours)| {
-        let ours = ours.strip_suffix(" = no").unwrap_or(ours);
-        *theirs == word && fits(ours)
-    })?;
-    Some(meant)
-}
-
-/// The word that gives a file of keepalived or HAProxy away: it begins a block
-/// before any section. One answer helps more than one for each of its lines.
-fn foreign(text: &[u8]) -> Option<(&str, &'static Template)> {
-    let keepalived = [
-        "global_defs",
-        "vrrp_instance",
-        "vrrp_script",
-        "vrrp_sync_group",
-    ];
-    let haproxy = ["global", "defaults", "frontend", "backend", "listen"];
-    for line in text.split(|&byte| byte == b'\n') {
-        let line = str::from_utf8(line).unwrap_or_default().trim_ascii();
-        if line.starts_with('[') {
-            return None;
-        }
-        let word = line.split([' ', '{']).next().unwrap_or_default();
-        if keepalived.contains(&word) {
-            let template = template!(
-                "this is a file of keepalived",
-                "README.md has its keywords under `Coming from keepalived`"
-            );
-            return Some((word, template));
-        }
-        if haproxy.contains(&word) && !line.contains('=') {
-            let template = template!(
-                "this is a file of HAProxy",
-                "write a [service NAME] for each frontend of TCP; smena(8) has an example"
-            );
-            return Some((word, template));
-        }
-    }
-    None
 }

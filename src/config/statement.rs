@@ -59,6 +59,12 @@ impl<'a> Iterator for Statements<'a> {
     }
 }
 
+/// The flaw of a line without `=`.
+pub(super) const NO_ENTRY: &Template = template!(
+    "neither a section nor `KEY = VALUE`",
+    "write so, or begin a comment with `#` or `;`"
+);
+
 /// Why a line is no statement. In the template, `{0}` is the place's text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Flaw<'a> {
@@ -124,13 +130,7 @@ fn statement(line: &str) -> Result<Option<Statement<'_>>, Flaw<'_>> {
         };
     }
     let Ok((tail, key)) = key(text) else {
-        return Err(Flaw::new(
-            text,
-            template!(
-                "neither a section nor `key = value`",
-                "a comment begins with `#` or `;`"
-            ),
-        ));
+        return Err(Flaw::new(text, NO_ENTRY));
     };
     let value = value(tail)?;
     if matches!(value, "" | "\"\"") {

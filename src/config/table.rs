@@ -11,6 +11,7 @@ use super::service_table::SERVICE;
 use super::words::Words;
 use super::{entry, service_entry, unicast};
 use crate::Duration;
+use crate::pack::{Packed, packed};
 use crate::protocol::{Checksum, Family, Version};
 
 /// A kind of section.
@@ -210,7 +211,7 @@ pub static SECTIONS: [Section; 7] = [
 ];
 
 /// What keepalived and HAProxy call a section or key, and what is written here.
-pub(super) static ALIASES: [(&str, &str); 12] = [
+pub(super) static ALIASES: [(&str, &str); 16] = [
     ("listen", "service"),
     ("frontend", "service"),
     ("backend", "service"),
@@ -223,6 +224,55 @@ pub(super) static ALIASES: [(&str, &str); 12] = [
     ("script", "exec"),
     ("nopreempt", "preempt = no"),
     ("vrrp_version", "version"),
+    ("use_vmac", "vmac = yes"),
+    ("v3_checksum_as_v2", "checksum = rfc9568"),
+    ("track_interface", "track = interface NAME"),
+    ("virtual_ipaddress_excluded", "excluded_address"),
+];
+
+/// Words of theirs that nothing is called here, with blanks between them, and
+/// what to do instead.
+pub(super) static ADVICE: [(&str, Packed); 10] = [
+    (
+        "auth_type authentication",
+        packed!("`auth_pass = PASSWORD` is all there is to say"),
+    ),
+    (
+        "state",
+        packed!("remove it: the priority decides who is master"),
+    ),
+    (
+        "notify_master notify_backup notify_fault notify_stop",
+        packed!("write `notify = COMMAND`: its third argument is the state"),
+    ),
+    (
+        "virtual_routes virtual_rules",
+        packed!("smena moves no routes: a command of `notify` or `resource` can"),
+    ),
+    (
+        "mcast_src_ip",
+        packed!("remove it: adverts come from the first address of the interface"),
+    ),
+    (
+        "vrrp_sync_group",
+        packed!("write `group = NAME` in the [vrrp] section of each router"),
+    ),
+    (
+        "default-server",
+        packed!("`inter`, `rise` and `fall` are keys, and each `server` has its own weight"),
+    ),
+    (
+        "stick-table",
+        packed!("write `stick = source` or `stick = tls-session-id`"),
+    ),
+    (
+        "user",
+        packed!("`script_user` of [node] is who runs checks and hooks"),
+    ),
+    (
+        "timeout_tunnel",
+        packed!("remove it: `timeout_client` and `timeout_server` hold all the time"),
+    ),
 ];
 
 const NODE: &[Key] = &[

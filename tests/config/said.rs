@@ -320,10 +320,10 @@ priority =
 release = ; overlap
 ",
         "\
-error: neither a section nor `key = value`
+error: neither a section nor `KEY = VALUE`
   --> smena.ini:5:1
  5 | priority
-   | ^^^^^^^^ a comment begins with `#` or `;`
+   | ^^^^^^^^ write `priority = VALUE`
 error: this is no section
   --> smena.ini:6:1
  6 | [node
@@ -539,6 +539,100 @@ warning: `2000` without a unit is so many seconds
   --> smena.ini:10:12
  10 | interval = 2000
     |            ^^^^ write `2000s`, or `2000ms` for milliseconds
+",
+    );
+}
+
+/// The `=` is what others do without.
+#[test]
+fn a_line_without_an_equals_sign_names_its_key() {
+    says(
+        ROUTER,
+        "\
+nopreempt
+interface: eth0
+state MASTER
+unicast_peer {
+    10.0.0.2
+[service web]
+listen = *:80
+server = a 10.0.0.2
+timeout client = 50s
+timeout tunnel 1h
+",
+        "\
+error: neither a section nor `KEY = VALUE`
+  --> smena.ini:5:1
+ 5 | nopreempt
+   | ^^^^^^^^^ write `preempt = no`
+error: neither a section nor `KEY = VALUE`
+  --> smena.ini:6:1
+ 6 | interface: eth0
+   | ^^^^^^^^^^^^^^^ write `interface = VALUE`
+error: neither a section nor `KEY = VALUE`
+  --> smena.ini:7:1
+ 7 | state MASTER
+   | ^^^^^^^^^^^^ remove it: the priority decides who is master
+error: neither a section nor `KEY = VALUE`
+  --> smena.ini:8:1
+ 8 | unicast_peer {
+   | ^^^^^^^^^^^^^^ write `unicast_peer = VALUE`
+error: neither a section nor `KEY = VALUE`
+  --> smena.ini:9:5
+ 9 |     10.0.0.2
+   |     ^^^^^^^^ write so, or begin a comment with `#` or `;`
+error: neither a section nor `KEY = VALUE`
+  --> smena.ini:13:1
+ 13 | timeout client = 50s
+    | ^^^^^^^^^^^^^^^^^^^^ write `timeout_client = VALUE`
+error: neither a section nor `KEY = VALUE`
+  --> smena.ini:14:1
+ 14 | timeout tunnel 1h
+    | ^^^^^^^^^^^^^^^^^ remove it: `timeout_client` and `timeout_server` hold all the time
+",
+    );
+}
+
+#[test]
+fn a_word_that_nothing_is_called_here_comes_with_what_to_do() {
+    says(
+        ROUTER,
+        "\
+use_vmac = yes
+notify_backup = /etc/backup.sh
+track_interface = eth1
+virtual-ipaddress-excluded = 10.0.0.9
+[vrrp_sync_group g]
+[service web]
+listen = *:80
+server = a 10.0.0.2
+default-server = inter 2s
+",
+        "\
+error: unknown key `use_vmac` in [vrrp VI_01]
+  --> smena.ini:5:1
+ 5 | use_vmac = yes
+   | ^^^^^^^^ did you mean `vmac = yes`?
+error: unknown key `notify_backup` in [vrrp VI_01]
+  --> smena.ini:6:1
+ 6 | notify_backup = /etc/backup.sh
+   | ^^^^^^^^^^^^^ write `notify = COMMAND`: its third argument is the state
+error: unknown key `track_interface` in [vrrp VI_01]
+  --> smena.ini:7:1
+ 7 | track_interface = eth1
+   | ^^^^^^^^^^^^^^^ did you mean `track = interface NAME`?
+error: unknown key `virtual-ipaddress-excluded` in [vrrp VI_01]
+  --> smena.ini:8:1
+ 8 | virtual-ipaddress-excluded = 10.0.0.9
+   | ^^^^^^^^^^^^^^^^^^^^^^^^^^ did you mean `excluded_address`?
+error: unknown section [vrrp_sync_group]
+  --> smena.ini:9:2
+ 9 | [vrrp_sync_group g]
+   |  ^^^^^^^^^^^^^^^ write `group = NAME` in the [vrrp] section of each router
+error: unknown key `default-server` in [service web]
+  --> smena.ini:13:1
+ 13 | default-server = inter 2s
+    | ^^^^^^^^^^^^^^ `inter`, `rise` and `fall` are keys, and each `server` has its own weight
 ",
     );
 }
