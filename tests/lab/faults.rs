@@ -169,7 +169,14 @@ fn a_stopped_master_loses_the_address_and_yields_when_it_continues() {
 #[test]
 fn preempt_no_stays_with_the_one_who_has_it() {
     scenario(&[], Pace::Shared, MINUTE, |lab| {
-        let ((a, _b), (mut keeper, _other)) = smena_pair(lab, "preempt = no");
+        let (a, b) = boxes(lab);
+        lab.judge_later(&a);
+        lab.judge_later(&b);
+        // Of two that start together, the one that is first stays.
+        let mut keeper = a.smena(&smena_ini(101, "preempt = no"));
+        expect_owner(lab, "a");
+        let _other = b.smena(&smena_ini(100, "preempt = no"));
+        b.wait_state("VI_01", "BACKUP", LIMIT);
         keeper.signal(sys::SIGTERM);
         keeper.wait(LIMIT);
         expect_owner(lab, "b");
