@@ -8,6 +8,7 @@ use super::failure::Failure;
 use super::init::{self, After};
 use super::syscall::{self, SignalSet};
 use smena::pack::packed;
+use smena::say::{Level, Plain, say};
 
 const SIGHUP: u32 = 1;
 const SIGINT: u32 = 2;
@@ -44,13 +45,9 @@ impl Signals {
         // Whoever started us may have had some ignored; children of a process
         // that ignores SIGCHLD leave no exit code.
         syscall::reset_signal_actions();
-        let mut read = bit(SIGHUP) | bit(SIGINT) | bit(SIGTERM) | bit(SIGCHLD) | bit(SIGXCPU);
-        if init::is_on() {
-            read |= bit(SIGUSR1) | bit(SIGUSR2);
-        }
-        if cfg!(debug_assertions) {
-            read |= bit(SIGUSR2);
-        }
+        // The last two would end a keeper; scripts send them to keepalived.
+        let read = [SIGHUP, SIGINT, SIGTERM, SIGCHLD, SIGXCPU, SIGUSR1, SIGUSR2];
+        let read = read.iter().fold(0, |all, signal| all | bit(*signal));
         syscall::set_signal_mask(SignalSet(read | bit(SIGPIPE)));
         let descriptor = syscall::signalfd(SignalSet(read)).map_err(|errno| {
             Failure::new(format_args!("signalfd (signals)"), errno, packed!(""))
@@ -84,6 +81,10 @@ impl Signals {
                 SIGCHLD => return Some(Request::Collect),
                 SIGXCPU => return Some(Request::Rest),
                 SIGUSR2 if cfg!(debug_assertions) => panic!("asked to by SIGUSR2"),
+                SIGUSR1 | SIGUSR2 => {
+                    let what = Plain("no file is written: `smena status` shows everything");
+                    say(Level::Info, format_args!("SIGUSR1, SIGUSR2: {what}"));
+                }
                 _ => {}
             }
         }
