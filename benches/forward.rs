@@ -14,6 +14,8 @@ mod harness;
 
 #[path = "common/figures.rs"]
 mod figures;
+#[path = "common/gate.rs"]
+mod gate;
 
 mod forward {
     pub mod calls;

@@ -10,6 +10,8 @@ mod harness;
 
 #[path = "common/figures.rs"]
 mod figures;
+#[path = "common/gate.rs"]
+mod gate;
 
 mod peers {
     pub mod checks;

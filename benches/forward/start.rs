@@ -3,7 +3,6 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddrV4, TcpStream};
-use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -12,6 +11,7 @@ use super::contender::address_of;
 use super::server;
 use super::table::{Row, Target};
 use super::yard::Yard;
+use crate::gate::behind_a_gate;
 use crate::harness::{machine::Machine, sys};
 
 /// Beside the one that runs already: on other ports.
@@ -75,22 +75,9 @@ fn ask(at: SocketAddrV4) -> [Instant; 2] {
     panic!("nobody answers at {at}");
 }
 
-/// Starts a program and tells when the child, forked before, began to execute
-/// it: forking is no work of the program.
+/// Starts a program and tells when it began to execute.
 fn start_from_fork(machine: &Machine, mut command: Command) -> (Instant, Child) {
-    let (gate, opener) = sys::pipe().expect("a pipe");
-    let mut gate = std::fs::File::from(gate);
-    // SAFETY: the closure reads from a descriptor and does nothing else.
-    unsafe {
-        command.pre_exec(move || gate.read_exact(&mut [0]));
-    }
-    let opening = std::thread::spawn(move || {
-        std::thread::sleep(Duration::from_millis(30));
-        let started = Instant::now();
-        let mut opener = std::fs::File::from(opener);
-        opener.write_all(&[0]).expect("own pipe");
-        started
-    });
+    let opening = behind_a_gate(&mut command);
     let child = machine.spawn(command).expect("it starts");
     (opening.join().expect("the gate opened"), child)
 }

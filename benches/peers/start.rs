@@ -1,13 +1,13 @@
 //! How long a program takes from its start to listening as a backup, and to its
 //! first advert as the owner of the address, who need not wait.
 
-use std::io::{Read, Write};
-use std::os::unix::process::CommandExt;
+use std::io::Read;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::table::{Figures, Table, Target};
 use super::work::{BOTH, Program, Work};
+use crate::gate::behind_a_gate;
 use crate::harness::node::{Daemon, Node};
 use crate::harness::{Lab, eventually, new_folder, sys};
 
@@ -80,22 +80,9 @@ fn to_advert(lab: &Lab, node: &Node, program: Program) -> f64 {
     milliseconds(at - started)
 }
 
-/// Starts a program and tells when the child, forked before, began to execute
-/// it: forking this large process is no work of the program.
+/// Starts a program and tells when it began to execute.
 fn start_from_fork(node: &Node, mut command: Command) -> (Daemon, Instant) {
-    let (gate, opener) = sys::pipe().expect("a pipe");
-    let mut gate = std::fs::File::from(gate);
-    // SAFETY: the closure reads from a descriptor and does nothing else.
-    unsafe {
-        command.pre_exec(move || gate.read_exact(&mut [0]));
-    }
-    let opening = std::thread::spawn(move || {
-        std::thread::sleep(Duration::from_millis(30));
-        let started = Instant::now();
-        let mut opener = std::fs::File::from(opener);
-        opener.write_all(&[0]).expect("own pipe");
-        started
-    });
+    let opening = behind_a_gate(&mut command);
     let keeper = node.start(command, node.folder().join("piped.log"));
     (keeper, opening.join().expect("the gate opened"))
 }
