@@ -5,7 +5,7 @@ use std::boxed::Box;
 
 use super::*;
 use crate::Duration;
-use crate::config::{Proxy, ServerCheck, Stick};
+use crate::config::Proxy;
 
 /// One service with servers of these weights, limits and duties.
 pub fn config(balance: Balance, servers: &[(u16, u32, bool)]) -> Box<Config<'static>> {
@@ -26,22 +26,13 @@ pub fn config(balance: Balance, servers: &[(u16, u32, bool)]) -> Box<Config<'sta
     let count = servers.len() as u8;
     let service = Service {
         name: "web",
-        listeners: Span::default(),
         servers: Span { first: 0, count },
         balance,
-        stick: Stick::None,
-        check: ServerCheck::None,
-        inter: Duration::from_secs(2),
-        rise: 2,
-        fall: 3,
-        cut_on_down: false,
         retries: 3,
         timeout_connect: Duration::from_secs(5),
         timeout_client: Duration::from_secs(50),
         timeout_server: Duration::from_secs(50),
-        timeout_udp: Duration::from_secs(60),
-        maxconn: 0,
-        transparent: false,
+        ..Service::blank()
     };
     config.services.push(service).unwrap();
     config

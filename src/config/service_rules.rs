@@ -236,7 +236,7 @@ impl Reader<'_, '_> {
 
 impl Service<'_> {
     /// Nothing said; the table's defaults come over it.
-    pub(super) fn blank() -> Self {
+    pub(crate) fn blank() -> Self {
         Service {
             name: "",
             listeners: super::Span::default(),

@@ -7,7 +7,7 @@ use std::vec::Vec;
 
 use super::*;
 use crate::Duration;
-use crate::config::{Balance, Listener, Proxy, Server, ServerCheck, Span, Transport};
+use crate::config::{Balance, Listener, Proxy, Server, Span, Transport};
 use crate::shared::Shared;
 
 /// A service of two listeners, 500 and 4500, and three servers; another one of
@@ -44,20 +44,8 @@ fn config(adapt: impl Fn(&mut Service<'static>)) -> Box<Config<'static>> {
             name,
             listeners: span(listeners),
             servers: span(servers),
-            balance: Balance::RoundRobin,
-            stick: Stick::None,
-            check: ServerCheck::None,
-            inter: Duration::from_secs(2),
-            rise: 2,
-            fall: 5,
-            cut_on_down: false,
-            retries: 3,
-            timeout_connect: Duration::from_secs(5),
-            timeout_client: Duration::from_secs(50),
-            timeout_server: Duration::from_secs(50),
             timeout_udp: Duration::from_secs(60),
-            maxconn: 0,
-            transparent: false,
+            ..Service::blank()
         };
         if name == "ike" {
             adapt(&mut service);
