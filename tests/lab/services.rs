@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::harness::json::Json;
 use super::harness::machine::Machine;
-use super::harness::node::Node;
+use super::harness::node::{Daemon, Node};
 use super::harness::{Lab, Pace, always, eventually, scenario, sys};
 use super::pair::{LIMIT, VIP, expect_owner, smena_ini};
 
@@ -118,32 +118,53 @@ fn farm(lab: &mut Lab) -> Node {
     lab.node("farm", &["10.0.0.11/24", "10.0.0.12/24"])
 }
 
+/// A box that runs [`WEB`], or what it was made of, with both servers up.
+struct Web {
+    farm: Node,
+    a: Node,
+    keeper: Daemon,
+    s1: Server,
+    _s2: Server,
+}
+
+fn served_by_two(lab: &mut Lab, web: &str) -> Web {
+    let (farm, a) = (farm(lab), lab.node("a", &["10.0.0.1/24"]));
+    let s1 = Server::start(farm.machine(), "10.0.0.11:80", "s1");
+    let _s2 = Server::start(farm.machine(), "10.0.0.12:80", "s2");
+    let keeper = a.smena(web);
+    wait_server(&a, "s1", "up");
+    wait_server(&a, "s2", "up");
+    Web {
+        farm,
+        a,
+        keeper,
+        s1,
+        _s2,
+    }
+}
+
 #[test]
 fn a_server_that_dies_costs_no_session_and_comes_back() {
     scenario(&[], Pace::Shared, MINUTE, |lab| {
-        let (farm, a) = (farm(lab), lab.node("a", &["10.0.0.1/24"]));
-        let s1 = Server::start(farm.machine(), "10.0.0.11:80", "s1");
-        let _s2 = Server::start(farm.machine(), "10.0.0.12:80", "s2");
-        let keeper = a.smena(WEB);
-        wait_server(&a, "s1", "up");
-        wait_server(&a, "s2", "up");
+        let two = served_by_two(lab, WEB);
+        let a = &two.a;
         assert_eq!(a.status().0, Some(0));
         let both = served(lab, TO, 10);
         for name in ["s1", "s2"] {
             assert_eq!(both.iter().filter(|s| *s == name).count(), 5, "{both:?}");
         }
-        drop(s1);
+        drop(two.s1);
         // Whoever meets it now is taken to the other one.
         assert_eq!(served(lab, TO, 10), ["s2"; 10]);
-        wait_server(&a, "s1", "down");
+        wait_server(a, "s1", "down");
         assert_eq!(a.status().0, Some(1));
-        assert_eq!(server(&a, "s1")["check"].text(), "L4CON");
-        keeper.wait_log("server web/s1: up..down", QUICK);
-        let _s1 = Server::start(farm.machine(), "10.0.0.11:80", "s1");
-        wait_server(&a, "s1", "up");
+        assert_eq!(server(a, "s1")["check"].text(), "L4CON");
+        two.keeper.wait_log("server web/s1: up..down", QUICK);
+        let _s1 = Server::start(two.farm.machine(), "10.0.0.11:80", "s1");
+        wait_server(a, "s1", "up");
         assert!(served(lab, TO, 4).contains(&"s1".to_owned()));
-        assert_eq!(server(&a, "s1")["check"].text(), "L4OK");
-        let why = order(&a, &["why", "web/s1", "-c", &ini(&a)]);
+        assert_eq!(server(a, "s1")["check"].text(), "L4OK");
+        let why = order(a, &["why", "web/s1", "-c", &ini(a)]);
         assert_eq!(why.0, Some(0));
         assert!(
             why.1.contains("it is up and gets new sessions"),
@@ -157,18 +178,14 @@ fn a_server_that_dies_costs_no_session_and_comes_back() {
 #[test]
 fn sessions_that_are_refused_tell_before_the_next_check() {
     scenario(&[], Pace::Shared, MINUTE, |lab| {
-        let (farm, a) = (farm(lab), lab.node("a", &["10.0.0.1/24"]));
-        let s1 = Server::start(farm.machine(), "10.0.0.11:80", "s1");
-        let _s2 = Server::start(farm.machine(), "10.0.0.12:80", "s2");
-        let _keeper = a.smena(&WEB.replace("200ms", "60s"));
-        wait_server(&a, "s1", "up");
-        wait_server(&a, "s2", "up");
-        drop(s1);
+        let two = served_by_two(lab, &WEB.replace("200ms", "60s"));
+        let a = &two.a;
+        drop(two.s1);
         assert_eq!(served(lab, TO, 10), ["s2"; 10]);
-        wait_server(&a, "s1", "down");
-        let last = server(&a, "s1")["last"].text().to_owned();
+        wait_server(a, "s1", "down");
+        let last = server(a, "s1")["last"].text().to_owned();
         assert_eq!(last, "L4CON a session was refused");
-        assert_eq!(server(&a, "s1")["refused"].number(), Some(2));
+        assert_eq!(server(a, "s1")["refused"].number(), Some(2));
     });
 }
 
@@ -198,40 +215,36 @@ fn with_no_server_left_clients_are_refused_at_once() {
 #[test]
 fn a_drained_server_keeps_its_sessions_and_gets_no_new_one() {
     scenario(&[], Pace::Shared, MINUTE, |lab| {
-        let (farm, a) = (farm(lab), lab.node("a", &["10.0.0.1/24"]));
-        let _s1 = Server::start(farm.machine(), "10.0.0.11:80", "s1");
-        let _s2 = Server::start(farm.machine(), "10.0.0.12:80", "s2");
-        let keeper = a.smena(WEB);
-        wait_server(&a, "s1", "up");
-        wait_server(&a, "s2", "up");
+        let two = served_by_two(lab, WEB);
+        let a = &two.a;
         let held: Vec<_> = (0..4).filter_map(|_| session(lab, TO)).collect();
-        assert_eq!(server(&a, "s1")["sessions"].number(), Some(2));
-        let file = ini(&a);
-        let (code, said) = order(&a, &["drain", "web/s1", "-c", &file]);
+        assert_eq!(server(a, "s1")["sessions"].number(), Some(2));
+        let file = ini(a);
+        let (code, said) = order(a, &["drain", "web/s1", "-c", &file]);
         assert_eq!(
             (code, said.as_str()),
             (Some(0), "web/s1: drain, 2 sessions\n")
         );
         assert_eq!(served(lab, TO, 6), ["s2"; 6]);
         // A worker that dies takes its sessions along, and no order.
-        let worker = keeper.pids().into_iter().find(|pid| {
+        let worker = two.keeper.pids().into_iter().find(|pid| {
             let name = std::fs::read_to_string(format!("/proc/{pid}/comm"));
             name.is_ok_and(|name| name.starts_with("smena: forward"))
         });
         sys::kill(worker.expect("a worker"), sys::SIGKILL).expect("it is there");
         eventually(QUICK, "sessions are gone", || {
-            server(&a, "s1")["sessions"].number() == Some(0)
+            server(a, "s1")["sessions"].number() == Some(0)
         });
         drop(held);
         eventually(QUICK, "another worker serves", || {
             served(lab, TO, 1) == ["s2"]
         });
         assert_eq!(served(lab, TO, 6), ["s2"; 6]);
-        assert_eq!(server(&a, "s1")["state"].text(), "drain");
-        let (code, said) = order(&a, &["ready", "web/s1", "-c", &file]);
+        assert_eq!(server(a, "s1")["state"].text(), "drain");
+        let (code, said) = order(a, &["ready", "web/s1", "-c", &file]);
         assert_eq!((code, said.as_str()), (Some(0), "web/s1: up, 0 sessions\n"));
         assert!(served(lab, TO, 4).contains(&"s1".to_owned()));
-        let (code, said) = order(&a, &["drain", "web/s3", "-c", &file]);
+        let (code, said) = order(a, &["drain", "web/s3", "-c", &file]);
         assert_eq!(code, Some(2));
         assert!(
             said.contains("service web has no server `s3`; did you mean `s"),
@@ -243,17 +256,13 @@ fn a_drained_server_keeps_its_sessions_and_gets_no_new_one() {
 #[test]
 fn sessions_of_a_server_in_maintenance_are_cut() {
     scenario(&[], Pace::Shared, MINUTE, |lab| {
-        let (farm, a) = (farm(lab), lab.node("a", &["10.0.0.1/24"]));
-        let _s1 = Server::start(farm.machine(), "10.0.0.11:80", "s1");
-        let _s2 = Server::start(farm.machine(), "10.0.0.12:80", "s2");
-        let _keeper = a.smena(WEB);
-        wait_server(&a, "s1", "up");
-        wait_server(&a, "s2", "up");
+        let two = served_by_two(lab, WEB);
+        let a = &two.a;
         let held: Vec<_> = (0..4).filter_map(|_| session(lab, TO)).collect();
-        let (code, said) = order(&a, &["maint", "web/s1", "-c", &ini(&a)]);
+        let (code, said) = order(a, &["maint", "web/s1", "-c", &ini(a)]);
         assert_eq!(code, Some(0), "{said}");
         eventually(QUICK, "its sessions are gone", || {
-            server(&a, "s1")["sessions"].number() == Some(0)
+            server(a, "s1")["sessions"].number() == Some(0)
         });
         for (mut stream, name) in held {
             let short = Duration::from_millis(300);
@@ -272,11 +281,8 @@ fn sessions_of_a_server_in_maintenance_are_cut() {
 #[test]
 fn haproxys_words_are_understood_on_the_control_socket() {
     scenario(&[], Pace::Shared, MINUTE, |lab| {
-        let (farm, a) = (farm(lab), lab.node("a", &["10.0.0.1/24"]));
-        let _s1 = Server::start(farm.machine(), "10.0.0.11:80", "s1");
-        let _s2 = Server::start(farm.machine(), "10.0.0.12:80", "s2");
-        let _keeper = a.smena(WEB);
-        wait_server(&a, "s1", "up");
+        let two = served_by_two(lab, WEB);
+        let a = &two.a;
         let say = |line: &'static str| {
             a.machine().run(move || {
                 let mut socket = UnixStream::connect("/run/smena.sock").expect("it listens");
@@ -287,19 +293,19 @@ fn haproxys_words_are_understood_on_the_control_socket() {
             })
         };
         assert_eq!(say("set server web/s1 state maint\n"), "\n");
-        assert_eq!(server(&a, "s1")["state"].text(), "maint");
+        assert_eq!(server(a, "s1")["state"].text(), "maint");
         assert_eq!(
             say("set server web/s9 state maint\n"),
             "No such server.\n\n"
         );
         assert_eq!(say("set server web/s2 weight 7\n"), "\n");
-        assert_eq!(server(&a, "s2")["weight"].number(), Some(7));
+        assert_eq!(server(a, "s2")["weight"].number(), Some(7));
         let stat = say("show stat\n");
         let line = stat.lines().find(|line| line.starts_with("web,s1,"));
         assert!(line.is_some_and(|line| line.contains(",MAINT,")), "{stat}");
         assert!(say("show info\n").contains("\nUptime_sec: "));
         assert_eq!(say("set server web/s1 state ready\n"), "\n");
-        wait_server(&a, "s1", "up");
+        wait_server(a, "s1", "up");
     });
 }
 
