@@ -16,6 +16,8 @@ use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, Shutdown, SocketFlags, SocketType, bind, listen, shutdown, socket_with,
 };
+use rustix::thread::nanosleep;
+use rustix::time::Timespec;
 use smena::address::Shown;
 use smena::board;
 use smena::config::{Config, Listener, Service, Transport};
@@ -28,6 +30,13 @@ use super::{owner, socket};
 /// Connections that may wait to be accepted. The kernel takes less where
 /// `net.core.somaxconn` says so.
 const BACKLOG: i32 = 65_535;
+
+/// How often, over all listeners, a port that is in use is tried again.
+const PATIENCE: u8 = 50;
+const PAUSE: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 10_000_000,
+};
 
 /// What one worker has from the keeper alone. All of it stays the keeper's too.
 pub struct Doorway {
@@ -48,9 +57,10 @@ pub type All = Vec<Doorway, { board::WORKERS_MAX }>;
 /// A listener that cannot be bound; all but the last of them are told here.
 pub fn open<'d>(config: &Config<'_>, all: &'d mut All) -> Result<&'d mut All, Failure> {
     let mut failure = None;
+    let mut patience = PATIENCE;
     for service in &config.services {
         for listener in config.listeners_of(service) {
-            if let Err((call, errno)) = try_alone(listener, service.transparent) {
+            if let Err((call, errno)) = try_alone(listener, service.transparent, &mut patience) {
                 if let Some(earlier) = failure {
                     failure::tell(&earlier, config.node.log_target);
                 }
@@ -96,9 +106,22 @@ pub fn set_open(
 
 /// Whether a listener could be bound if nobody shared its port: with
 /// SO_REUSEPORT another smena of the same user would, and take half of the
-/// clients without a word.
-fn try_alone(listener: &Listener, transparent: bool) -> Result<(), (&'static str, Errno)> {
-    bind_one(listener, transparent, false).map(drop)
+/// clients without a word. What a killed run leaves goes within a moment, and is
+/// waited for.
+fn try_alone(
+    listener: &Listener,
+    transparent: bool,
+    patience: &mut u8,
+) -> Result<(), (&'static str, Errno)> {
+    loop {
+        match bind_one(listener, transparent, false) {
+            Err((_, Errno::ADDRINUSE)) if *patience > 0 => {
+                *patience -= 1;
+                let _ = nanosleep(&PAUSE);
+            }
+            other => return other.map(drop),
+        }
+    }
 }
 
 /// The doors of one worker.

@@ -64,6 +64,12 @@ fn unchecked(more: &str) -> String {
 
 /// Starts smena on the gateway and waits until it listens there.
 fn forward(gateway: &Node, ini: &str, listeners: &[&str]) -> Daemon {
+    // What listens afterwards is not of one before.
+    for listener in listeners {
+        eventually(SOON, &format!("{listener} is free"), || {
+            !listens(gateway.machine(), listener)
+        });
+    }
     let smena = gateway.smena(ini);
     for listener in listeners {
         eventually(SOON, &format!("{listener} is listened on"), || {

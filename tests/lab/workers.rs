@@ -229,6 +229,21 @@ fn a_killed_keeper_takes_them_along_and_leaves_the_port_free() {
     });
 }
 
+/// As after a crash, when the workers of the run before have not ended yet.
+#[test]
+fn a_port_that_is_free_in_a_moment_is_waited_for() {
+    scenario(&[], Pace::Shared, MINUTE, |lab| {
+        let a = lab.node("a", &["10.0.0.1/24"]);
+        let before = a.machine().run(|| TcpListener::bind("0.0.0.0:8443"));
+        let before = before.expect("nobody has the port");
+        let keeper = a.smena(&format!("[node]\nworkers = 2\n{}", service("")));
+        std::thread::sleep(Duration::from_millis(100));
+        assert!(living_workers(&keeper).is_empty(), "nothing has begun");
+        drop(before);
+        workers_of(&keeper, 2);
+    });
+}
+
 #[test]
 fn listeners_that_cannot_be_bound_are_all_named_before_anything_else() {
     const SOCKET: &str = "import socket, time
