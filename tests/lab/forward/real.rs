@@ -101,7 +101,8 @@ fn haproxy_stands_behind_and_beside() {
         wait_for(&servers, "10.0.1.13:80");
         let ini = "[service web]\nlisten = 10.0.0.1:80\n\
                    server = proxy 10.0.1.13:80 send-proxy-v2\ncheck = none\n";
-        let _smena = forward(&gateway, ini, &["10.0.0.1:80", "10.0.0.1:8080"]);
+        let _smena = forward(&gateway, ini, &["10.0.0.1:80"]);
+        wait_for(&gateway, "10.0.0.1:8080");
         let machine = lab.client_machine();
         let seen = client(machine, "curl", &["-sSi", "-m", "10", "http://10.0.0.1/"]);
         let seen = text(&seen);
