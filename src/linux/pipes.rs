@@ -11,9 +11,12 @@ use rustix::pipe::{
 
 use super::descriptor::Descriptor;
 
-/// Pipes of one worker. More directions than this that are stuck at one moment
-/// get on without one.
+/// Pipes of one worker, where it has descriptors for them. More directions than
+/// this that are stuck at one moment get on without one.
 pub const PIPES_MAX: usize = 64;
+/// The last ones are for bytes that will not stay: however many receivers stand
+/// still with a pipe each, bulk of the others goes on without a copy.
+const KEPT: usize = 8;
 /// What all pipes of a user may hold is limited (`pipe-user-pages-soft`, 64 MiB
 /// usually), so only so many of all workers' pipes are large ones.
 const LARGE_MAX: usize = 48;
@@ -64,18 +67,26 @@ pub struct Pipes<'s> {
     open: usize,
     /// How many of them may be large.
     large: usize,
+    /// How many there may be.
+    most: usize,
 }
 
 impl<'s> Pipes<'s> {
-    /// None yet; there are `workers` workers.
-    pub fn new(slots: &'s mut Slots, workers: u8) -> Pipes<'s> {
+    /// None yet, and `most` at most; there are `workers` workers.
+    pub fn new(slots: &'s mut Slots, workers: u8, most: usize) -> Pipes<'s> {
         let large = LARGE_MAX / usize::from(workers.max(1));
         Pipes {
             slots,
             free: 0,
             open: 0,
             large,
+            most: most.min(PIPES_MAX),
         }
+    }
+
+    /// Whether only those are left that are kept for bytes that will not stay.
+    pub fn are_scarce(&self) -> bool {
+        self.open - self.free + KEPT >= self.most
     }
 
     /// What one that is free would hold; 0: there is none to be had.
@@ -122,12 +133,11 @@ impl<'s> Pipes<'s> {
         }
     }
 
-    /// Moves bytes from a socket into an empty pipe.
-    pub fn fill(&mut self, pipe: Pipe, from: BorrowedFd<'_>) -> Result<usize, Errno> {
+    /// Moves at most so many bytes from a socket into an empty pipe.
+    pub fn fill(&mut self, pipe: Pipe, from: BorrowedFd<'_>, most: usize) -> Result<usize, Errno> {
         let slot = self.slot_mut(pipe);
         let write = slot.write.get().ok_or(Errno::BADF)?;
-        let size = slot.size as usize;
-        let moved = splice(from, None, write, None, size, FLAGS)?;
+        let moved = splice(from, None, write, None, most, FLAGS)?;
         slot.inside += moved as u32;
         Ok(moved)
     }
@@ -155,16 +165,18 @@ impl<'s> Pipes<'s> {
 
     /// Makes a pipe that holds nothing; false when that is not possible.
     fn make(&mut self) -> bool {
-        let slots = self.slots.slots.iter();
-        let vacant = slots.take(PIPES_MAX).position(|slot| slot.size == 0);
-        let Some(vacant) = vacant else {
+        let mut slots = self.slots.slots.iter();
+        let vacant = slots.position(|slot| slot.size == 0);
+        let Some(vacant) = vacant.filter(|_| self.open < self.most) else {
             return false;
         };
         let flags = PipeFlags::CLOEXEC | PipeFlags::NONBLOCK;
         let Ok((read, write)) = pipe_with(flags) else {
             return false;
         };
-        if self.open < self.large {
+        // The last ones carry what moves, when others stand still.
+        let last = self.open + KEPT >= self.most;
+        if last || self.open + KEPT < self.large {
             let mut sizes = LARGE.into_iter();
             let _ = sizes.find(|size| fcntl_setpipe_size(&write, *size).is_ok());
         }

@@ -21,6 +21,7 @@ use smena::session::Id;
 
 use super::descriptor::Descriptor;
 use super::pipes::{self, Pipe, Pipes};
+use super::socket::send_space;
 
 /// A side of a connection, and the way that begins there.
 pub type Side = usize;
@@ -85,6 +86,21 @@ struct Way {
     pipe: Pipe,
     /// Reads or moves in a row that speak for the other manner.
     streak: u8,
+}
+
+impl Way {
+    /// So many bytes moved at once: is it bulk, and does it remain so?
+    fn weigh(&mut self, moved: usize) {
+        let (speaks, enough) = match self.flags & BULK {
+            0 => (moved >= LARGE, LARGE_READS),
+            _ => (moved < LARGE, SMALL_MOVES),
+        };
+        self.streak = if speaks { self.streak + 1 } else { 0 };
+        if self.streak >= enough {
+            self.flags ^= BULK;
+            self.streak = 0;
+        }
+    }
 }
 
 /// The memory of all connections: all zero.
@@ -261,14 +277,28 @@ impl<'r> Relay<'r> {
         if flags & READABLE == 0 || flags & ENDED != 0 {
             return Ok(());
         }
-        let room = self.pipes.room();
-        if room == 0 {
-            return self.copy_without_pipe(id, way);
+        // Of the last pipes none is for bytes that may stay in it.
+        let scarce = self.pipes.are_scarce();
+        let mut room = self.pipes.room();
+        let bulk = flags & (BULK | URGENT) == BULK;
+        if scarce {
+            room = match bulk {
+                true => room.min(self.vacancy(id, 1 - way)),
+                false => 0,
+            };
         }
-        match flags & (BULK | URGENT) {
-            BULK => self.splice(id, way),
-            _ => self.copy(id, way, room),
+        match bulk {
+            true if room >= LARGE || !scarce && room != 0 => self.splice(id, way, room),
+            false if room != 0 => self.copy(id, way, room),
+            _ => self.copy_without_pipe(id, way),
         }
+    }
+
+    /// What the socket of a side will take at once, at least.
+    fn vacancy(&mut self, id: Id, side: Side) -> usize {
+        let socket = self.link(id).socket(side).get();
+        // The kernel's own records take a twentieth of it at most.
+        socket.map_or(0, send_space) / 4 * 3
     }
 
     /// Empties the way's pipe; false while the destination does not take all.
@@ -295,10 +325,11 @@ impl<'r> Relay<'r> {
     }
 
     /// Through a pipe. It is empty, so that a refusal says that the source is.
-    fn splice(&mut self, id: Id, side: Side) -> Result<(), (Side, Errno)> {
+    fn splice(&mut self, id: Id, side: Side, most: usize) -> Result<(), (Side, Errno)> {
         let pipe = self.pipes.take();
         let link = &mut self.links[id.0 as usize];
-        let filled = link.fd(side).and_then(|from| self.pipes.fill(pipe, from));
+        let fill = |from| self.pipes.fill(pipe, from, most);
+        let filled = link.fd(side).and_then(fill);
         let way = &mut link.ways[side];
         let got = match filled {
             Ok(got) => got,
@@ -319,11 +350,7 @@ impl<'r> Relay<'r> {
             self.pipes.give(pipe);
             return Ok(());
         }
-        way.streak = if got < LARGE { way.streak + 1 } else { 0 };
-        if way.streak >= SMALL_MOVES {
-            way.flags &= !BULK;
-            way.streak = 0;
-        }
+        way.weigh(got);
         way.pipe = pipe;
         self.taken = got;
         self.moved = true;
@@ -344,11 +371,7 @@ impl<'r> Relay<'r> {
         let sent = deliver(link, 1 - side, bytes)?;
         let rest = bytes.get(sent..).unwrap_or_default();
         let way = &mut link.ways[side];
-        way.streak = if got < LARGE { 0 } else { way.streak + 1 };
-        if way.streak >= LARGE_READS {
-            way.flags |= BULK;
-            way.streak = 0;
-        }
+        way.weigh(got);
         if !rest.is_empty() {
             way.flags |= BLOCKED;
             way.pipe = self.pipes.take();
@@ -375,10 +398,11 @@ impl<'r> Relay<'r> {
         self.taken = sent;
         self.moved = sent != 0;
         if sent != 0 {
-            // They are there, as was just seen.
+            link.ways[side].weigh(sent);
+            // They are there, as was just seen, and need not come once more.
             let taken = self.buffer.get_mut(..sent).unwrap_or_default();
             let from = link.fd(side).map_err(|errno| (side, errno))?;
-            recv(from, taken, RecvFlags::empty()).map_err(|errno| (side, errno))?;
+            recv(from, taken, RecvFlags::TRUNC).map_err(|errno| (side, errno))?;
         }
         Ok(())
     }

@@ -30,6 +30,33 @@ pub fn setsockopt(
     Ok(())
 }
 
+/// getsockopt(SO_MEMINFO): bytes that a stream socket takes before it is full,
+/// those for the kernel's own records included.
+pub fn send_space(fd: BorrowedFd<'_>) -> usize {
+    const SOL_SOCKET: usize = 1;
+    const SO_MEMINFO: usize = 55;
+    const SNDBUF: usize = 3;
+    const WMEM_QUEUED: usize = 5;
+    let mut words = [0_u32; 9];
+    let mut length = size_of_val(&words) as u32;
+    let (fd, pointer) = (fd.as_raw_fd() as usize, words.as_mut_ptr() as usize);
+    let length = (&raw mut length) as usize;
+    // SAFETY: the kernel writes at most `length` bytes to `words`, and how many
+    // there are to `length`.
+    unsafe {
+        syscall6(
+            number::GETSOCKOPT,
+            fd,
+            SOL_SOCKET,
+            SO_MEMINFO,
+            pointer,
+            length,
+            0,
+        )
+    };
+    words[SNDBUF].saturating_sub(words[WMEM_QUEUED]) as usize
+}
+
 /// One instruction of a classic BPF program (`struct sock_filter`).
 #[repr(C)]
 #[derive(Clone, Copy)]

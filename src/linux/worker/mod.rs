@@ -41,7 +41,7 @@ use super::clock;
 use super::datagram::{self, Datagrams};
 use super::dial;
 use super::failure::Reason;
-use super::pipes::{self, Pipes};
+use super::pipes::{self, PIPES_MAX, Pipes};
 use super::relay::{self, BUFFER, CLIENT, Flow, Link, Links, Relay, SERVER, Side};
 
 /// The descriptors that the keeper hands to a worker.
@@ -63,9 +63,13 @@ const DATAGRAMS: u64 = datagram::TOKENS;
 
 /// Events that are taken from epoll at once.
 const EVENTS_MAX: usize = 256;
-/// Descriptors that are no session's, pipes above all; a quarter where there are
-/// few, because sessions get on without pipes and nobody without a session.
-const RESERVE: u64 = 40;
+/// Descriptors that are neither a session's nor a listener's, pipes above all; a
+/// quarter where there are few, because sessions get on without pipes and nobody
+/// without a session. Pipes never take more than that.
+const RESERVE: u64 = OTHERS + 2 * PIPES_MAX as u64;
+/// Those that are no pipe's: the standard ones, epoll, two eventfds, and one that
+/// is opened for a moment.
+const OTHERS: u64 = 8;
 /// How soon to look again for room that somebody else may have made.
 const PARKED: Duration = Duration::from_millis(10);
 
@@ -89,7 +93,8 @@ pub fn run(
     let taken = reserve + doors.listeners.len() as u64;
     let most = doors.descriptors.saturating_sub(taken) / 2;
     let sessions = Sessions::new(config, shared, index, TABLE.claim(), most as usize);
-    let pipes = Pipes::new(PIPES.claim(), config.node.workers());
+    let pipes = reserve.saturating_sub(OTHERS) / 2;
+    let pipes = Pipes::new(PIPES.claim(), config.node.workers(), pipes as usize);
     let relay = Relay::new(LINKS.claim(), pipes, BUFFER_MEMORY.claim());
     let mut entries = Vec::new();
     for (number, service) in (0..).zip(&config.services) {
