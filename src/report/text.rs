@@ -137,6 +137,8 @@ pub(super) fn router(node: &Node<'_>, view: &View<'_>, id: RouterId, out: &mut L
         out.put(format_args!(" {shown}/{length}"));
     }
     match config.lease_s {
+        _ if config.addresses.is_empty() => out.put(format_args!(" none\n")),
+        _ if router.role() != Role::Master => out.put(format_args!(" (not held)\n")),
         0 => out.put(format_args!(" (no lease)\n")),
         seconds => out.put(format_args!(" (lease {} s)\n", Number(seconds.into()))),
     }
@@ -339,6 +341,18 @@ checks
         found.unwrap_or_else(|| panic!("no line {label}: {text}"))
     }
 
+    const NOT_HELD: &str = "  addresses 192.168.0.49/24 10.0.0.49/32 (not held)";
+
+    /// Whoever looks for the box with the addresses must not find two.
+    #[test]
+    fn addresses_that_are_only_configured_are_not_held() {
+        let waits = written(&sample::new());
+        let listens = written(&sample::backup(2, 101));
+        assert!(waits.contains("INIT") && listens.contains("BACKUP"));
+        assert_eq!(line(&waits, "addresses"), NOT_HELD);
+        assert_eq!(line(&listens, "addresses"), NOT_HELD);
+    }
+
     #[test]
     fn a_failed_check_without_weight_is_the_reason_of_fault() {
         let mut sample = sample::backup(0, 101);
@@ -357,6 +371,7 @@ checks
             "  priority  101 = 101; needs haproxy up (down)"
         );
         assert_eq!(line(&text, "master"), "  master    not known");
+        assert_eq!(line(&text, "addresses"), NOT_HELD);
         assert_eq!(
             line(&text, "hook"),
             "  hook      FAULT could not be started after 1 ms (run 1)"
