@@ -7,6 +7,7 @@ use super::{Code, Finding};
 use crate::Instant;
 use crate::address::{Bits, Shown};
 use crate::config::{Router, highest, write_time};
+use crate::pack::packed;
 use crate::say::write_number;
 
 /// The sentence of a finding, with what it names besides the finding's facts.
@@ -31,7 +32,18 @@ impl Display for Text<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let code = self.finding.evidence.code;
         let mut in_gap = false;
-        code.sentence().each(&mut |c| match (in_gap, c) {
+        // It may be the only way to this node.
+        let only = code == Code::AddressLeft
+            && self.source == Bits::NONE
+            && self.interface == self.router.interface;
+        let sentence = match only {
+            true => packed!(
+                "%a is on %i, which has no address of its own to send adverts from: give it one first, then \
+                 run ip address del %a/%l dev %i"
+            ),
+            false => code.sentence(),
+        };
+        sentence.each(&mut |c| match (in_gap, c) {
             (true, letter) => {
                 in_gap = false;
                 self.fill(letter, f)

@@ -610,6 +610,39 @@ fn an_address_that_another_program_left() {
     trace.says(9000, &[]);
 }
 
+/// The virtual address was made the only address of the node: adverts cannot come
+/// from it, and to remove it as it stands could cut the node off.
+#[test]
+fn an_address_that_is_the_only_one() {
+    let mut trace = Trace::prepared(PAIR);
+    let only = Event::AddressAdded(ETH0, local("192.0.2.1", 32));
+    trace.at(0, only, &[]);
+    let own = Event::AddressRemoved(ETH0, local("10.0.0.2", 24));
+    trace.at(0, own, &[RESCAN]);
+    trace.at(0, only, &[]);
+    trace.at(0, Event::AddressesScanned(ETH0), &[]);
+    trace.at(0, Event::Start, &[]);
+    trace.is(Role::Fault);
+    trace.says(
+        3000,
+        &[
+            "address-left ::: 192.0.2.1 is on eth0, which has no address of its own to send adverts \
+           from: give it one first, then run ip address del 192.0.2.1/32 dev eth0",
+        ],
+    );
+    // It got one: now it can be removed.
+    let own = Event::AddressAdded(ETH0, local("10.0.0.2", 24));
+    trace.at(3000, own, &[]);
+    trace.is(Role::Backup);
+    trace.says(
+        3000,
+        &[
+            "address-left ::: 192.0.2.1 is on eth0 although this node is not master, and smena \
+           did not set it: run ip address del 192.0.2.1/32 dev eth0",
+        ],
+    );
+}
+
 /// While master, the link is asked who else has the address; the node's own
 /// MACs, and the virtual router's, are no others.
 #[test]
