@@ -150,7 +150,8 @@ impl Finding {
         self.count > 0 && lasted >= self.since + interval * 3
     }
 
-    fn ended(&self, now: Instant, interval: Duration) -> bool {
+    /// `claimed_at` is when another machine last answered for an address of ours.
+    fn ended(&self, now: Instant, interval: Duration, claimed_at: Instant) -> bool {
         let age = match self.evidence.code {
             code if code.stands() => return self.count == 0,
             // What lasts an advert or two is told with its length.
@@ -159,7 +160,13 @@ impl Finding {
             Code::AddressConflict if !self.holds(now, interval) => interval * 3 + ANSWER,
             _ => AGE.max(interval * 3),
         };
-        self.count == 0 || now > self.seen_at + age
+        // Of adverts that keepalived drops, each puts its own next one off: such a
+        // master falls silent and remains one, as its answers for the address tell.
+        let seen_at = match self.evidence.code.splits() {
+            true => self.seen_at.max(claimed_at),
+            false => self.seen_at,
+        };
+        self.count == 0 || now > seen_at + age
     }
 }
 
@@ -228,9 +235,10 @@ impl Table {
     /// what ended is forgotten.
     #[inline(never)]
     pub fn news(&mut self, now: Instant) -> Option<(Finding, bool)> {
+        let claimed_at = self.claimed_at();
         for finding in &mut self.findings {
             let said = finding.said_at;
-            let ended = finding.ended(now, self.interval);
+            let ended = finding.ended(now, self.interval, claimed_at);
             if !ended && !finding.holds(now, self.interval) {
                 continue;
             }
@@ -250,9 +258,24 @@ impl Table {
 
     /// What is wrong with the router now.
     pub fn shown(&self, now: Instant) -> impl Iterator<Item = &Finding> {
+        let claimed_at = self.claimed_at();
         let holds = move |finding: &&Finding| {
-            finding.holds(now, self.interval) && !finding.ended(now, self.interval)
+            finding.holds(now, self.interval) && !finding.ended(now, self.interval, claimed_at)
         };
         self.findings.iter().filter(holds)
+    }
+
+    /// When another machine last answered for an address of ours.
+    fn claimed_at(&self) -> Instant {
+        let conflict = |finding: &&Finding| {
+            finding.count > 0 && finding.evidence.code == Code::AddressConflict
+        };
+        let last = self
+            .findings
+            .iter()
+            .filter(conflict)
+            .map(|f| f.seen_at)
+            .max();
+        last.unwrap_or(Instant::ZERO)
     }
 }

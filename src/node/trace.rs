@@ -6,6 +6,7 @@
 
 mod diagnoses;
 mod hop_limit;
+mod neighbours;
 
 use core::net::IpAddr;
 use std::boxed::Box;

@@ -138,6 +138,7 @@ fn router(json: &mut Json<'_>, node: &Node<'_>, view: &View<'_>, id: RouterId) {
         }
         json.text("text", &node.diagnosis(view.now, id, finding));
         json.number("since_ms", age_ms(view, finding.since));
+        json.number("seen_ms", age_ms(view, finding.seen_at));
         json.number("count", finding.count.into());
         json.end();
     }

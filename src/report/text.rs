@@ -16,6 +16,9 @@ use crate::say::{Number, Plain};
 use crate::vrrp::Role;
 use crate::wire::Reject;
 
+/// What was last seen longer ago than this may be over, and is told with its age.
+const UNSEEN_MS: u64 = 10_000;
+
 /// Writes lines; each ends with a line feed.
 #[inline(never)]
 pub fn text(node: &Node<'_>, view: &View<'_>, out: &mut dyn Write) -> fmt::Result {
@@ -161,9 +164,16 @@ pub(super) fn router(node: &Node<'_>, view: &View<'_>, id: RouterId, out: &mut L
 pub(super) fn diagnoses(node: &Node<'_>, view: &View<'_>, id: RouterId, out: &mut Lines<'_>) {
     for finding in node.diagnoses(view.now, id) {
         out.put(format_args!(
-            "  wrong     {} for {}: {}\n",
+            "  wrong     {} for {}",
             finding.evidence.code.name(),
-            Age(age_ms(view, finding.since)),
+            Age(age_ms(view, finding.since))
+        ));
+        let unseen = age_ms(view, finding.seen_at);
+        if unseen >= UNSEEN_MS {
+            out.put(format_args!(", last seen {} ago", Age(unseen)));
+        }
+        out.put(format_args!(
+            ": {}\n",
             node.diagnosis(view.now, id, finding)
         ));
     }

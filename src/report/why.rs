@@ -319,6 +319,21 @@ mod tests {
         assert!(said.contains(heard), "{said}");
     }
 
+    /// What may be over is told with its age.
+    #[test]
+    fn a_mismatch_that_was_not_seen_for_a_while() {
+        let mut sample = sample::backup(2, 101);
+        let begin = "  wrong     equal-priority for ";
+        for (at_ms, age) in [(1000, "0 ms: "), (11_000, "10 s, last seen 10 s ago: ")] {
+            if at_ms == 1000 {
+                hears(&mut sample, at_ms, 103);
+            }
+            sample.on(at_ms, Event::Poll);
+            let said = written(&sample, "VI_01");
+            assert!(said.contains(&std::format!("{begin}{age}")), "{said}");
+        }
+    }
+
     #[test]
     fn a_check() {
         assert_eq!(
