@@ -97,6 +97,11 @@ impl Caller {
         }
     }
 
+    /// Whose calls these are.
+    pub fn id(&self) -> HookId {
+        self.id
+    }
+
     /// The call that is running.
     pub fn running(&self) -> Option<HookCall> {
         match self.run {

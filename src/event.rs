@@ -53,6 +53,9 @@ pub enum HookId {
     Notify(RouterId),
     /// The `resource` commands of a router.
     Resource(RouterId),
+    /// The `notify` command of a group, by its place in the configuration,
+    /// which `Node::groups` begins with.
+    Group(u8),
 }
 
 /// What a state is told of.

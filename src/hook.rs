@@ -1,5 +1,5 @@
-//! The `notify` hook of one router: at most one call at a time, in order, the
-//! last state always delivered, each call ended at its time limit.
+//! The `notify` hook of one router or group: at most one call at a time, in
+//! order, the last state always delivered, each call ended at its time limit.
 //!
 //! ```text
 //!   a change --(notify_settle)--> it waits --(nothing runs)--> it is called
@@ -8,10 +8,11 @@
 //!                                    `  ends the call that still runs
 //! ```
 //!
-//! It never looks at the router and never waits: a call that hangs delays the
+//! It never looks at what it tells of and never waits: a call that hangs delays the
 //! next call and nothing else.
 
 use crate::call::{Caller, End};
+use crate::config::Notify;
 use crate::event::{Actions, Exit, HookCall, HookId, HookState, earliest};
 use crate::mutation::{Broken, Mutation};
 use crate::{Duration, Instant};
@@ -29,6 +30,19 @@ pub struct Settings {
     pub overtake: bool,
     /// MASTER is told again when another master has given way.
     pub again: bool,
+}
+
+impl Settings {
+    /// What these lines say; `None` without a command.
+    pub fn of(notify: &Notify<'_>) -> Option<Settings> {
+        notify.command.map(|_| Settings {
+            timeout: notify.timeout,
+            settle: notify.settle,
+            reconcile: notify.reconcile,
+            overtake: notify.overtake,
+            again: notify.again,
+        })
+    }
 }
 
 /// A state that is to be told.

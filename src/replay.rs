@@ -51,8 +51,9 @@ pub fn prepare(config: &mut Config<'_>) {
             router.priority = priority.clamp(1, 254) as u8;
         }
         router.tracks.clear();
-        router.notify = None;
+        router.notify.command = None;
     }
+    config.groups.clear();
     config.checks.clear();
 }
 

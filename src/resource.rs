@@ -67,7 +67,7 @@ impl<'a> Resources<'a> {
     pub fn new(id: RouterId, config: &'a config::Router<'a>) -> Resources<'a> {
         Resources {
             config,
-            caller: Caller::new(HookId::Resource(id), config.notify_timeout),
+            caller: Caller::new(HookId::Resource(id), config.notify.timeout),
             wanted: false,
             started: 0,
             may_run: config.resources.len() as u8,
@@ -230,8 +230,8 @@ impl<'a> Resources<'a> {
     fn next(&mut self, now: Instant, actions: &mut Actions) {
         let running = self.caller.running().and_then(|call| call.resource);
         let unwanted = match running {
-            Some((_, Verb::Start)) => !self.wanted && self.config.notify_overtake,
-            Some((_, Verb::Stop)) => self.wanted && self.config.notify_overtake,
+            Some((_, Verb::Start)) => !self.wanted && self.config.notify.overtake,
+            Some((_, Verb::Stop)) => self.wanted && self.config.notify.overtake,
             // It changes nothing, so nobody has to wait for it.
             Some((_, Verb::Status)) => !self.wanted,
             None => false,

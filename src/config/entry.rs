@@ -292,7 +292,7 @@ fn named<'a>(r: &mut Reader<'_, 'a>, kind: &'static str, name: &'a str) -> Resul
 /// `notify`: a command; its path is checked again before each run.
 pub(super) fn notify<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read {
     hook_command(&mut r.findings, Words(value), "notify")?;
-    r.router.notify = Some(Words(value));
+    r.router.notify.command = Some(Words(value));
     Ok(())
 }
 

@@ -2,13 +2,37 @@
 //! them tracks counts for all; each gets the lines of the others.
 
 use super::diagnostic::{Argument, template};
-use super::model::Track;
+use super::model::{Group, Notify, Track};
 use super::reader::Reader;
 use super::statement::find;
 
 impl<'a> Reader<'_, 'a> {
+    /// The end of a `[group]` section, whose keys were read as a router's.
+    pub(super) fn end_group(&mut self) {
+        let notify = core::mem::replace(&mut self.router.notify, Notify::NOTHING);
+        let (name, room) = (self.name, self.limits.routers);
+        let groups = &mut self.config.groups;
+        if groups.len() >= room || groups.push(Group { name, notify }).is_err() {
+            self.no_room(self.header, "[group] sections", room, "routers");
+        }
+    }
+
     /// The end of the file, when every router is known and good.
     pub(super) fn check_groups(&mut self) {
+        for group in &self.config.groups {
+            let mut members = self.config.routers.iter();
+            if !members.any(|router| router.group == Some(group.name)) {
+                let header = find(self.source.text, "group", group.name, "", 0);
+                self.findings.error(
+                    header,
+                    template!(
+                        "no router is in {0}",
+                        "write `group = {1}` in each [vrrp] section that moves with it"
+                    ),
+                    &[Argument::Text(header), Argument::Text(group.name)],
+                );
+            }
+        }
         for index in 0..self.config.routers.len() {
             let router = &self.config.routers[index];
             let (name, Some(group)) = (router.name, router.group) else {

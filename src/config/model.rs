@@ -27,6 +27,8 @@ pub struct Config<'a> {
     pub node: Node<'a>,
     /// The `[vrrp NAME]` sections, in the order of the file.
     pub routers: Vec<Router<'a>, { board::ROUTERS_MAX }>,
+    /// The `[group NAME]` sections, in the order of the file; each has a router.
+    pub groups: Vec<Group<'a>, { board::ROUTERS_MAX }>,
     /// The `[check NAME]` sections, in the order of the file.
     pub checks: Vec<Check<'a>, { board::CHECKS_MAX }>,
     /// The `[service NAME]` sections, in the order of the file.
@@ -101,6 +103,7 @@ impl Config<'_> {
             workers: None,
         },
         routers: Vec::new(),
+        groups: Vec::new(),
         checks: Vec::new(),
         services: Vec::new(),
         listeners: Vec::new(),
@@ -115,6 +118,7 @@ impl Config<'_> {
     pub(super) fn clear(&mut self) {
         self.node = Self::EMPTY.node;
         self.routers.clear();
+        self.groups.clear();
         self.checks.clear();
         self.services.clear();
         self.listeners.clear();
@@ -198,20 +202,10 @@ pub struct Router<'a> {
     pub group: Option<&'a str>,
     /// `resource`: what runs where the router is Master, in the order of the file.
     pub resources: Vec<Resource<'a>, { board::RESOURCES_MAX }>,
-    /// `notify`: the command that is run on a change of state.
-    pub notify: Option<Words<'a>>,
+    /// `notify` and the keys that say when it is run.
+    pub notify: Notify<'a>,
     /// `state_file`: where the state stands as one word.
     pub state_file: Option<&'a str>,
-    /// `notify_timeout`: how long it may run.
-    pub notify_timeout: Duration,
-    /// `notify_settle`: how long a state must have lasted before it is told.
-    pub notify_settle: Duration,
-    /// `notify_overtake = term`: a newer state ends the call that still runs.
-    pub notify_overtake: bool,
-    /// `notify_again`: MASTER is told again after another master was heard.
-    pub notify_again: bool,
-    /// `reconcile`: the present state is told again this often; 0 = never.
-    pub reconcile: Duration,
 }
 
 impl<'a> Router<'a> {
@@ -224,6 +218,44 @@ impl<'a> Router<'a> {
     pub fn carrier(&self, address: &Address<'a>) -> &'a str {
         address.dev.unwrap_or(self.interface)
     }
+}
+
+/// A `notify` command of a router or a group, and when it is run.
+#[derive(Clone, Copy, Debug)]
+pub struct Notify<'a> {
+    /// `notify`: the command that is run on a change of state.
+    pub command: Option<Words<'a>>,
+    /// `notify_timeout`: how long it may run.
+    pub timeout: Duration,
+    /// `notify_settle`: how long a state must have lasted before it is told.
+    pub settle: Duration,
+    /// `notify_overtake = term`: a newer state ends the call that still runs.
+    pub overtake: bool,
+    /// `notify_again`: MASTER is told again after another master was heard.
+    pub again: bool,
+    /// `reconcile`: the present state is told again this often; 0 = never.
+    pub reconcile: Duration,
+}
+
+impl Notify<'_> {
+    /// Nothing said.
+    pub const NOTHING: Self = Notify {
+        command: None,
+        timeout: Duration::ZERO,
+        settle: Duration::ZERO,
+        overtake: false,
+        again: false,
+        reconcile: Duration::ZERO,
+    };
+}
+
+/// A `[group NAME]` section: what is run when the state of a group changes.
+#[derive(Clone, Copy, Debug)]
+pub struct Group<'a> {
+    /// The section's name, which the `group` lines of its routers say.
+    pub name: &'a str,
+    /// `notify` and the keys that say when it is run.
+    pub notify: Notify<'a>,
 }
 
 /// One `address` or `excluded_address` line.

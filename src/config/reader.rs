@@ -7,7 +7,7 @@ use heapless::Vec;
 use super::diagnostic::{Argument, Findings, Source, Template, Told, template};
 use super::foreign::{advice, alias, begins, foreign};
 use super::machine::Interface;
-use super::model::{AuthMode, Check, CheckKind, Config, Release, Router, Sysctl};
+use super::model::{AuthMode, Check, CheckKind, Config, Notify, Release, Router, Sysctl};
 use super::service::Service;
 use super::statement::{Flaw, LINE_MAX, NO_ENTRY, Statement, Statements, find};
 use super::table::{Absence, Key, SECTIONS, Section, Value};
@@ -316,7 +316,7 @@ impl<'c, 'a> Reader<'c, 'a> {
             (Some(_), _) => template!("unknown section [{0}]", "did you mean `{1}`?"),
             (None, _) => template!(
                 "unknown section [{0}]",
-                "there are [node], [vrrp NAME], [check NAME], [service NAME], [interface NAME], [init] and [sysctl]"
+                "there are [node], [vrrp NAME], [group NAME], [check NAME], [service NAME], [interface NAME], [init] and [sysctl]"
             ),
         };
         self.findings
@@ -498,6 +498,7 @@ impl<'c, 'a> Reader<'c, 'a> {
         match section.kind {
             "vrrp" => self.end_router(),
             "check" => self.end_check(),
+            "group" => self.end_group(),
             "service" => self.end_service(),
             "interface" => self.end_interface(),
             _ => {}
@@ -538,13 +539,8 @@ impl Router<'_> {
             tracks: Vec::new(),
             group: None,
             resources: Vec::new(),
-            notify: None,
+            notify: Notify::NOTHING,
             state_file: None,
-            notify_timeout: crate::Duration::ZERO,
-            notify_settle: crate::Duration::ZERO,
-            notify_overtake: false,
-            notify_again: false,
-            reconcile: crate::Duration::ZERO,
         }
     }
 }

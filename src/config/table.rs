@@ -158,7 +158,7 @@ const RELEASES: &[&str] = &["overlap", "after-hook", "immediate"];
 const OVERTAKES: &[&str] = &["wait", "term"];
 
 /// The sections of this version.
-pub static SECTIONS: [Section; 7] = [
+pub static SECTIONS: [Section; 8] = [
     Section {
         kind: "node",
         named: false,
@@ -176,6 +176,12 @@ pub static SECTIONS: [Section; 7] = [
         kind: "vrrp",
         named: true,
         keys: VRRP,
+        later: &[],
+    },
+    Section {
+        kind: "group",
+        named: true,
+        keys: GROUP,
         later: &[],
     },
     Section {
@@ -523,48 +529,69 @@ const VRRP: &[Key] = &[
         "a command that is run with start on MASTER, with stop on anything else",
         Value::Own(entry::resource),
     )),
-    key(
-        "notify",
-        Absent,
-        "the command that is run on a change of state",
-        Value::Own(entry::notify),
-    ),
-    key(
-        "notify_timeout",
-        Text("5m"),
-        "how long it may run",
-        Value::Time(MILLISECOND, DAY, |r, time| r.router.notify_timeout = time),
-    ),
+    notify(Absent),
+    NOTIFY_TIMEOUT,
     key(
         "state_file",
         Absent,
         "a file that holds the state as one word",
         Value::Path(|r, path| r.router.state_file = Some(path)),
     ),
-    key(
-        "notify_settle",
-        Text("0s"),
-        "how long a state must have lasted before it is told",
-        Value::Time(0, DAY, |r, time| r.router.notify_settle = time),
-    ),
-    key(
-        "notify_overtake",
-        Text("wait"),
-        "what a newer state does to the command that still runs: wait, or term",
-        Value::Choice(&OVERTAKES, |r, index| {
-            r.router.notify_overtake = index == 1;
-        }),
-    ),
+    NOTIFY_SETTLE,
+    NOTIFY_OVERTAKE,
     key(
         "notify_again",
         Text("no"),
         "run it for MASTER again when another master has given way",
-        Value::Switch(|r, on| r.router.notify_again = on),
+        Value::Switch(|r, on| r.router.notify.again = on),
     ),
-    key(
-        "reconcile",
-        Text("0s"),
-        "run it again with the present state, this long after its end; 0 = never",
-        Value::Time(0, DAY, |r, time| r.router.reconcile = time),
-    ),
+    RECONCILE,
 ];
+
+/// What a group is told to do; its keys are read as those of a router.
+const GROUP: &[Key] = &[
+    notify(Required("/etc/smena/group.sh")),
+    NOTIFY_TIMEOUT,
+    NOTIFY_SETTLE,
+    NOTIFY_OVERTAKE,
+    RECONCILE,
+];
+
+const fn notify(default: Absence) -> Key {
+    key(
+        "notify",
+        default,
+        "the command that is run on a change of state",
+        Value::Own(entry::notify),
+    )
+}
+
+const NOTIFY_TIMEOUT: Key = key(
+    "notify_timeout",
+    Text("5m"),
+    "how long it may run",
+    Value::Time(MILLISECOND, DAY, |r, time| r.router.notify.timeout = time),
+);
+
+const NOTIFY_SETTLE: Key = key(
+    "notify_settle",
+    Text("0s"),
+    "how long a state must have lasted before it is told",
+    Value::Time(0, DAY, |r, time| r.router.notify.settle = time),
+);
+
+const NOTIFY_OVERTAKE: Key = key(
+    "notify_overtake",
+    Text("wait"),
+    "what a newer state does to the command that still runs: wait, or term",
+    Value::Choice(&OVERTAKES, |r, index| {
+        r.router.notify.overtake = index == 1;
+    }),
+);
+
+const RECONCILE: Key = key(
+    "reconcile",
+    Text("0s"),
+    "run it again with the present state, this long after its end; 0 = never",
+    Value::Time(0, DAY, |r, time| r.router.notify.reconcile = time),
+);

@@ -53,6 +53,9 @@ pub fn called<'a>(config: &Config<'a>, owner: Owner) -> Called<'a> {
         Owner::Hook(HookId::Resource(id)) => {
             ("resource", "", config.routers[usize::from(id.0)].name)
         }
+        Owner::Hook(HookId::Group(number)) => {
+            ("hook of group", "", config.groups[usize::from(number)].name)
+        }
         Owner::Look => ("checks", "", "process"),
         Owner::Program(at) => ("program", "", init::program_name(config, at.into())),
     };

@@ -12,9 +12,10 @@ use rustix::fs::{FileType, Mode, OFlags, Stat, fstat, open, openat, readlinkat_r
 use rustix::io::{Errno, read};
 use smena::address::Shown;
 use smena::config::{Config, Words};
-use smena::event::{HookCall, HookId, HookState, Verb};
+use smena::event::{HookCall, HookId, HookState, RouterId, Verb};
 use smena::node::Node;
 use smena::say::{Number, Octal, Plain};
+use smena::vrrp::Router;
 
 use super::failure::Reason;
 use super::spawn::Program;
@@ -27,11 +28,15 @@ const LINKS_MAX: usize = 40;
 
 /// The command of a hook; without words where there is none.
 pub fn command<'a>(config: &Config<'a>, id: HookId, call: &HookCall) -> Words<'a> {
-    let (HookId::Notify(router) | HookId::Resource(router)) = id;
-    let router = &config.routers[usize::from(router.0)];
-    let command = match call.resource {
-        None => router.notify,
-        Some((number, _)) => router.resources.get(usize::from(number)).map(|r| r.command),
+    let router = |id: RouterId| &config.routers[usize::from(id.0)];
+    let command = match (id, call.resource) {
+        (HookId::Group(number), _) => config.groups[usize::from(number)].notify.command,
+        (HookId::Notify(id), _) => router(id).notify.command,
+        (HookId::Resource(id), resource) => {
+            let mut resources = router(id).resources.iter();
+            let number = resource.map_or(0, |(number, _)| number);
+            resources.nth(number.into()).map(|r| r.command)
+        }
     };
     command.unwrap_or(Words(""))
 }
@@ -46,15 +51,25 @@ pub fn tell(
     id: HookId,
     call: &HookCall,
 ) {
-    let (HookId::Notify(id) | HookId::Resource(id)) = id;
-    let router = &node.routers()[usize::from(id.0)];
-    let name = Plain(node.config().routers[usize::from(id.0)].name);
+    let (kind, name, router) = match id {
+        HookId::Notify(id) | HookId::Resource(id) => (
+            "INSTANCE",
+            node.config().routers[usize::from(id.0)].name,
+            node.routers().get(usize::from(id.0)),
+        ),
+        HookId::Group(number) => (
+            "GROUP",
+            node.config().groups[usize::from(number)].name,
+            node.speaker(number),
+        ),
+    };
+    let (kind, name) = (Plain(kind), Plain(name));
     let (state, priority) = (call.state, Number(call.priority.into()));
     program.words(words);
     match call.resource {
         Some((_, verb)) => program.argument(format_args!("{}", Plain(verb.name()))),
         None => {
-            program.argument(format_args!("INSTANCE"));
+            program.argument(format_args!("{kind}"));
             program.argument(format_args!("{name}"));
             program.argument(format_args!("{state}"));
             program.argument(format_args!("{priority}"));
@@ -67,9 +82,14 @@ pub fn tell(
     }
     program.variable("SMENA_NAME", format_args!("{name}"));
     program.variable("SMENA_PRIORITY", format_args!("{priority}"));
-    let reason = router.reason().display(node.config(), node);
-    program.variable("SMENA_REASON", format_args!("{reason}"));
-    match router.master().map(Shown) {
+    match router {
+        Some(router) => {
+            let reason = router.reason().display(node.config(), node);
+            program.variable("SMENA_REASON", format_args!("{reason}"));
+        }
+        None => program.variable("SMENA_REASON", format_args!("")),
+    }
+    match router.and_then(Router::master).map(Shown) {
         Some(master) => program.variable("SMENA_MASTER", format_args!("{master}")),
         None => program.variable("SMENA_MASTER", format_args!("")),
     }

@@ -47,10 +47,10 @@ use round::{Untold, Waits};
 use telling::{not_started, write_line};
 
 /// The most children: one for each check and for each server, two for each
-/// router, its hook and one of its resources, one for each program of PID 1, and
-/// the copy that looks for processes.
+/// router, its hook and one of its resources, one for each group's hook and for
+/// each program of PID 1, and the copy that looks for processes.
 const CHILDREN_MAX: usize =
-    board::CHECKS_MAX + board::SERVERS_MAX + 2 * board::ROUTERS_MAX + board::PROGRAMS_MAX + 1;
+    board::CHECKS_MAX + board::SERVERS_MAX + 3 * board::ROUTERS_MAX + board::PROGRAMS_MAX + 1;
 /// Reads of one pipe when its child has ended: a pipe holds 64 KiB.
 const LAST_READS_MAX: usize = 64;
 
@@ -183,7 +183,9 @@ impl<'a> Children<'a> {
             true => config.checks.len() + config.servers.len(),
             false => config.checks.len(),
         };
-        let mut count = checks + 2 * config.routers.len();
+        let routers = config.routers.len();
+        let hooks = 2 * routers + config.groups.len();
+        let mut count = checks + hooks;
         if init::is_on() {
             count += config.init.programs.len();
         }
@@ -202,15 +204,12 @@ impl<'a> Children<'a> {
                 owner: match at.checked_sub(checks) {
                     _ if at == count => Owner::Look,
                     None => Owner::Check(CheckId(at as u8)),
-                    Some(router) if router < config.routers.len() => {
-                        Owner::Hook(HookId::Notify(RouterId(router as u8)))
-                    }
-                    Some(at) => match at - config.routers.len() {
-                        router if router < config.routers.len() => {
-                            Owner::Hook(HookId::Resource(RouterId(router as u8)))
-                        }
-                        at => Owner::Program((at - config.routers.len()) as u8),
-                    },
+                    Some(at) if at >= hooks => Owner::Program((at - hooks) as u8),
+                    Some(at) => Owner::Hook(match (at / routers, (at % routers) as u8) {
+                        (0, router) => HookId::Notify(RouterId(router)),
+                        (1, router) => HookId::Resource(RouterId(router)),
+                        (_, group) => HookId::Group(group),
+                    }),
                 },
                 pipe: None,
                 lines: Lines::new(),
@@ -288,7 +287,7 @@ impl<'a> Children<'a> {
 
     /// Starts a program of PID 1.
     pub fn start_program(&mut self, program: usize) -> Result<(), Errno> {
-        let at = self.checks + 2 * self.config.routers.len() + program;
+        let at = self.place_of_hook(HookId::Group(0)) + self.config.groups.len() + program;
         let words = &self.config.init.programs[program];
         self.fork(at, None, &|child| child.program(words))
     }
@@ -384,6 +383,7 @@ impl<'a> Children<'a> {
         match id {
             HookId::Notify(router) => checks + usize::from(router.0),
             HookId::Resource(router) => checks + routers + usize::from(router.0),
+            HookId::Group(number) => checks + 2 * routers + usize::from(number),
         }
     }
 

@@ -174,12 +174,32 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// Carries each change of a group into the log and to the FIFO.
-    pub(super) fn tell_groups(&mut self, actions: &mut Actions) {
+    /// A router of a group that is what the group is, if one is: whose reason
+    /// and master are told as the group's.
+    pub fn speaker(&self, group: u8) -> Option<&Router> {
+        let state = self.groups.get(usize::from(group))?.state;
+        let members = self.members(group.into());
+        let mut routers = members.map(|id| &self.routers[usize::from(id.0)]);
+        routers.find(|router| router.hook_state() == state)
+    }
+
+    /// Carries each change of a group to its hook, into the log and to the FIFO.
+    pub(super) fn tell_groups(&mut self, now: Instant, actions: &mut Actions) {
         let fifo = self.config.node.notify_fifo.is_some();
+        let (_, hooks) = self.hooks.split_at_mut(self.routers.len());
+        let mut hooks = hooks.iter_mut();
         for (number, group) in (0u8..).zip(&mut self.groups) {
+            // Those that have a hook come first.
+            let hook = hooks.next();
             if group.news.take().is_none() {
                 continue;
+            }
+            match (hook, group.state) {
+                (Some(hook), Some(state)) if self.phase != Phase::Abandoning => {
+                    hook.on_change(now, state, 0, actions);
+                }
+                (Some(hook), None) => hook.on_wait(),
+                _ => {}
             }
             match group.state {
                 Some(_) if fifo => actions.push(Action::TellFifo(Subject::Group(number))),

@@ -11,7 +11,7 @@ use std::vec::Vec;
 
 use super::trace::{ETH0, Trace, link, local, packet};
 use super::*;
-use crate::event::HookState;
+use crate::event::{HookCall, HookState};
 use crate::protocol::Family;
 
 const IN: RouterId = RouterId(0);
@@ -31,7 +31,11 @@ fn ini(inside: &str, outside: &str) -> String {
 
 /// Both interfaces are there; started at 0.
 fn started(inside: &str, outside: &str) -> Trace {
-    let mut trace = Trace::prepared(&ini(inside, outside));
+    started_with(&ini(inside, outside), &[])
+}
+
+fn started_with(text: &str, want: &[Action]) -> Trace {
+    let mut trace = Trace::prepared(text);
     trace.at(
         0,
         Event::Link(ETH1, link(3, true)),
@@ -39,7 +43,7 @@ fn started(inside: &str, outside: &str) -> Trace {
     );
     trace.at(0, Event::AddressAdded(ETH1, local("10.0.1.2", 24)), &[]);
     trace.at(0, Event::AddressesScanned(ETH1), &[]);
-    trace.at(0, Event::Start, &[]);
+    trace.at(0, Event::Start, want);
     trace
 }
 
@@ -264,4 +268,39 @@ fn a_group_hands_over_together() {
     hears(&mut trace, 4701, OUT, 50, &want);
     assert!(!trace.node.has_addresses());
     assert_eq!(trace.node.groups()[0].state(), Some(HookState::Stop));
+}
+
+// The hook of a group: told what all are together, after their own hooks, with
+// keepalived's priority 0.
+#[test]
+fn the_hook_of_a_group_is_told_what_its_routers_are_together() {
+    let text = ini("", "") + "[group gateway]\nnotify = /etc/smena/group.sh\n";
+    let id = HookId::Group(0);
+    let call = |state, previous, sequence| {
+        let call = HookCall {
+            state,
+            previous,
+            priority: 0,
+            sequence,
+            resource: None,
+        };
+        Action::StartHook(id, call)
+    };
+    let ended = Event::HookEnded(id, Exit::Code(0));
+    let (backup, master, fault) = (HookState::Backup, HookState::Master, HookState::Fault);
+    let mut trace = started_with(&text, &[call(backup, None, 1)]);
+    let mut want = both(took_over);
+    assert_eq!(trace.skip(4000), want);
+    // It waits behind the call that runs, and the last one is delivered.
+    assert_eq!(trace.node.hooks()[2].queued(), 1);
+    trace.at(4000, ended, &[call(master, Some(backup), 2)]);
+    trace.at(4010, ended, &[]);
+    want = [resigned(OUT), resigned(IN)].concat();
+    want.push(call(fault, Some(master), 3));
+    trace.at(4100, Event::Link(ETH1, link(3, false)), &want);
+    are(&trace, Role::Fault, fault);
+    trace.at(4200, ended, &[]);
+    // The end waits for it.
+    trace.at(4300, Event::Stop, &[call(HookState::Stop, Some(fault), 4)]);
+    trace.at(4400, ended, &[Action::Finish]);
 }

@@ -90,7 +90,8 @@ pub enum Wake {
 pub struct Node<'a> {
     config: &'a Config<'a>,
     routers: Vec<Router, { board::ROUTERS_MAX }>,
-    hooks: Vec<Hook, { board::ROUTERS_MAX }>,
+    /// Those of the routers, then those of the groups that the configuration has.
+    hooks: Vec<Hook, { 2 * board::ROUTERS_MAX }>,
     resources: Vec<Resources<'a>, { board::ROUTERS_MAX }>,
     discarded: Vec<Discarded, { board::ROUTERS_MAX }>,
     senders: Vec<Senders, { board::ROUTERS_MAX }>,
@@ -197,6 +198,9 @@ impl<'a> Node<'a> {
     /// Fills the tables from the configuration.
     fn prepare(&mut self, seed: u64) {
         let (config, now) = (self.config, self.now);
+        for group in &config.groups {
+            self.name_group(group.name);
+        }
         for (id, router) in (0u8..).map(RouterId).zip(&config.routers) {
             let interface = self.name_interface(router.interface);
             for address in &router.addresses {
@@ -219,25 +223,20 @@ impl<'a> Node<'a> {
                     listening.unicast_v6 |= unicast;
                 }
             }
-            let settings = router.notify.is_some().then_some(hook::Settings {
-                timeout: router.notify_timeout,
-                settle: router.notify_settle,
-                reconcile: router.reconcile,
-                overtake: router.notify_overtake,
-                again: router.notify_again,
-            });
             let group = router.group.map(|name| self.name_group(name));
             fits(self.router_groups.push(group).is_ok());
             fits(self.router_interfaces.push(interface).is_ok());
             fits(self.routers.push(Router::new(id, router, now)).is_ok());
-            let hook = Hook::new(HookId::Notify(id), settings);
-            fits(self.hooks.push(hook).is_ok());
+            self.add_hook(HookId::Notify(id), &router.notify);
             let resources = Resources::new(id, router);
             fits(self.resources.push(resources).is_ok());
             fits(self.discarded.push([0; Reject::ALL.len()]).is_ok());
             fits(self.senders.push(Senders::NONE).is_ok());
             fits(self.rivals.push(None).is_ok());
             fits(self.diagnoses.push(Table::new(router.advert_int)).is_ok());
+        }
+        for (number, group) in (0u8..).zip(&config.groups) {
+            self.add_hook(HookId::Group(number), &group.notify);
         }
         self.share_patience();
         for (id, check) in (0u8..).map(CheckId).zip(&config.checks) {
@@ -257,6 +256,11 @@ impl<'a> Node<'a> {
             fits(self.checks.push(check).is_ok());
         }
         self.prepare_servers(seed);
+    }
+
+    fn add_hook(&mut self, id: HookId, notify: &config::Notify<'_>) {
+        let hook = Hook::new(id, hook::Settings::of(notify));
+        fits(self.hooks.push(hook).is_ok());
     }
 
     /// Breaks one rule on purpose, so that a test can see it noticed.
@@ -292,6 +296,7 @@ impl<'a> Node<'a> {
         self.move_groups(now, actions);
         // A hook that ends with this event is not followed by an old state.
         self.tell_hooks(now, actions);
+        self.tell_groups(now, actions);
         match event {
             Event::Start => self.on_start(now, actions),
             Event::Poll => self.on_poll(now, actions),
@@ -313,8 +318,12 @@ impl<'a> Node<'a> {
             Event::CheckEnded(check, result) => {
                 self.on_check_ended(now, check, result, actions);
             }
-            Event::HookEnded(HookId::Notify(router), exit) => {
-                self.hooks[usize::from(router.0)].on_ended(now, exit, actions);
+            Event::HookEnded(HookId::Notify(RouterId(number)), exit) => {
+                self.hooks[usize::from(number)].on_ended(now, exit, actions);
+            }
+            Event::HookEnded(HookId::Group(number), exit) => {
+                let at = self.routers.len() + usize::from(number);
+                self.hooks[at].on_ended(now, exit, actions);
             }
             Event::HookEnded(HookId::Resource(router), exit) => {
                 self.on_resource_ended(now, router, exit, actions);
@@ -332,7 +341,7 @@ impl<'a> Node<'a> {
         self.release_after_hooks(now, actions);
         self.move_groups(now, actions);
         self.tell_hooks(now, actions);
-        self.tell_groups(actions);
+        self.tell_groups(now, actions);
         self.settle_diagnoses(now);
         self.finish_if_at_rest(actions);
     }
@@ -351,8 +360,8 @@ impl<'a> Node<'a> {
         for (id, check) in (0u8..).map(CheckId).zip(&self.checks) {
             consider(check.poll_at(), Wake::Check(id));
         }
-        for (id, hook) in (0u8..).map(RouterId).zip(&self.hooks) {
-            consider(hook.poll_at(), Wake::Hook(HookId::Notify(id)));
+        for hook in &self.hooks {
+            consider(hook.poll_at(), Wake::Hook(hook.caller().id()));
         }
         for (id, resources) in (0u8..).map(RouterId).zip(&self.resources) {
             consider(resources.poll_at(), Wake::Hook(HookId::Resource(id)));
@@ -384,7 +393,8 @@ impl<'a> Node<'a> {
         self.checks.split_at(self.config.checks.len()).0
     }
 
-    /// The hooks, indexed by [`RouterId`].
+    /// The hooks of the routers, indexed by [`RouterId`], then those of the
+    /// configuration's groups.
     pub fn hooks(&self) -> &[Hook] {
         &self.hooks
     }
@@ -467,8 +477,10 @@ impl<'a> Node<'a> {
         // What has just changed was not settled.
         self.move_groups(now, actions);
         self.tell_hooks(now, actions);
-        for (hook, router) in self.hooks.iter_mut().zip(&self.routers) {
-            hook.on_poll(now, router.priority(), actions);
+        self.tell_groups(now, actions);
+        for (index, hook) in self.hooks.iter_mut().enumerate() {
+            let priority = self.routers.get(index).map_or(0, Router::priority);
+            hook.on_poll(now, priority, actions);
         }
         for resources in &mut self.resources {
             resources.on_poll(now, actions);

@@ -49,8 +49,13 @@ pub fn json(node: &Node<'_>, view: &View<'_>, out: &mut dyn Write) -> fmt::Resul
     json.end();
     service::json(&mut json, node, view);
     json.array("hooks");
-    for (config, hook) in config.routers.iter().zip(node.hooks()) {
-        self::hook(&mut json, config.name, hook);
+    let routers = config
+        .routers
+        .iter()
+        .map(|router| (Some(router.name), None));
+    let groups = config.groups.iter().map(|group| (None, Some(group.name)));
+    for (names, hook) in routers.chain(groups).zip(node.hooks()) {
+        self::hook(&mut json, names, hook);
     }
     json.end();
     json.array("resources");
@@ -175,12 +180,17 @@ fn check(json: &mut Json<'_>, view: &View<'_>, config: &config::Check<'_>, check
     json.end();
 }
 
-fn hook(json: &mut Json<'_>, router: &str, hook: &Hook) {
+fn hook(json: &mut Json<'_>, names: (Option<&str>, Option<&str>), hook: &Hook) {
     if !hook.configured() {
         return;
     }
     json.object("");
-    json.word("vrrp", router);
+    for (kind, name) in [("vrrp", names.0), ("group", names.1)] {
+        match name {
+            Some(name) => json.word(kind, name),
+            None => json.null(kind),
+        }
+    }
     call(json, hook.caller());
     json.number("queued", hook.queued().into());
     json.end();
@@ -422,7 +432,7 @@ mod tests {
             r#""diagnoses":[],"filtered":0,"transitions":0}],"#,
             r#""checks":[{"name":"haproxy","kind":"process","state":"unknown","since_ms":0,"#,
             r#""last":null,"duration_us":null,"diagnoses":[]}],"services":[],"#,
-            r#""hooks":[{"vrrp":"VI_01","state":null,"running":false,"exit":null,"#,
+            r#""hooks":[{"vrrp":"VI_01","group":null,"state":null,"running":false,"exit":null,"#,
             r#""duration_ms":null,"runs":0,"queued":0}],"resources":[],"notify_fifo":null,"forwarder":null}"#,
             "\n"
         );
@@ -445,7 +455,7 @@ mod tests {
             r#""diagnoses":[],"filtered":0,"transitions":2}],"#,
             r#""checks":[{"name":"haproxy","kind":"process","state":"up","since_ms":4498,"#,
             r#""last":"2 \"odd\\\u001b\" processes","duration_us":140,"diagnoses":[]}],"services":[],"#,
-            r#""hooks":[{"vrrp":"VI_01","state":"MASTER","running":false,"exit":0,"#,
+            r#""hooks":[{"vrrp":"VI_01","group":null,"state":"MASTER","running":false,"exit":0,"#,
             r#""duration_ms":12,"runs":2,"queued":0}],"resources":[],"notify_fifo":null,"forwarder":null}"#,
             "\n"
         );

@@ -39,6 +39,15 @@ pub fn text(node: &Node<'_>, view: &View<'_>, out: &mut dyn Write) -> fmt::Resul
         lines.put(format_args!("\n"));
         router(node, view, id, &mut lines);
     }
+    let (_, hooks) = node.hooks().split_at(config.routers.len());
+    for (group, hook) in node.groups().iter().zip(hooks) {
+        let name = Plain(group.name);
+        match group.state() {
+            Some(state) => lines.put(format_args!("\ngroup {name}: {state}\n")),
+            None => lines.put(format_args!("\ngroup {name}: waits\n")),
+        }
+        self::hook(hook, &mut lines);
+    }
     if let Some((sent, lost)) = view.fifo {
         let (sent, lost) = (Number(sent), Number(lost));
         lines.put(format_args!(

@@ -65,13 +65,8 @@ fn template() -> config::Router<'static> {
         tracks: heapless::Vec::new(),
         group: None,
         resources: heapless::Vec::new(),
-        notify: None,
+        notify: config::Notify::NOTHING,
         state_file: None,
-        notify_timeout: Duration::from_secs(300),
-        notify_settle: Duration::ZERO,
-        notify_overtake: false,
-        notify_again: false,
-        reconcile: Duration::ZERO,
     }
 }
 

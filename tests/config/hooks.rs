@@ -32,15 +32,16 @@ release = after-hook
     let router = &config.routers[0];
     let words: Vec<String> = router
         .notify
+        .command
         .iter()
         .flat_map(|words| words.iter())
         .map(|word| word.to_string())
         .collect();
     assert_eq!(words, ["/etc/smena/role.sh", "eth0", "a b"]);
-    assert_eq!(router.notify_timeout, Duration::from_secs(30));
-    assert_eq!(router.notify_settle, Duration::from_millis(1500));
-    assert!(router.notify_overtake && router.notify_again);
-    assert_eq!(router.reconcile, Duration::from_secs(600));
+    assert_eq!(router.notify.timeout, Duration::from_secs(30));
+    assert_eq!(router.notify.settle, Duration::from_millis(1500));
+    assert!(router.notify.overtake && router.notify.again);
+    assert_eq!(router.notify.reconcile, Duration::from_secs(600));
     assert_eq!(router.release, Release::AfterHook);
 }
 

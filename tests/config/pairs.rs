@@ -89,8 +89,8 @@ fn the_openuds_pair_is_fine_and_means_what_it_says() {
     assert_eq!(router.garp_master_refresh, Duration::ZERO);
     assert_eq!(router.lease_s, 2);
     assert_eq!(router.release, Release::Overlap);
-    assert!(router.notify.is_none());
-    assert_eq!(router.notify_timeout, Duration::from_secs(300));
+    assert!(router.notify.command.is_none());
+    assert_eq!(router.notify.timeout, Duration::from_secs(300));
     let [check] = &config.checks[..] else {
         panic!("one check");
     };

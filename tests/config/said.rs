@@ -102,7 +102,7 @@ error: unknown section [vrp]
 error: unknown section [zzz]
   --> smena.ini:3:2
  3 | [zzz]
-   |  ^^^ there are [node], [vrrp NAME], [check NAME], [service NAME], [interface NAME], [init] and [sysctl]
+   |  ^^^ there are [node], [vrrp NAME], [group NAME], [check NAME], [service NAME], [interface NAME], [init] and [sysctl]
 ",
     );
 }

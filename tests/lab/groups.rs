@@ -5,13 +5,17 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use super::harness::node::{Daemon, Node};
-use super::harness::{Lab, Pace, always, scenario, sys};
+use super::harness::{Lab, Pace, always, eventually, scenario, sys};
 use super::pair::LIMIT;
 
 const INSIDE: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 49));
 const OUTSIDE: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 1, 49));
 
 fn smena(node: &Node, priority: u8) -> Daemon {
+    node.smena(&ini(priority))
+}
+
+fn ini(priority: u8) -> String {
     let mut ini = String::new();
     for (n, vip) in [INSIDE, OUTSIDE].into_iter().enumerate() {
         ini += &format!(
@@ -19,10 +23,14 @@ fn smena(node: &Node, priority: u8) -> Daemon {
              version = 3\nadvert_int = 200ms\naddress = {vip}\ngroup = both\n"
         );
     }
-    node.smena(&ini)
+    ini
 }
 
 fn keepalived(node: &Node, priority: u8) -> Daemon {
+    node.keepalived(&conf(priority))
+}
+
+fn conf(priority: u8) -> String {
     let mut conf = "vrrp_sync_group both {\n group {\n VI_00\n VI_01\n }\n}\n".to_owned();
     for (n, vip) in [INSIDE, OUTSIDE].into_iter().enumerate() {
         conf += &format!(
@@ -30,7 +38,7 @@ fn keepalived(node: &Node, priority: u8) -> Daemon {
              priority {priority}\n version 3\n advert_int 0.2\n virtual_ipaddress {{\n {vip}\n }}\n}}\n"
         );
     }
-    node.keepalived(&conf)
+    conf
 }
 
 /// A box with a card on each side.
@@ -52,6 +60,49 @@ fn both_with(lab: &Lab, name: &str) {
     }
     always(Duration::from_secs(1), "they stay together", || {
         lab.watch.owners(INSIDE) == [name] && lab.watch.owners(OUTSIDE) == [name]
+    });
+}
+
+/// The hook of a group: what all of its routers are, one call at a time; and
+/// keepalived beside it gives its own the very same words.
+#[test]
+fn a_hook_is_told_what_a_group_is() {
+    let limit = Duration::from_secs(60);
+    scenario(&["keepalived"], Pace::Shared, limit, |lab| {
+        let (a, b) = (router(lab, "a", 1), router(lab, "b", 2));
+        lab.judge_later(&a);
+        let hook = |node: &Node| {
+            let out = node.folder().join("calls");
+            node.script("group.sh", &format!("echo \"$*\" >> {}", out.display()))
+        };
+        let fifo = a.folder().join("fifo");
+        let ini = format!(
+            "[node]\nnotify_fifo = {}\n{}[group both]\nnotify = {}\n",
+            fifo.display(),
+            ini(101),
+            hook(&a).display(),
+        );
+        let mut ours = a.smena(&ini);
+        both_with(lab, "a");
+        eventually(LIMIT, "MASTER is told", || {
+            a.text("calls") == "GROUP both BACKUP 0\nGROUP both MASTER 0\n"
+        });
+        let script = hook(&b).display().to_string();
+        let hooked = format!("vrrp_sync_group both {{\n notify {script}\n");
+        let conf = conf(100).replacen("vrrp_sync_group both {\n", &hooked, 1);
+        let global = "global_defs {\n script_user root\n}\n";
+        let _theirs = b.keepalived(&format!("{global}{conf}"));
+        std::thread::sleep(Duration::from_secs(2));
+        ours.signal(sys::SIGTERM);
+        both_with(lab, "b");
+        ours.wait(LIMIT);
+        assert!(
+            a.text("calls").ends_with("MASTER 0\nGROUP both STOP 0\n"),
+            "{}",
+            a.text("calls")
+        );
+        let calls = b.text("calls");
+        assert!(calls.ends_with("GROUP both MASTER 0\n"), "{calls}");
     });
 }
 

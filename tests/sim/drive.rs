@@ -54,7 +54,7 @@ impl<'a> World<'a> {
             checks: vec![None; host.config.checks.len() + host.config.servers.len()],
             gates: vec![true; host.config.servers.len()],
             doors: vec![true; host.config.services.len()],
-            hooks: vec![None; 2 * host.config.routers.len()],
+            hooks: vec![None; 3 * host.config.routers.len()],
             runs: 0,
             started: false,
             stops: 0,

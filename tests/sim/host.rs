@@ -101,8 +101,10 @@ impl Process<'_> {
 /// Where a hook's run stands in [`Process::hooks`].
 pub fn slot(hook: HookId) -> usize {
     match hook {
-        HookId::Notify(router) => 2 * usize::from(router.0),
-        HookId::Resource(router) => 2 * usize::from(router.0) + 1,
+        HookId::Notify(router) => 3 * usize::from(router.0),
+        HookId::Resource(router) => 3 * usize::from(router.0) + 1,
+        // There are no more groups than routers.
+        HookId::Group(group) => 3 * usize::from(group) + 2,
     }
 }
 

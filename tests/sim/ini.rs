@@ -7,7 +7,7 @@ use smena::config::Release;
 use smena::protocol::{Family, Version};
 
 use super::clock::{At, MS};
-use super::plan::{HookPlan, INTERFACES, Lease, Member, Plan, RESOURCE_LIMIT, RouterPlan};
+use super::plan::{INTERFACES, Lease, Member, Plan, RESOURCE_LIMIT, RouterPlan};
 
 /// The configuration file of one node.
 pub fn write(plan: &Plan, node: usize) -> String {
@@ -19,6 +19,15 @@ pub fn write(plan: &Plan, node: usize) -> String {
         for member in router.members.iter().filter(|m| m.node == node) {
             section(out, plan, number, router, member);
         }
+    }
+    let grouped = plan.routers.iter().filter(|router| router.group.is_some());
+    let members = grouped.flat_map(|router| &router.members);
+    let mut leaders = members.filter(|m| m.node == node && m.notify.is_some());
+    if let Some(leader) = leaders.next() {
+        // It is called as the hook of its first router is.
+        line(out, "\n[group g0]");
+        line(out, "notify = /etc/smena/group.sh");
+        hook_keys(out, leader);
     }
     for (number, check) in plan.nodes[node].checks.iter().enumerate() {
         line(out, &format!("\n[check c{number}]"));
@@ -142,21 +151,24 @@ fn section(out: &mut String, plan: &Plan, number: usize, router: &RouterPlan, me
         };
         line(out, &format!("resource = /etc/init.d/r{number}{interval}"));
     }
+    if member.notify.is_some() {
+        line(out, "notify = /etc/smena/role.sh");
+        let again = switch(member.hook.again);
+        line(out, &format!("notify_again = {again}"));
+    }
+    hook_keys(out, member);
+}
+
+/// The keys that say when a hook is called, of a router or of a group.
+fn hook_keys(out: &mut String, member: &Member) {
     let limit = member.notify.unwrap_or(RESOURCE_LIMIT);
     line(out, &format!("notify_timeout = {}", duration(limit)));
     if member.hook.overtake && (member.notify.is_some() || !member.resources.is_empty()) {
         line(out, "notify_overtake = term");
     }
     if member.notify.is_some() {
-        line(out, "notify = /etc/smena/role.sh");
-        let HookPlan {
-            settle,
-            overtake: _,
-            again,
-            reconcile,
-        } = member.hook;
+        let (settle, reconcile) = (member.hook.settle, member.hook.reconcile);
         line(out, &format!("notify_settle = {}", duration(settle)));
-        line(out, &format!("notify_again = {}", switch(again)));
         line(out, &format!("reconcile = {}", duration(reconcile)));
     }
 }

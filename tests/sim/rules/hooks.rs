@@ -1,16 +1,17 @@
 //! Rule 8: hooks run one at a time, in order, to the last state, and end at
 //! their time limit.
 
-use smena::config::{self, Release};
+use smena::config::{self, Notify, Release};
 use smena::event::{Action, Event, HookCall, HookId, HookState, Kill, RouterId};
-use smena::vrrp::Reason;
+use smena::vrrp::{Reason, Router};
 
 use super::resources::resources_end;
 use super::{LATE, PerRouter, Rule, View, Violation, broken, drift};
 use crate::sim::clock::{At, SECOND};
 use crate::sim::plan::Plan;
 
-/// What the hooks of each router were told.
+/// What the hooks of each router were told. Those of the group stand behind the
+/// routers', as if it were one more.
 pub struct Hooks {
     told: PerRouter<Told>,
     /// The call that the same answer starts is told to end as well.
@@ -31,7 +32,7 @@ struct Told {
 /// When the hook of a router that stops has surely ended: the call that runs,
 /// and STOP. A process may need a second to die.
 pub fn hooks_end(config: &config::Router<'_>) -> At {
-    let limit = config.notify_timeout.total_micros();
+    let limit = config.notify.timeout.total_micros();
     let hook = 2 * (limit + 3 * SECOND + LATE);
     hook.max(resources_end(limit, config.resources.len()))
 }
@@ -39,8 +40,8 @@ pub fn hooks_end(config: &config::Router<'_>) -> At {
 impl Hooks {
     pub fn new(plan: &Plan) -> Hooks {
         Hooks {
-            told: PerRouter::new(plan, Told::default()),
-            early: PerRouter::new(plan, false),
+            told: PerRouter::of(plan, plan.routers.len() + 1, Told::default()),
+            early: PerRouter::of(plan, plan.routers.len() + 1, false),
         }
     }
 
@@ -50,15 +51,15 @@ impl Hooks {
 
     /// Has a call run past its limit?
     pub fn before(&mut self, view: &View<'_, '_>, node: usize) -> Result<(), Violation> {
-        for router in 0..view.plan.routers.len() {
-            let Some(config) = view.config(node, router) else {
+        for router in 0..=view.plan.routers.len() {
+            let Some(config) = notify_of(view, node, router) else {
                 continue;
             };
             let told = *self.told.get(node, router);
             self.reconciles(view, node, router, config)?;
             let Some(since) = told.since else { continue };
             let lasted = view.local(node) - since;
-            let limit = config.notify_timeout.total_micros();
+            let limit = config.timeout.total_micros();
             let over = |limit: u64| {
                 lasted > (limit + drift(limit) + LATE) as i64 && view.undisturbed(node) > LATE
             };
@@ -87,7 +88,7 @@ impl Hooks {
         view: &View<'_, '_>,
         node: usize,
         router: usize,
-        config: &config::Router<'_>,
+        config: &Notify<'_>,
     ) -> Result<(), Violation> {
         let told = self.told.values[node * self.told.routers + router];
         let interval = config.reconcile.total_micros();
@@ -95,13 +96,12 @@ impl Hooks {
         let (Some(ended_at), None, false) = (told.ended_at, told.since, stopped) else {
             return Ok(());
         };
-        let settle = config.notify_settle.total_micros();
+        let settle = config.settle.total_micros();
         let rested = view.local(node) - ended_at;
         let limit = interval + settle + drift(interval + settle) + LATE;
         // A role that never lasts is never told.
-        let lasted = view.router(node, router).is_some_and(|state| {
-            view.local(node) - state.since().total_micros() > (settle + LATE) as i64
-        });
+        let lasted = state_of(view, node, router)
+            .is_some_and(|(_, since)| view.local(node) - since > (settle + LATE) as i64);
         if interval > 0 && lasted && rested > limit as i64 && view.undisturbed(node) > limit {
             return broken(
                 Rule::Hooks,
@@ -133,7 +133,7 @@ impl Hooks {
                 continue;
             };
             let local = view.local(node);
-            let config = view.config(node, router);
+            let config = notify_of(view, node, router);
             let stops = stops(view, node);
             // One that is only just starting may be overtaken already.
             let starts = |action: &Action| matches!(action, Action::StartHook(of, _) if *of == id);
@@ -150,8 +150,8 @@ impl Hooks {
                     format!("n{node} sends a signal to no hook of V{router}"),
                 );
             };
-            let over = local - since >= config.notify_timeout.total_micros() as i64;
-            if !over && !config.notify_overtake && stops < 2 {
+            let over = local - since >= config.timeout.total_micros() as i64;
+            if !over && !config.overtake && stops < 2 {
                 return broken(
                     Rule::Hooks,
                     format!("n{node} ends its hook of V{router} before its time"),
@@ -182,7 +182,7 @@ impl Hooks {
         let told = self.told.values[node * self.told.routers + router];
         let waits = view
             .config(node, router)
-            .is_some_and(|c| c.release == Release::AfterHook && c.notify.is_some());
+            .is_some_and(|c| c.release == Release::AfterHook && c.notify.command.is_some());
         let heard = told.last.map(|call| call.state) == Some(HookState::Stop);
         let done = heard && told.since.is_none();
         let planned = view
@@ -217,10 +217,10 @@ impl Hooks {
                 format!("n{node} runs two hooks of V{router} at once"),
             );
         }
-        let config = view.config(node, router);
+        let config = notify_of(view, node, router);
         let repeats = told.terminated
             || config.is_some_and(|config| {
-                let again = config.notify_again && call.state == HookState::Master;
+                let again = config.again && call.state == HookState::Master;
                 again || config.reconcile.total_micros() > 0
             });
         if call.previous != told.last.map(|last| last.state)
@@ -238,12 +238,15 @@ impl Hooks {
             );
         }
         let local = view.local(node);
-        let settle = config.map_or(0, |config| config.notify_settle.total_micros());
+        let settle = config.map_or(0, |config| config.settle.total_micros());
         let fresh = call.previous != Some(call.state) && call.state != HookState::Stop;
         // While a router waits, what it was before goes on for its hook.
-        let young = view.router(node, router).is_some_and(|state| {
-            let young = local - state.since().total_micros() < settle as i64;
-            let state = state.hook_state();
+        let young = state_of(view, node, router).is_some_and(|(state, since)| {
+            // Of a group only this is the state of all since the last change, and
+            // only until a stop, which each router ends with by itself.
+            let known = router < view.plan.routers.len()
+                || call.state == HookState::Master && stops(view, node) == 0;
+            let young = known && local - since < settle as i64;
             state.is_some() && (state != Some(call.state) || young)
         });
         if settle > 0 && fresh && young {
@@ -277,10 +280,8 @@ impl Hooks {
         if stops(view, node) > 1 {
             return Ok(());
         }
-        for router in 0..view.plan.routers.len() {
-            let has_hook = view
-                .config(node, router)
-                .is_some_and(|config| config.notify.is_some());
+        for router in 0..=view.plan.routers.len() {
+            let has_hook = notify_of(view, node, router).is_some();
             let last = self.told.get(node, router).last.map(|call| call.state);
             if has_hook && last != Some(HookState::Stop) {
                 return broken(
@@ -294,14 +295,17 @@ impl Hooks {
 
     /// Every hook was told the state that its router is in.
     pub fn at_rest(&mut self, view: &View<'_, '_>) -> Result<(), Violation> {
-        for router in 0..view.plan.routers.len() {
-            for (node, _) in view.carriers(router).filter(|(_, m)| m.notify.is_some()) {
-                let Some(state) = view.router(node, router) else {
+        for node in 0..view.hosts.len() {
+            for router in 0..=view.plan.routers.len() {
+                let state = state_of(view, node, router).filter(|_| {
+                    let notify = notify_of(view, node, router);
+                    notify.is_some() && view.hosts[node].process.is_some()
+                });
+                let Some((is, _)) = state else {
                     continue;
                 };
                 let told = self.told.get(node, router).last.map(|call| call.state);
-                if told != state.hook_state() {
-                    let is = state.hook_state();
+                if told != is {
                     return broken(
                         Rule::Hooks,
                         format!(
@@ -315,6 +319,31 @@ impl Hooks {
     }
 }
 
+/// What a node's file says about the hook of a router, or of the group behind
+/// them; nothing where there is none.
+fn notify_of<'a>(view: &View<'_, 'a>, node: usize, router: usize) -> Option<&'a Notify<'a>> {
+    let notify = match router < view.plan.routers.len() {
+        true => view.config(node, router).map(|config| &config.notify),
+        false => view.hosts[node].config.groups.first().map(|g| &g.notify),
+    };
+    notify.filter(|notify| notify.command.is_some())
+}
+
+/// What a router or the group is, as hooks are told it, and when a router of it
+/// changed last.
+fn state_of(view: &View<'_, '_>, node: usize, router: usize) -> Option<(Option<HookState>, i64)> {
+    let since = |router: &Router| router.since().total_micros();
+    if router < view.plan.routers.len() {
+        let router = view.router(node, router)?;
+        return Some((router.hook_state(), since(router)));
+    }
+    let node = &view.hosts[node].process.as_ref()?.node;
+    let members = node
+        .members(0)
+        .map(|id| since(&node.routers()[usize::from(id.0)]));
+    Some((node.groups().first()?.state(), members.max()?))
+}
+
 /// How often a node was told to stop.
 pub fn stops(view: &View<'_, '_>, node: usize) -> u32 {
     let process = view.hosts[node].process.as_ref();
@@ -322,10 +351,11 @@ pub fn stops(view: &View<'_, '_>, node: usize) -> u32 {
 }
 
 fn number(view: &View<'_, '_>, node: usize, id: HookId) -> Option<usize> {
-    let HookId::Notify(id) = id else {
-        return None;
-    };
-    view.members[node]
-        .iter()
-        .position(|member| *member == Some(id))
+    match id {
+        HookId::Notify(id) => view.members[node]
+            .iter()
+            .position(|member| *member == Some(id)),
+        HookId::Group(_) => Some(view.plan.routers.len()),
+        HookId::Resource(_) => None,
+    }
 }

@@ -383,7 +383,7 @@ impl Rules {
     /// A hook is started.
     pub fn hook_starts(&mut self, view: &View<'_, '_>, node: usize, hook: HookId, call: HookCall) {
         let holds = match hook {
-            HookId::Notify(_) => self.hooks.starts(view, node, hook, call),
+            HookId::Notify(_) | HookId::Group(_) => self.hooks.starts(view, node, hook, call),
             HookId::Resource(_) => self.resources.starts(view, node, hook, call),
         };
         self.hold(holds);
@@ -418,7 +418,11 @@ struct PerRouter<T> {
 
 impl<T: Clone> PerRouter<T> {
     fn new(plan: &Plan, value: T) -> PerRouter<T> {
-        let routers = plan.routers.len();
+        PerRouter::of(plan, plan.routers.len(), value)
+    }
+
+    /// With places for something else as well.
+    fn of(plan: &Plan, routers: usize, value: T) -> PerRouter<T> {
         PerRouter {
             routers,
             values: vec![value; plan.nodes.len() * routers],
