@@ -111,10 +111,11 @@ fn build() -> Result<(), String> {
     for argument in LINK_ARGUMENTS {
         println!("cargo:rustc-link-arg-bins={argument}");
     }
+    let folder = env::var("CARGO_MANIFEST_DIR").map_err(|e| format!("error: {e}\n"))?;
+    println!("cargo:rustc-link-arg-bins=-Wl,-T,{folder}/src/linux/apart.ld");
     // Unwind tables would be a tenth of the file. A debug build keeps them for
     // the debugger's sake.
     if env::var("PROFILE").is_ok_and(|profile| profile == "release") {
-        let folder = env::var("CARGO_MANIFEST_DIR").map_err(|e| format!("error: {e}\n"))?;
         println!("cargo:rustc-link-arg-bins=-Wl,--no-eh-frame-hdr");
         println!("cargo:rustc-link-arg-bins=-Wl,-T,{folder}/src/linux/discard.ld");
     }

@@ -186,6 +186,7 @@ impl<'a> Guard<'a> {
         };
         let pidfd = pidfd_open(keeper, PidfdFlags::empty());
         stack::give_back();
+        stack::give_back_apart();
         Realtime::enter(tools.node.config().node.realtime());
         if let Ok(pidfd) = &pidfd
             && getppid() == Some(keeper)

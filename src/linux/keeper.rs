@@ -139,7 +139,8 @@ pub fn run(
     };
     keeper.start();
     stack::give_back();
-    // After it, because locked memory is not given back.
+    stack::give_back_apart();
+    // After them, because locked memory is not given back.
     keeper.realtime = Realtime::enter(config.node.realtime());
     while !keeper.finished {
         keeper.turn(epoll);

@@ -1,6 +1,7 @@
 //! Gives memory back that is not needed any longer: of the stack what only the
 //! start has used, since reading the configuration takes more of it than the
-//! loop ever does; and in a worker all that is the keeper's.
+//! loop ever does; of the program what the loop does not run; and in a worker
+//! all that is the keeper's.
 //!
 //! # Safety
 //!
@@ -102,18 +103,41 @@ fn page_size() -> usize {
     LARGEST
 }
 
-/// Has the kernel map no page of the program that is not used. Otherwise it maps
-/// 64 KiB around each page that is, as far as their settings are alike: so those
-/// of neighbours differ in one that means nothing here.
+unsafe extern "C" {
+    static __executable_start: u8;
+    static etext: u8;
+    // apart.ld sets these.
+    static apart_begin: u8;
+    static apart_end: u8;
+}
+
+/// Has the kernel map no page of the program that is not used from here on.
 ///
-/// For a worker: the keeper wants all of the program at hand.
+/// For a worker: the keeper wants its part of the program at hand.
 pub fn narrow_program() {
-    unsafe extern "C" {
-        static __executable_start: u8;
-        static etext: u8;
-    }
-    let mut at = &raw const __executable_start as usize / PAGE * PAGE;
-    let end = &raw const etext as usize;
+    let begin = &raw const __executable_start as usize;
+    give_back_text(begin, &raw const etext as usize);
+}
+
+/// Gives back what of the program the keeper's loop does not use; should it come
+/// to need a page of that, the kernel maps it again.
+pub fn give_back_apart() {
+    let begin = &raw const apart_begin as usize;
+    give_back_text(begin, &raw const apart_end as usize);
+}
+
+fn give_back_text(begin: usize, end: usize) {
+    narrow(begin, end);
+    // SAFETY: nobody writes to the program's text and constants, so the file
+    // still has what they say.
+    unsafe { give_back_pages(begin, end) };
+}
+
+/// Has the kernel map no page between two addresses that is not used. Otherwise
+/// it maps 64 KiB around each page that is, as far as their settings are alike: so
+/// every second page differs in one that means nothing here.
+fn narrow(begin: usize, end: usize) {
+    let mut at = begin.next_multiple_of(2 * PAGE);
     while at < end {
         // SAFETY: it only keeps the page out of core dumps, where pages of a
         // file are not, either.
