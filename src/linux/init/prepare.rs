@@ -45,7 +45,8 @@ pub fn prepare(config: &Config<'_>) {
 pub fn open_kernel_log() {
     let flags = OFlags::WRONLY | OFlags::CLOEXEC;
     if let Ok(file) = open(c"/proc/sys/kernel/printk_devkmsg", flags, Mode::empty()) {
-        let _ = write(&file, b"on");
+        // Without the end of the line it is refused.
+        let _ = write(&file, b"on\n");
     }
 }
 
