@@ -6,11 +6,15 @@
 //! the container. `SMENA_LAB=required` makes a skipped test a failure.
 
 mod image {
+    mod archive;
     mod bake;
     mod build;
     mod container;
+    mod crash;
+    mod ends;
     mod guest;
     mod lan;
+    mod late;
     mod machine;
     mod pair;
 }

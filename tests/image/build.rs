@@ -20,6 +20,7 @@ fn missing() -> Option<String> {
         ("objcopy", "binutils"),
         ("dpkg-deb", "dpkg"),
         ("apt-get", "apt"),
+        ("mke2fs", "e2fsprogs"),
     ] {
         if !Command::new("sh")
             .args(["-c", &format!("command -v {tool}")])

@@ -42,10 +42,25 @@ impl Guest {
     /// Starts machine `number`, 1 or 2, on a network: the image, an archive that is
     /// appended to it, and words for the kernel.
     pub fn start(image: &Path, lan: &Lan, number: u8, more: &[u8], words: &str) -> Guest {
+        let base = fs::read(image.join("initrd.img")).unwrap();
+        let initrd = [&base[..], more].concat();
+        Guest::boot(image, lan, number, &initrd, words, "")
+    }
+
+    /// Starts a machine with another initramfs than the image's, and perhaps
+    /// with more devices.
+    pub fn boot(
+        image: &Path,
+        lan: &Lan,
+        number: u8,
+        archive: &[u8],
+        words: &str,
+        devices: &str,
+    ) -> Guest {
         let folder = super::build::temporary("guest");
         let initrd = folder.join("initrd.img");
-        let base = fs::read(image.join("initrd.img")).unwrap();
-        fs::write(&initrd, [&base[..], more].concat()).unwrap();
+        fs::write(&initrd, archive).unwrap();
+        let board = image.file_name().unwrap().to_str().unwrap();
         let (to, from) = lan.plug(number);
         let _ = fs::remove_file(&to);
         let (monitor, agent) = (folder.join("monitor"), folder.join("agent"));
@@ -53,9 +68,9 @@ impl Guest {
             ("/tmp/smena.a", "/tmp/smena.b"),
             ("/tmp/smena.b", "/tmp/smena.a"),
         ][usize::from(number) - 1];
-        let line = readme_line(usize::from(number) - 1)
+        let line = readme_line(board, usize::from(number) - 1)
             .replace(
-                "image/out/qemu-x86_64/initrd.img",
+                &format!("image/out/{board}/initrd.img"),
                 &initrd.display().to_string(),
             )
             .replace("/tmp/b.img", &initrd.display().to_string())
@@ -70,7 +85,7 @@ impl Guest {
             );
         assert!(line.contains(&*to.to_string_lossy()) && line.contains(&*from.to_string_lossy()));
         let line = format!(
-            "exec {line} -qmp unix:{},server=on,wait=off -serial mon:stdio -serial unix:{},server=on,wait=off",
+            "exec {line} {devices} -qmp unix:{},server=on,wait=off -serial mon:stdio -serial unix:{},server=on,wait=off",
             monitor.display(),
             agent.display()
         );
@@ -119,7 +134,12 @@ impl Guest {
             // All that smena said, and what the kernel said last.
             let last = lines.len().saturating_sub(25);
             let told = lines.iter().enumerate();
-            let told = told.filter(|(at, line)| *at >= last || line.contains("smena: "));
+            let told = told.filter(|(at, line)| {
+                *at >= last
+                    || line.contains("smena: ")
+                    || line.contains("init[1]")
+                    || line.contains("panic")
+            });
             let told: Vec<_> = told.map(|(_, line)| line.as_str()).collect();
             assert!(
                 Instant::now() < until,
@@ -139,7 +159,14 @@ impl Guest {
     }
 
     /// Gives the monitor a command; `arguments` is the inside of a JSON object.
+    #[track_caller]
     pub fn monitor(&mut self, command: &str, arguments: &str) {
+        let done = self.try_monitor(command, arguments);
+        done.unwrap_or_else(|line| panic!("{command}: {line}"));
+    }
+
+    /// The same for one that may be refused.
+    pub fn try_monitor(&mut self, command: &str, arguments: &str) -> Result<(), String> {
         let socket = self.monitor.get_mut();
         writeln!(
             socket,
@@ -149,9 +176,11 @@ impl Guest {
         loop {
             let mut line = String::new();
             if self.monitor.read_line(&mut line).unwrap_or(0) == 0 || line.contains("\"return\"") {
-                return;
+                return Ok(());
             }
-            assert!(!line.contains("\"error\""), "{command}: {line}");
+            if line.contains("\"error\"") {
+                return Err(line);
+            }
         }
     }
 
@@ -236,8 +265,9 @@ pub fn stamp(line: &str) -> f64 {
 }
 
 /// The line of the board's readme that starts one of the pair.
-fn readme_line(number: usize) -> String {
-    let readme = fs::read_to_string(Path::new(TOP).join("board/qemu-x86_64/readme.md")).unwrap();
+fn readme_line(board: &str, number: usize) -> String {
+    let readme = Path::new(TOP).join("board").join(board).join("readme.md");
+    let readme = fs::read_to_string(readme).unwrap();
     let mut lines = readme
         .lines()
         .filter(|line| line.starts_with("qemu-system-"));

@@ -28,8 +28,8 @@ struct Inner {
     out: UnixDatagram,
     /// When the client was answered, and by which machine.
     answers: Vec<(Instant, u8)>,
-    /// Adverts that were heard: when, and from which machine.
-    adverts: Vec<(Instant, u8)>,
+    /// Adverts that were heard: when, from which machine, and their priority.
+    adverts: Vec<(Instant, u8, u8)>,
 }
 
 impl Lan {
@@ -144,8 +144,25 @@ impl Lan {
     /// Adverts of a machine since then.
     pub fn adverts(&self, machine: u8, since: Instant) -> usize {
         let inner = self.inner.lock().unwrap();
-        let of = |(at, who): &&(Instant, u8)| *at >= since && *who == machine;
+        let of = |(at, who, _): &&(Instant, u8, u8)| *at >= since && *who == machine;
         inner.adverts.iter().filter(of).count()
+    }
+
+    /// Whether a machine has resigned since then: an advert of priority 0.
+    pub fn resigned(&self, machine: u8, since: Instant) -> bool {
+        let inner = self.inner.lock().unwrap();
+        let mut adverts = inner.adverts.iter();
+        adverts.any(|(at, who, priority)| (*at >= since, *who, *priority) == (true, machine, 0))
+    }
+
+    /// The longest time between two adverts of a machine since then.
+    pub fn longest_pause(&self, machine: u8, since: Instant) -> Duration {
+        let inner = self.inner.lock().unwrap();
+        let adverts = inner.adverts.iter();
+        let of = adverts.filter(|(at, who, _)| *at >= since && *who == machine);
+        let times: Vec<_> = of.map(|(at, ..)| *at).collect();
+        let pauses = times.windows(2).map(|pair| pair[1] - pair[0]);
+        pauses.max().unwrap_or(Duration::MAX)
     }
 
     /// What the client sees of a frame.
@@ -162,7 +179,12 @@ impl Lan {
             {
                 inner.answers.push((now, body[13]));
             }
-            [8, 0] if body.len() >= 20 && body[9] == 112 => inner.adverts.push((now, from)),
+            [8, 0] if body.len() >= 28 && body[9] == 112 => {
+                let priority = body.get(usize::from(body[0] & 15) * 4 + 2);
+                inner
+                    .adverts
+                    .push((now, from, priority.copied().unwrap_or(0)));
+            }
             _ => {}
         }
     }

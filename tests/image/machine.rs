@@ -1,10 +1,15 @@
 //! One machine: it boots and serves, is told what to do, and says when its
 //! configuration is wrong.
 
+use std::fs;
 use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
-use super::build::{config, image, temporary};
+use super::archive::{self, Entry};
+use super::build::{TOP, config, image, temporary};
 use super::guest::{BOOT, Guest, alone, stamp};
 use super::lan::Lan;
 
@@ -87,13 +92,6 @@ fn boots_and_serves() {
         "image: PID 1 {memory}image: {free}"
     );
 
-    guest.three_keys();
-    guest.wait_for("asked to stop", SOON);
-    guest.wait_for("Run /init as init process", BOOT);
-    guest.restarted();
-    guest.wait_for("BACKUP..MASTER", BOOT);
-    guest.order("kill -USR2 1");
-    guest.wait_off(SOON);
     assert_eq!(guest.said("Kernel panic"), 0);
 }
 
@@ -116,6 +114,38 @@ fn the_command_line_names_a_configuration() {
     let mut guest = Guest::start(image, &lan, 1, &archive, "smena.conf=/etc/other.ini");
     guest.wait_for("BACKUP..MASTER", BOOT);
     assert_eq!(guest.run("busybox hostname").0, "gw-named\n");
+}
+
+/// An image whose `/init` has its configuration inside, and that has no other.
+#[test]
+fn a_baked_configuration_is_booted() {
+    let Some(image) = image("a_baked_configuration_is_booted") else {
+        return;
+    };
+    let _alone = alone();
+    let folder = temporary("baked");
+    let mut entries = archive::of_image(image);
+    entries.retain(|entry| entry.name != "etc/smena.ini");
+    let init = entries.iter_mut().find(|entry| entry.name == "init");
+    let init = init.unwrap();
+    let [plain, file, baked] = ["init", "baked.ini", "baked"].map(|name| folder.join(name));
+    fs::write(&plain, &init.bytes).unwrap();
+    fs::set_permissions(&plain, fs::Permissions::from_mode(0o755)).unwrap();
+    fs::write(&file, ONE.replace("gw-one", "gw-baked")).unwrap();
+    let mut bake = Command::new(&plain);
+    bake.arg("bake").arg(&file).arg("-o").arg(&baked);
+    assert!(bake.status().unwrap().success());
+    init.bytes = fs::read(&baked).unwrap();
+    let agent = fs::read(Path::new(TOP).join("tests/image/agent")).unwrap();
+    entries.push(Entry::folder("etc/smena"));
+    entries.push(Entry::file("etc/smena/agent", 0o755, agent));
+
+    let lan = Lan::new(&folder);
+    let mut guest = Guest::boot(image, &lan, 1, &archive::write(&entries), "", "");
+    guest.wait_for("BACKUP..MASTER", BOOT);
+    let (said, _) = guest.run("busybox hostname; busybox ls /etc/smena.ini; smena check");
+    let missing = "ls: /etc/smena.ini: No such file or directory";
+    assert_eq!(said, format!("gw-baked\n{missing}\n(built in): ok\n"));
 }
 
 /// A configuration that is wrong: the machine says so, and nothing else.
