@@ -2,22 +2,22 @@
 //!
 //! The configuration becomes a section of the ELF file, `.smena.ini`, behind
 //! everything else, with a new table of sections behind it, so that whatever
-//! signs or inspects ELF files sees it. A record in the read-only data says where
-//! it is; the copy reads it from its own file. What was there before stays byte
-//! for byte, but for the record and the place of the table: a baked copy can be
-//! baked again, as if it had not been.
+//! signs or inspects ELF files sees it. The copy finds it by that name in its own
+//! file, wherever a tool that signs has moved it to. What was there before stays
+//! byte for byte, but for the place of the table: a baked copy can be baked again,
+//! as if it had not been.
 //!
 //! # Safety
 //!
-//! The mapping of the program's file is private, as long as the file, and never
-//! given back. The record is only read, as memory that may be anything.
+//! The mapping of the program's file is private, as long as the file, and given
+//! back by those who keep nothing of it.
 #![allow(unsafe_code)]
 
 use core::ptr;
 
 use rustix::fs::{Mode, OFlags, fchmod, fstat, open, rename, unlink};
-use rustix::io::{Errno, pread};
-use rustix::mm::{MapFlags, ProtFlags, mmap};
+use rustix::io::Errno;
+use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 use smena::pack::packed;
 use smena::say::Plain;
 
@@ -26,28 +26,6 @@ use super::failure::Failure;
 use super::load::Memory;
 use super::output::write_all;
 use super::text::Text;
-
-/// Where the configuration is in the file of this program.
-#[repr(C)]
-#[derive(Clone, Copy)]
-struct Record {
-    /// By which it is found.
-    mark: [u8; 16],
-    /// Where the configuration begins: the length of what was there before.
-    offset: u32,
-    /// How long it is; 0: there is none.
-    length: u32,
-    /// Where the table of sections was before.
-    table: u32,
-}
-
-#[used]
-static RECORD: Record = Record {
-    mark: *b"\x7fsmena.ini is at",
-    offset: 0,
-    length: 0,
-    table: 0,
-};
 
 /// Room for the names of sections and their table: a linker makes a dozen.
 static TAIL: Cell<[u8; 4096]> = Cell::new([0; _]);
@@ -67,22 +45,64 @@ const BEGIN_AT: usize = 8 + 2 * WORD;
 /// Bytes of an entry: four numbers of 32 bits, and six words.
 const ENTRY: usize = 16 + 6 * WORD;
 
-/// The record as it is in memory, whatever the compiler thinks of it.
-fn record() -> Record {
-    // SAFETY: it is a valid static of plain numbers.
-    unsafe { ptr::read_volatile(&raw const RECORD) }
+/// Where things are in the file of a program.
+struct Layout {
+    /// The table of sections, the number of its entries, and where the names are.
+    table: usize,
+    count: usize,
+    names: (usize, usize),
+    /// Which entry holds the names.
+    names_at: usize,
+    /// The configuration inside, if there is one: its number, where it begins, its
+    /// length.
+    inside: Option<(usize, usize, usize)>,
+}
+
+impl Layout {
+    /// `None`: this is no file of a program with a table of sections.
+    #[inline(never)]
+    fn of(file: &[u8]) -> Option<Layout> {
+        let names_at = usize::from(u16_at(file, NAMES_AT)?);
+        let table = word_at(file, TABLE_AT)?;
+        let place = |nth: usize| {
+            let at = table + nth * ENTRY + BEGIN_AT;
+            Some((word_at(file, at)?, word_at(file, at + WORD)?))
+        };
+        let mut layout = Layout {
+            table,
+            count: usize::from(u16_at(file, COUNT_AT)?),
+            names: place(names_at)?,
+            names_at,
+            inside: None,
+        };
+        if usize::from(u16_at(file, SIZE_AT)?) != ENTRY {
+            return None;
+        }
+        for nth in 0..layout.count {
+            let name = file.get(table + nth * ENTRY..)?.first_chunk()?;
+            let name = layout.names.0 + u32::from_ne_bytes(*name) as usize;
+            if file.get(name..)?.starts_with(NAME) {
+                let (begin, length) = place(nth)?;
+                layout.inside = Some((nth, begin, length));
+            }
+        }
+        Some(layout)
+    }
 }
 
 /// Reads the configuration inside this program, if there is one: its length.
 pub fn read_inside(memory: &mut Memory) -> Option<usize> {
-    let record = record();
-    let room = memory.get_mut(..record.length as usize)?;
-    if room.is_empty() {
-        return None;
-    }
-    let file = open(c"/proc/self/exe", OFlags::CLOEXEC, Mode::empty()).ok()?;
-    let whole = pread(&file, &mut *room, record.offset.into()).ok()? == room.len();
-    whole.then_some(record.length as usize)
+    let file = map_program().ok()?;
+    let inside = Layout::of(file).and_then(|layout| {
+        let (_, begin, length) = layout.inside?;
+        let bytes = file.get(begin..begin + length)?;
+        memory.get_mut(..length)?.copy_from_slice(bytes);
+        Some(length)
+    });
+    let (start, length) = (file.as_mut_ptr(), file.len());
+    // SAFETY: nothing borrows the mapping any longer, and nobody else knows it.
+    let _ = unsafe { munmap(start.cast(), length) };
+    inside
 }
 
 /// Writes a copy with this configuration inside.
@@ -93,11 +113,12 @@ pub fn write_copy(config: &[u8], out: &str) -> Result<(), Failure> {
     let mut step = ("open", "/proc/self/exe");
     try_write(config, out, &mut step).map_err(|errno| {
         let (call, object) = step;
-        Failure::new(
-            format_args!("{} {}", Plain(call), Plain(object)),
-            errno,
-            packed!("check the folder, and the room in it"),
-        )
+        let mend = match errno {
+            Errno::NOEXEC => packed!("bake a copy that was not signed or stripped since"),
+            _ => packed!("check the folder, and the room in it"),
+        };
+        let what = format_args!("{} {}", Plain(call), Plain(object));
+        Failure::new(what, errno, mend)
     })
 }
 
@@ -135,42 +156,29 @@ fn map_program() -> Result<&'static mut [u8], Errno> {
     // SAFETY: a new mapping at an address of the kernel's choice, whose pages are
     // this process's own once they are written to.
     let start = unsafe { mmap(ptr::null_mut(), length, access, flags, &file, 0)? };
-    // SAFETY: so many bytes are mapped, for good, and nobody else names them.
+    // SAFETY: so many bytes are mapped until who asked gives them back, and nobody
+    // else names them.
     Ok(unsafe { core::slice::from_raw_parts_mut(start.cast(), length) })
 }
 
 /// The pieces of the copy in their order. `None`: this is no file to add to.
 fn add<'b>(file: &'b mut [u8], config: &'b [u8]) -> Option<[&'b [u8]; 3]> {
-    let mut record = record();
-    let count = usize::from(u16_at(file, COUNT_AT)?);
-    let names = usize::from(u16_at(file, NAMES_AT)?);
-    let size = usize::from(u16_at(file, SIZE_AT)?);
-    let (mut base, mut table, mut sections) = (file.len(), word_at(file, TABLE_AT)?, count);
-    if record.length != 0 {
-        base = record.offset as usize;
-        table = record.table as usize;
-        sections = count.checked_sub(1)?;
+    let layout = Layout::of(file)?;
+    let (mut base, mut sections) = (file.len(), layout.count);
+    let (names_from, mut names_length) = layout.names;
+    if let Some((nth, begin, _)) = layout.inside {
+        // As it was before, which only holds where the last section is this one.
+        base = begin;
+        sections = nth;
+        names_length -= NAME.len();
     }
-    if size != ENTRY || names >= sections {
+    if layout.count - sections > 1 || layout.names_at >= sections {
         return None;
     }
-    let (begin, end) = (table, table + sections * ENTRY);
-    let at = begin + names * ENTRY + BEGIN_AT;
-    let (names_from, names_length) = (word_at(file, at)?, word_at(file, at + WORD)?);
+    let (begin, end) = (layout.table, layout.table + sections * ENTRY);
     let names_to = base + config.len();
     let new_table = (names_to + names_length + NAME.len()).next_multiple_of(WORD);
 
-    let place = file.windows(16).position(|bytes| *bytes == record.mark)?;
-    (record.offset, record.length) = (base as u32, config.len() as u32);
-    record.table = table as u32;
-    put(file, place + 16, &record.offset.to_ne_bytes())?;
-    put(file, place + 20, &record.length.to_ne_bytes())?;
-    put(file, place + 24, &record.table.to_ne_bytes())?;
-    put(file, TABLE_AT, &new_table.to_ne_bytes())?;
-    put(file, COUNT_AT, &(sections as u16 + 1).to_ne_bytes())?;
-
-    // Behind the configuration: the names with one more, then the table with one
-    // more entry, in which the names have moved.
     let tail = TAIL.claim();
     let entries = new_table - names_to;
     tail.get_mut(..names_length)?
@@ -179,10 +187,14 @@ fn add<'b>(file: &'b mut [u8], config: &'b [u8]) -> Option<[&'b [u8]; 3]> {
     let old = file.get(begin..end)?;
     tail.get_mut(entries..entries + old.len())?
         .copy_from_slice(old);
-    let at = entries + names * ENTRY + BEGIN_AT;
+    put(file, TABLE_AT, &new_table.to_ne_bytes())?;
+    put(file, COUNT_AT, &(sections as u16 + 1).to_ne_bytes())?;
+
+    // The names have moved, and there is one entry more.
+    let at = entries + layout.names_at * ENTRY + BEGIN_AT;
     put(tail, at, &names_to.to_ne_bytes())?;
     put(tail, at + WORD, &(names_length + NAME.len()).to_ne_bytes())?;
-    let new = entries + old.len();
+    let new = entries + sections * ENTRY;
     const PROGRAM_BITS: u32 = 1;
     put(tail, new, &(names_length as u32).to_ne_bytes())?;
     put(tail, new + 4, &PROGRAM_BITS.to_ne_bytes())?;

@@ -93,6 +93,47 @@ fn the_configuration_is_a_section() {
     let _ = fs::remove_dir_all(folder);
 }
 
+/// Whoever signs ELF files adds a section, and may move those that are not loaded:
+/// the program runs as before, with the configuration that the signature covers.
+#[test]
+fn a_signature_fits_in() {
+    let binary = Path::new(env!("CARGO_BIN_EXE_smena"));
+    let folder = temporary("signature");
+    let (a, baked, signed) = (
+        written(&folder, "a.ini", A),
+        folder.join("baked"),
+        folder.join("signed"),
+    );
+    assert!(bake(binary, &a, &baked).status.success());
+    let signature = written(&folder, "signature", &"s".repeat(512));
+    let added = format!("signature={}", signature.display());
+    for (file, built_in) in [(binary, false), (&baked, true)] {
+        let mut command = Command::new("objcopy");
+        command
+            .args(["--add-section", &added])
+            .arg(file)
+            .arg(&signed);
+        let Ok(done) = command.output() else {
+            assert!(std::env::var("SMENA_LAB").as_deref() != Ok("required"));
+            println!("\nSKIPPED image::a_signature_fits_in: no objcopy");
+            return;
+        };
+        assert!(done.status.success(), "{done:?}");
+        let said = Command::new(&signed).arg("version").output().unwrap();
+        assert!(text(&said.stdout).starts_with("smena "), "{said:?}");
+        if built_in && !Path::new("/etc/smena.ini").exists() {
+            let said = Command::new(&signed).arg("check").output().unwrap();
+            assert_eq!(text(&said.stdout), "(built in): ok\n", "{said:?}");
+        }
+    }
+    // What is signed stays as it is.
+    let said = bake(&signed, &a, &folder.join("again"));
+    assert_eq!(said.status.code(), Some(4));
+    let mend = "bake a copy that was not signed or stripped since";
+    assert!(text(&said.stderr).contains(mend), "{said:?}");
+    let _ = fs::remove_dir_all(folder);
+}
+
 #[test]
 fn what_is_wrong_is_not_baked() {
     let binary = Path::new(env!("CARGO_BIN_EXE_smena"));
