@@ -78,6 +78,9 @@ archive() {
         elif [ -d "$file" ]; then
             entry "$name" 0040755 /dev/null 0 0
             [ "$name" != dev ] || entry dev/console 0020600 /dev/null 5 1
+        elif [ "$name" = etc/smena.ini ]; then
+            # It may have a password in it.
+            entry "$name" 0100600 "$file" 0 0
         elif [ -x "$file" ]; then
             entry "$name" 0100755 "$file" 0 0
         else

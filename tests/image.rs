@@ -8,6 +8,7 @@
 mod image {
     mod archive;
     mod bake;
+    mod boards;
     mod build;
     mod container;
     mod crash;

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
+use std::sync::Mutex;
 
 /// The root of the project.
 pub const TOP: &str = env!("CARGO_MANIFEST_DIR");
@@ -34,18 +34,26 @@ fn missing() -> Option<String> {
 }
 
 /// The folder of the built image; `None` where the test is skipped, which it says.
-pub fn image(name: &str) -> Option<&'static Path> {
-    static IMAGE: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-    let image = IMAGE.get_or_init(|| {
-        if let Some(missing) = missing() {
-            return Err(missing);
-        }
-        let said = run(Path::new(TOP), BOARD)?;
-        eprint!("{said}");
-        Ok(Path::new(TOP).join("image/out").join(BOARD))
+pub fn image(name: &str) -> Option<PathBuf> {
+    image_of(BOARD, name)
+}
+
+/// The same for any board. Each is built once.
+pub fn image_of(board: &str, name: &str) -> Option<PathBuf> {
+    static BUILT: Mutex<Vec<(String, Result<(), String>)>> = Mutex::new(Vec::new());
+    let mut built = BUILT
+        .lock()
+        .unwrap_or_else(|poisoned| poisoned.into_inner());
+    let of_board = built.iter().find(|(other, _)| other == board);
+    let result = of_board.map(|(_, result)| result.clone());
+    let result = result.unwrap_or_else(|| {
+        let result = missing().map_or_else(|| run(Path::new(TOP), board), Err);
+        let result = result.map(|said| eprint!("{said}"));
+        built.push((board.into(), result.clone()));
+        result
     });
-    match image {
-        Ok(image) => Some(image),
+    match result {
+        Ok(()) => Some(Path::new(TOP).join("image/out").join(board)),
         Err(reason) => {
             let required = std::env::var("SMENA_LAB").as_deref() == Ok("required");
             assert!(!required, "image::{name} was skipped: {reason}");
@@ -56,13 +64,19 @@ pub fn image(name: &str) -> Option<&'static Path> {
     }
 }
 
-/// Builds a board in a copy of the project; what was said.
+/// Builds a board in a copy of the project, and holds it to its size; what was said.
 fn run(top: &Path, board: &str) -> Result<String, String> {
     let output = Command::new(top.join("image/build")).arg(board).output();
     let output = output.map_err(|error| format!("image/build: {error}"))?;
-    match output.status.success() {
-        true => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
-        false => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
+    if !output.status.success() {
+        return Err(String::from_utf8_lossy(&output.stderr).into_owned());
+    }
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let alone = said.split_whitespace().rev().nth(1);
+    let alone = alone.and_then(|bytes| bytes.parse().ok());
+    match alone {
+        Some(..=ALONE_MAX) => Ok(said),
+        _ => Err(format!("{said}smena alone may take {ALONE_MAX} bytes")),
     }
 }
 
@@ -104,6 +118,8 @@ fn what_is_inside() {
             "{name} is missing:\n{listed}"
         );
     }
+    let secret = listed.lines().find(|line| line.ends_with(" etc/smena.ini"));
+    assert!(secret.unwrap().starts_with("-rw------- "), "{listed}");
     for line in listed.lines() {
         assert!(line.contains(" 0        0  "), "an owner: {line}");
         assert!(line.contains("1970"), "a time: {line}");

@@ -93,8 +93,8 @@ fn a_keeper_that_dies_leaves_the_address_to_its_peer() {
         config(&half(1, 110), &folder),
         config(&half(2, 100), &folder),
     ];
-    let mut one = Guest::start(image, &lan, 1, &archives[0], "");
-    let mut two = Guest::start(image, &lan, 2, &archives[1], "");
+    let mut one = Guest::start(&image, &lan, 1, &archives[0], "");
+    let mut two = Guest::start(&image, &lan, 2, &archives[1], "");
     two.wait_for("..BACKUP", BOOT);
     one.wait_for("..MASTER", BOOT);
     lan.settle(1, SOON);

@@ -80,7 +80,7 @@ fn each_end_is_orderly() {
         "-drive if=virtio,format=raw,cache=unsafe,file={}",
         disk.display()
     );
-    let mut guest = Guest::boot(image, &lan, 1, &archive, "", &drive);
+    let mut guest = Guest::boot(&image, &lan, 1, &archive, "", &drive);
 
     for (number, end) in ENDS.into_iter().enumerate() {
         guest.wait_for("BACKUP..MASTER", BOOT);

@@ -50,7 +50,7 @@ fn an_interface_comes_late_and_comes_back() {
     let base = fs::read(image.join("initrd.img")).unwrap();
     let archive = [base, config(CONFIG, &folder)].concat();
     let slot = "-device pcie-root-port,id=slot1,chassis=1";
-    let mut guest = Guest::boot(image, &lan, 1, &archive, "", slot);
+    let mut guest = Guest::boot(&image, &lan, 1, &archive, "", slot);
     guest.wait_for("interface eth0: brought up with 2 addresses", BOOT);
     guest.wait_for("six: BACKUP..MASTER", SOON);
     assert_eq!(guest.said("interface eth1:"), 0);

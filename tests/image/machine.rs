@@ -46,7 +46,7 @@ fn boots_and_serves() {
     let _alone = alone();
     let folder = temporary("one");
     let lan = Lan::new(&folder);
-    let mut guest = Guest::start(image, &lan, 1, &config(ONE, &folder), "");
+    let mut guest = Guest::start(&image, &lan, 1, &config(ONE, &folder), "");
     let began = stamp(&guest.wait_for("Run /init as init process", BOOT));
     let backup = stamp(&guest.wait_for("..BACKUP", SOON));
     let master = stamp(&guest.wait_for("BACKUP..MASTER", SOON));
@@ -105,13 +105,13 @@ fn the_command_line_names_a_configuration() {
     let folder = temporary("named");
     let lan = Lan::new(&folder);
     let words = "smena.conf=/etc/smena/missing.ini";
-    let mut guest = Guest::start(image, &lan, 1, &[], words);
+    let mut guest = Guest::start(&image, &lan, 1, &[], words);
     // A missing file leads on to the one in the image.
     guest.wait_for("BACKUP..MASTER", BOOT);
     drop(guest);
     let archive = config(&ONE.replace("gw-one", "gw-named"), &folder);
     let archive = replaced(&archive, b"etc/smena.ini", b"etc/other.ini");
-    let mut guest = Guest::start(image, &lan, 1, &archive, "smena.conf=/etc/other.ini");
+    let mut guest = Guest::start(&image, &lan, 1, &archive, "smena.conf=/etc/other.ini");
     guest.wait_for("BACKUP..MASTER", BOOT);
     assert_eq!(guest.run("busybox hostname").0, "gw-named\n");
 }
@@ -124,7 +124,7 @@ fn a_baked_configuration_is_booted() {
     };
     let _alone = alone();
     let folder = temporary("baked");
-    let mut entries = archive::of_image(image);
+    let mut entries = archive::of_image(&image);
     entries.retain(|entry| entry.name != "etc/smena.ini");
     let init = entries.iter_mut().find(|entry| entry.name == "init");
     let init = init.unwrap();
@@ -141,7 +141,7 @@ fn a_baked_configuration_is_booted() {
     entries.push(Entry::file("etc/smena/agent", 0o755, agent));
 
     let lan = Lan::new(&folder);
-    let mut guest = Guest::boot(image, &lan, 1, &archive::write(&entries), "", "");
+    let mut guest = Guest::boot(&image, &lan, 1, &archive::write(&entries), "", "");
     guest.wait_for("BACKUP..MASTER", BOOT);
     let (said, _) = guest.run("busybox hostname; busybox ls /etc/smena.ini; smena check");
     let missing = "ls: /etc/smena.ini: No such file or directory";
@@ -159,7 +159,7 @@ fn a_wrong_configuration_stays_out_of_it() {
     let lan = Lan::new(&folder);
     let began = Instant::now();
     let wrong = ONE.replace("virtual_router_id", "virtual_router");
-    let mut guest = Guest::start(image, &lan, 1, &config(&wrong, &folder), "");
+    let mut guest = Guest::start(&image, &lan, 1, &config(&wrong, &folder), "");
     for _ in 0..3 {
         guest.wait_for("error: unknown key `virtual_router` in [vrrp VI_01]", BOOT);
         guest.wait_for("--> /etc/smena.ini:", SOON);

@@ -50,8 +50,8 @@ fn fails_over() {
         config(&half(1, 110), &folder),
         config(&half(2, 100), &folder),
     ];
-    let mut one = Guest::start(image, &lan, 1, &archives[0], "");
-    let mut two = Guest::start(image, &lan, 2, &archives[1], "");
+    let mut one = Guest::start(&image, &lan, 1, &archives[0], "");
+    let mut two = Guest::start(&image, &lan, 2, &archives[1], "");
     two.wait_for("..BACKUP", BOOT);
     one.wait_for("..MASTER", BOOT);
     lan.settle(1, SOON);
