@@ -114,6 +114,16 @@ impl Config<'_> {
         init: Init::EMPTY,
     };
 
+    /// Whether it says something that PID 1 alone does.
+    pub fn is_for_init(&self) -> bool {
+        let init = &self.init;
+        !self.interfaces.is_empty()
+            || !init.modules.is_empty()
+            || !init.mounts.is_empty()
+            || !init.programs.is_empty()
+            || init.hostname.or(init.watchdog).is_some()
+    }
+
     /// Empties it in place.
     pub(super) fn clear(&mut self) {
         self.node = Self::EMPTY.node;

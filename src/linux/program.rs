@@ -8,6 +8,7 @@ use core::fmt::{self, Write as _};
 use rustix::system::uname;
 use smena::command::{Command, HELP};
 use smena::config::{self, Config, Limits, LogTarget, Source};
+use smena::pack::{Packed, packed};
 use smena::say::{Level, Number, Plain, say};
 
 use super::cell::Cell;
@@ -242,6 +243,8 @@ fn keep(config: &'static Config<'static>, invocation: &Invocation) -> Result<(),
     let user = User::find(name).map_err(|unknown| Trouble::User(name, unknown))?;
     if init::is_on() {
         init::prepare(config);
+    } else if config.is_for_init() {
+        say(Level::Warn, format_args!("{}", for_init()));
     }
     for setting in &config.sysctls {
         if let Err(failure) = sysctl::set(setting) {
@@ -259,6 +262,13 @@ fn keep(config: &'static Config<'static>, invocation: &Invocation) -> Result<(),
         }
         Trouble::Refused(failure)
     })
+}
+
+/// What is read and not done, which an ordinary process says.
+fn for_init() -> Packed {
+    packed!(
+        "[interface NAME] and [init] count where smena is PID 1; elsewhere nothing of them is done"
+    )
 }
 
 /// `smena check`.
@@ -292,6 +302,10 @@ fn check(file: Option<&'static str>, peer: Option<&'static str>) -> i32 {
         .any(|(_, outcome)| outcome.errors > 0)
     {
         return WRONG;
+    }
+    // No warning: a file for an image is right, wherever it is checked.
+    if config.is_for_init() {
+        complain(format_args!("note: {}", for_init()));
     }
     let mut output = Output::stdout();
     let mut exit = FINE;

@@ -95,3 +95,27 @@ fn one_that_loses_its_own_address_is_left_until_it_is_back() {
         expect_owner(lab, "a");
     });
 }
+
+/// `[interface NAME]` is for an init, and whoever is none says so.
+#[test]
+fn what_is_for_an_init_is_not_done_and_said() {
+    scenario(&[], Pace::Shared, MINUTE, |lab| {
+        let a = lab.node("a", &["10.0.0.1/24"]);
+        lab.judge_later(&a);
+        let ini = [
+            &*smena_ini(100, ""),
+            "\n[interface eth0]\naddress = 10.0.7.1/24\n",
+        ]
+        .concat();
+        let said = "[interface NAME] and [init] count where smena is PID 1; elsewhere nothing of them is done";
+        let file = a.file("checked.ini", &ini);
+        let checked = a.command(&["check", "-c", file.to_str().unwrap()]);
+        assert_eq!(checked.status.code(), Some(0), "{checked:?}");
+        let note = format!("note: {said}\n");
+        assert_eq!(String::from_utf8_lossy(&checked.stderr), note);
+        let keeper = a.smena(&ini);
+        expect_owner(lab, "a");
+        assert!(keeper.log().contains(said), "{}", keeper.log());
+        assert!(!a.machine().ip("address show dev eth0").contains("10.0.7.1"));
+    });
+}
