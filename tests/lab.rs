@@ -38,6 +38,7 @@ mod lab {
     mod shell;
     mod status;
     mod storms;
+    mod systemd;
     mod ucarp;
     mod unicast;
     mod vmac;
