@@ -15,6 +15,7 @@ mod socket;
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
+use std::time::Duration;
 
 use pipes::{Pipes, Slots};
 use relay::{BUFFER, CLIENT, Flow, HANGUP, Link, Links, READABLE, Relay, SERVER, Side};
@@ -49,14 +50,13 @@ impl Rig {
         }
     }
 
-    /// A new connection; the relay's socket towards the server takes about so
-    /// much, and the server's own as much again.
-    fn connect(&mut self, room: i32) -> Far {
+    /// A new connection; each socket on the two sides of it takes about so much.
+    fn connect(&mut self, client: i32, server: i32) -> Far {
         let id = Id(self.used);
         self.used += 1;
-        let (client, near) = pair(1 << 20);
+        let (client, near) = pair(client);
         self.relay.link(id).socket(CLIENT).put(socket::owned(near));
-        let (server, near) = pair(room);
+        let (server, near) = pair(server);
         self.relay.link(id).socket(SERVER).put(socket::owned(near));
         let (sent, came) = (0, 0);
         Far {
@@ -85,7 +85,7 @@ impl Rig {
     /// The socket of a side has room again.
     fn room(&mut self, id: Id, side: Side) {
         if self.relay.note(id, side, 0, true, false) {
-            self.relay.pump(id, 1 - side);
+            while self.relay.pump(id, 1 - side) == Flow::More {}
         }
     }
 }
@@ -156,9 +156,11 @@ impl Far {
 #[test]
 fn receivers_that_stand_still_leave_pipes_to_those_that_do_not() {
     const STALLED: usize = 80;
-    const LENGTH: u64 = 16 << 20;
+    const LENGTH: u64 = 4 << 20;
     let mut rig = Rig::new(pipes::PIPES_MAX);
-    let mut stalled: Vec<Far> = (0..STALLED).map(|_| rig.connect(1 << 18)).collect();
+    let mut stalled: Vec<Far> = (0..STALLED)
+        .map(|_| rig.connect(1 << 20, 1 << 18))
+        .collect();
     for far in &mut stalled {
         // Until neither the client nor the relay gets rid of anything.
         while far.say(LENGTH) {
@@ -166,7 +168,7 @@ fn receivers_that_stand_still_leave_pipes_to_those_that_do_not() {
         }
         assert!(far.sent > 1 << 18 && far.sent < LENGTH, "{}", far.sent);
     }
-    let mut far = rig.connect(1 << 20);
+    let mut far = rig.connect(1 << 20, 1 << 20);
     let mut most = 0;
     while far.came < LENGTH {
         far.say(LENGTH);
@@ -191,7 +193,7 @@ fn without_a_pipe_nothing_is_lost() {
     const LENGTH: u64 = 4 << 20;
     for pipes in [0, 1] {
         let mut rig = Rig::new(pipes);
-        let mut far = rig.connect(1 << 16);
+        let mut far = rig.connect(1 << 16, 1 << 16);
         while far.came < LENGTH {
             far.say(LENGTH);
             rig.room(far.id, SERVER);
@@ -203,5 +205,90 @@ fn without_a_pipe_nothing_is_lost() {
         assert!(matches!(rig.push(far.id, CLIENT).1, Flow::Over));
         far.server.set_nonblocking(false).expect("own socket");
         assert_eq!(far.server.read(&mut [0]).expect("its end"), 0);
+    }
+}
+
+/// A server answers, ends, and hears nothing more, while the client is slow to
+/// read and still speaks: it gets the whole answer, and its end.
+#[test]
+fn who_speaks_to_a_server_that_has_ended_still_reads_to_the_end() {
+    const LENGTH: usize = 600_000;
+    // The answer waits in the kernel or in a pipe, too, and the end and the reset
+    // are seen one after the other, or at once.
+    for (room, at_once) in [
+        (1 << 20, false),
+        (1 << 14, false),
+        (1 << 20, true),
+        (1 << 14, true),
+    ] {
+        let mut rig = Rig::new(pipes::PIPES_MAX);
+        let mut far = rig.connect(room, 1 << 20);
+        far.say(1000);
+        rig.push(far.id, CLIENT);
+        far.hear();
+        let answer: Vec<u8> = (0..LENGTH as u64).map(|at| byte(9, at)).collect();
+        let mut written = 0;
+        while written < LENGTH {
+            written += far.server.write(&answer[written..]).expect("it has room");
+            rig.push(far.id, SERVER);
+        }
+        drop(std::mem::replace(&mut far.server, pair(1).0));
+        if !at_once {
+            rig.relay.note(far.id, SERVER, HANGUP, false, false);
+            rig.push(far.id, SERVER);
+        }
+        far.say(3000);
+        let (_, flow) = rig.push(far.id, CLIENT);
+        assert!(flow == Flow::Rest, "the first piece is on its way");
+        far.say(5000);
+        rig.push(far.id, CLIENT);
+        rig.relay
+            .note(far.id, SERVER, READABLE | HANGUP, true, true);
+        rig.push(far.id, SERVER);
+        let (mut got, mut piece) = (Vec::new(), [0; 9000]);
+        for turn in 0.. {
+            assert!(
+                turn < 50_000,
+                "{} of {LENGTH} after {room} {at_once}",
+                got.len()
+            );
+            match far.client.read(&mut piece) {
+                Ok(0) => break,
+                Ok(length) => got.extend_from_slice(&piece[..length]),
+                Err(error) => assert_eq!(error.kind(), ErrorKind::WouldBlock),
+            }
+            far.say(far.sent + 100);
+            rig.push(far.id, CLIENT);
+            rig.room(far.id, CLIENT);
+        }
+        assert_eq!(got.len(), LENGTH, "all of the answer");
+        assert!(got == answer);
+        drop(std::mem::replace(&mut far.client, pair(1).0));
+        rig.relay.note(far.id, CLIENT, HANGUP, false, false);
+        // What it said last comes before its end.
+        let mut flows = (0..1000).map(|_| {
+            std::thread::sleep(Duration::from_millis(1));
+            rig.push(far.id, CLIENT).1
+        });
+        assert!(flows.any(|flow| flow == Flow::Finished));
+    }
+}
+
+/// A server that resets is no server that has ended: its client is told.
+#[test]
+fn a_reset_is_not_taken_for_an_end() {
+    for speaks in [false, true] {
+        let mut rig = Rig::new(pipes::PIPES_MAX);
+        let mut far = rig.connect(1 << 16, 1 << 16);
+        far.say(1000);
+        rig.push(far.id, CLIENT);
+        // With bytes that were not read.
+        drop(std::mem::replace(&mut far.server, pair(1).0));
+        if speaks {
+            far.say(2000);
+            rig.push(far.id, CLIENT);
+        }
+        rig.relay.note(far.id, SERVER, HANGUP, true, true);
+        assert!(rig.push(far.id, SERVER).1 == Flow::Broken(SERVER));
     }
 }

@@ -68,6 +68,9 @@ pub const WARM: u8 = 8;
 const RESET: [u8; 2] = [16, 32];
 /// The server's first record is to be looked at before it is taken.
 pub const UNLEARNT: u8 = 64;
+/// The server said all it had to say, and takes nothing any more: what the client
+/// still says is dropped, so that it can read to the end.
+const DEAF: u8 = 128;
 
 /// A connection's descriptors, and how far its bytes are.
 pub struct Link {
@@ -144,6 +147,16 @@ impl Link {
         &mut self.sockets[side]
     }
 
+    /// A source has come to its end. A server that was reset and ends orderly all
+    /// the same was reset for what it was sent later; what it was sent is what
+    /// tells of a reset otherwise, and then the other way is over.
+    fn end(&mut self, side: Side) {
+        self.ways[side].flags |= ENDED;
+        if side == SERVER && self.ways[CLIENT].flags & OVER == 0 {
+            self.flags &= !RESET[SERVER];
+        }
+    }
+
     fn fd(&self, side: Side) -> Result<BorrowedFd<'_>, Errno> {
         self.sockets[side].get().ok_or(Errno::BADF)
     }
@@ -186,7 +199,8 @@ impl<'r> Relay<'r> {
     pub fn note(&mut self, id: Id, side: Side, flags: u8, writable: bool, reset: bool) -> bool {
         let link = self.link(id);
         link.ways[side].flags |= flags;
-        if reset {
+        // After a server's orderly end it is about the other way alone.
+        if reset && (side == CLIENT || link.ways[side].flags & ENDED == 0) {
             link.flags |= RESET[side];
         }
         let back = &mut link.ways[1 - side];
@@ -214,7 +228,7 @@ impl<'r> Relay<'r> {
         self.moved = false;
         match self.move_on(id, way) {
             Ok(()) => self.judge(id, way),
-            Err((side, _)) => self.break_off(id, way, side),
+            Err((side, errno)) => self.break_off(id, way, side, errno),
         }
     }
 
@@ -235,9 +249,10 @@ impl<'r> Relay<'r> {
                 return Flow::Finished;
             }
             if let Ok(to) = link.fd(1 - way)
+                && (way == SERVER || link.flags & DEAF == 0)
                 && shutdown(to, Shutdown::Write).is_err()
             {
-                return self.break_off(id, way, 1 - way);
+                return self.break_off(id, way, 1 - way, Errno::NOTCONN);
             }
             return Flow::Over;
         }
@@ -249,14 +264,28 @@ impl<'r> Relay<'r> {
 
     /// A side is gone. When it is the destination, what the source of the other
     /// way has left behind is delivered first.
-    fn break_off(&mut self, id: Id, way: Side, side: Side) -> Flow {
+    fn break_off(&mut self, id: Id, way: Side, side: Side, errno: Errno) -> Flow {
         let link = &mut self.links[id.0 as usize];
         let back = 1 - way;
-        if side == way || link.ways[back].flags & (ENDED | OVER) != 0 {
+        let ended = link.ways[back].flags & ENDED != 0;
+        // This is what the kernel makes of a reset that follows an end.
+        let orderly = side == SERVER && (ended || errno == Errno::PIPE);
+        let deaf = orderly && link.flags & (RESET[way] | DEAF) == 0;
+        if side == way || ended && !deaf {
             return Flow::Broken(side);
         }
         // Nothing can be delivered there any more: what comes is dropped.
         let lost = replace(&mut link.ways[way].pipe, pipes::NONE);
+        if deaf {
+            // To close a socket whose other side still speaks is to reset it,
+            // which takes back what is on its way there.
+            link.flags |= DEAF;
+            link.ways[way].flags &= QUEUED | HANGUP | URGENT;
+            link.ways[way].flags |= READABLE;
+            self.pipes.give(lost);
+            self.queue(id, way);
+            return Flow::Rest;
+        }
         link.ways[way].flags = ENDED | OVER | (link.ways[way].flags & QUEUED);
         link.ways[back].flags |= READABLE;
         link.flags |= RESET[side];
@@ -276,6 +305,9 @@ impl<'r> Relay<'r> {
         }
         if flags & READABLE == 0 || flags & ENDED != 0 {
             return Ok(());
+        }
+        if self.link(id).flags & DEAF != 0 && way == CLIENT {
+            return self.receive(id, way, BUFFER, RecvFlags::TRUNC).map(drop);
         }
         // Of the last pipes none is for bytes that may stay in it.
         let scarce = self.pipes.are_scarce();
@@ -345,7 +377,7 @@ impl<'r> Relay<'r> {
         };
         if got == 0 {
             if way.flags & READABLE != 0 && filled.is_ok() {
-                way.flags |= ENDED;
+                link.end(side);
             }
             self.pipes.give(pipe);
             return Ok(());
@@ -426,7 +458,7 @@ impl<'r> Relay<'r> {
         let way = &mut link.ways[side];
         match read {
             Ok(0) => {
-                way.flags |= ENDED;
+                link.end(side);
                 Ok(None)
             }
             Ok(got) => {

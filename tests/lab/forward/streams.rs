@@ -271,3 +271,45 @@ fn both_families_on_both_sides() {
         }
     });
 }
+
+/// A server answers and ends; the client is slow to read, and still speaks. A
+/// proxy that closes its side then resets it, and what is on the way is lost.
+#[test]
+fn slow_client_that_still_speaks_gets_all_of_the_answer() {
+    scenario(&[], Pace::Shared, LIMIT, |lab| {
+        const LENGTH: u64 = 900_000;
+        let (gateway, servers) = boxes(lab);
+        let (told, heard) = channel();
+        let told = std::sync::Mutex::new(told);
+        let _a = Server::start(servers.machine(), "10.0.1.11:1000", move |mut stream| {
+            stream.read_exact(&mut [0]).expect("a word");
+            send(stream, 5, LENGTH).expect("the gateway takes it");
+            stream.shutdown(Shutdown::Write).expect("own socket");
+            // All of it is with the gateway when nothing waits here any more.
+            eventually(SOON, "it is acknowledged", || {
+                sys::unsent(stream) == Some(0)
+            });
+            stream.shutdown(Shutdown::Read).expect("own socket");
+            let _ = told.lock().expect("no panic").send(());
+        });
+        let ini =
+            "[service web]\nlisten = 10.0.0.1:1000\nserver = a 10.0.1.11:1000\ncheck = none\n";
+        let _smena = forward(&gateway, ini, &[super::FRONT]);
+        for _ in 0..3 {
+            let mut stream = dial(lab.client_machine(), front()).expect("the gateway accepts");
+            stream.write_all(b"s").expect("it is taken");
+            heard.recv_timeout(SOON).expect("the server has ended");
+            // The server is gone when this comes; then it resets.
+            for _ in 0..20 {
+                stream.write_all(b"more").expect("nobody resets the client");
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            let received = receive(&stream).expect("the answer and its end");
+            assert_eq!(received, expected(5, LENGTH));
+            drop(stream);
+            eventually(SOON, "no session is left", || {
+                counted(&gateway, "sessions") == 0
+            });
+        }
+    });
+}

@@ -211,6 +211,15 @@ pub fn set_linger_zero(socket: &impl AsRawFd) -> io::Result<()> {
     set_option(socket, SO_LINGER, &on_for_no_time)
 }
 
+/// Bytes of a stream that the other side has not acknowledged yet.
+pub fn unsent(socket: &impl AsRawFd) -> Option<c_int> {
+    const SIOCOUTQ: c_ulong = 0x5411;
+    let mut bytes = 0;
+    // SAFETY: the kernel writes one integer.
+    checked(unsafe { ioctl(socket.as_raw_fd(), SIOCOUTQ, &raw mut bytes) }).ok()?;
+    Some(bytes)
+}
+
 /// How many descriptors a process may have: what holds now, and what it may be
 /// raised to.
 pub fn descriptor_limits() -> [u64; 2] {
