@@ -90,19 +90,28 @@ pub fn set_open(
     doors: &Doorway,
     open: bool,
 ) -> Result<(), Errno> {
+    let mut done = Ok(());
     for number in service.listeners.indices().map(usize::from) {
         // A datagram cannot be refused by a socket that is there.
         if config.listeners[number].transport == Transport::Tcp {
             let socket = &doors.listeners[number];
+            // A port where nobody listens may be had by everybody who asks for
+            // SO_REUSEADDR, if whoever is bound there does too.
+            let reuse = u32::from(open).to_ne_bytes();
+            let _ = socket::setsockopt(socket.as_fd(), SOCKET.into(), REUSEADDR.into(), &reuse);
             match open {
-                true => listen(socket, BACKLOG)?,
+                true => done = done.and(listen(socket, BACKLOG)),
                 // One that does not listen refuses already.
                 false => drop(shutdown(socket, Shutdown::Read)),
             }
         }
     }
-    Ok(())
+    done
 }
+
+/// Level and name of an option.
+const SOCKET: u8 = 1;
+const REUSEADDR: u8 = 2;
 
 /// Whether a listener could be bound if nobody shared its port: with
 /// SO_REUSEPORT another smena of the same user would, and take half of the
@@ -153,8 +162,6 @@ fn bind_one(
     transparent: bool,
     shared: bool,
 ) -> Result<OwnedFd, (&'static str, Errno)> {
-    const SOCKET: u8 = 1;
-    const REUSEADDR: u8 = 2;
     const REUSEPORT: u8 = 15;
     const TCP: u8 = 6;
     const NODELAY: u8 = 1;

@@ -14,6 +14,8 @@
 //! there looks again at what only that loop needs.
 #![allow(unsafe_code)]
 
+use core::mem::replace;
+
 use heapless::Vec;
 use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::event::{EventfdFlags, eventfd};
@@ -38,7 +40,7 @@ use super::stack::{self, Place};
 use super::start::Invocation;
 use super::syscall::{self, Fork, SignalSet};
 use super::text::Text;
-use super::{confine, held, log as logger, panic, realtime, spawn, worker};
+use super::{clock, confine, held, log as logger, panic, realtime, spawn, worker};
 
 /// The token in epoll of what workers have to tell, and the first of their ends.
 pub const BACK: u64 = 4;
@@ -48,6 +50,8 @@ pub const TOKENS_END: u64 = TOKENS + board::WORKERS_MAX as u64;
 /// A worker that stays away longer than this lets the kernel send its clients to
 /// the others.
 const AWAY: Duration = Duration::from_secs(1);
+/// How soon a listener that could not listen is tried again.
+const RETRY: Duration = Duration::from_secs(1);
 /// What `top` shows; there is room for 15 bytes.
 const NAME: &core::ffi::CStr = c"smena: forward";
 
@@ -62,6 +66,10 @@ pub struct Workers<'a> {
     posts: Vec<Post, { board::WORKERS_MAX }>,
     pidfds: [Option<OwnedFd>; board::WORKERS_MAX],
     farewell: Farewell,
+    /// When listeners that could not listen are tried again.
+    retry_at: Option<Instant>,
+    /// That some could not was told.
+    told: bool,
     keeper: Pid,
     /// What no worker needs.
     tables: [Place; 6],
@@ -96,6 +104,8 @@ impl<'a> Workers<'a> {
             posts: Vec::new(),
             pidfds: [const { None }; _],
             farewell: Farewell::Open,
+            retry_at: None,
+            told: false,
             keeper: getpid(),
             tables,
         })
@@ -128,7 +138,8 @@ impl<'a> Workers<'a> {
     /// When [`Workers::poll`] wants to be called.
     pub fn poll_at(&self) -> Option<Instant> {
         let posts = self.posts.iter().map(Post::poll_at);
-        posts.chain(self.farewell.poll_at()).min()
+        let farewell = self.farewell.poll_at();
+        posts.chain(farewell).chain(self.retry_at).min()
     }
 
     /// Does what is due. True: nothing of the forwarder holds a planned stop up
@@ -146,6 +157,20 @@ impl<'a> Workers<'a> {
                     say(Level::Error, line);
                     self.kill(at);
                 }
+            }
+        }
+        if self.retry_at.is_some_and(|at| at <= now) {
+            self.retry_at = None;
+            for at in 0..self.posts.len() {
+                self.open_doors(at);
+                self.wake(at);
+            }
+            if self.retry_at.is_none() {
+                self.told = false;
+                say(
+                    Level::Info,
+                    format_args!("every open service listens again"),
+                );
             }
         }
         match self.farewell.poll_at() {
@@ -281,16 +306,26 @@ impl<'a> Workers<'a> {
             .sum()
     }
 
-    fn set_door(&self, at: usize, service: u8, open: bool) {
+    /// Opens what a worker's post should have open.
+    fn open_doors(&mut self, at: usize) {
+        for service in 0..self.config.services.len() as u8 {
+            if self.posts[at].worker().is_some() && self.shared.service_is_open(service) {
+                self.set_door(at, service, true);
+            }
+        }
+    }
+
+    fn set_door(&mut self, at: usize, service: u8, open: bool) {
         let config = self.config;
         let entry = &config.services[usize::from(service)];
-        if let Err(errno) = doors::set_open(config, entry, &self.doors[at], open) {
+        let Err(errno) = doors::set_open(config, entry, &self.doors[at], open) else {
+            return;
+        };
+        self.retry_at = Some(clock::now() + RETRY);
+        if !replace(&mut self.told, true) {
             let name = Plain(entry.name);
-            log_refusal(
-                Level::Error,
-                format_args!("listen ([service {name}])"),
-                errno,
-            );
+            let what = format_args!("listen ([service {name}]), tried again every second");
+            log_refusal(Level::Error, what, errno);
         }
     }
 
@@ -326,11 +361,7 @@ impl<'a> Workers<'a> {
                 let _ = epoll::add(self.epoll, &pidfd, token, EventFlags::IN);
                 self.pidfds[at] = Some(pidfd);
                 // Its predecessor may have stayed away for long.
-                for service in 0..self.config.services.len() as u8 {
-                    if self.shared.service_is_open(service) {
-                        self.set_door(at, service, true);
-                    }
-                }
+                self.open_doors(at);
             }
             Err(errno) => {
                 self.posts[at].on_refused(now);

@@ -330,6 +330,50 @@ fn a_low_port_without_the_right_to_it_is_named() {
     });
 }
 
+/// Takes a port as others do, or by force; then says so.
+const TAKER: &str = "import socket, sys, time
+s = socket.socket()
+s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+if sys.argv[1] == 'force':
+    s.setsockopt(socket.IPPROTO_TCP, 19, 1)
+try:
+    s.bind(('0.0.0.0', 8443))
+    s.listen()
+    print('taken', flush=True)
+except OSError as e:
+    print('refused', flush=True)
+time.sleep(1000)
+";
+
+/// The port stays ours while the service refuses. Who takes it by force has it
+/// until it goes; then the service is there again.
+#[test]
+fn nobody_gets_the_port_of_a_service_that_refuses() {
+    scenario(&["python3"], Pace::Shared, MINUTE, |lab| {
+        let a = lab.node("a", &["10.0.0.1/24"]);
+        let more = "check = tcp\ninter = 200ms\nrise = 1\nfall = 1";
+        let keeper = start(&a, "workers = 2", more);
+        workers_of(&keeper, 2);
+        keeper.wait_log("no server is left", LIMIT);
+        let python = "/usr/bin/python3";
+        let other = a.daemon("other", python, &["-c", TAKER, "ask"]);
+        other.wait_log("refused", LIMIT);
+        // As TCP_REPAIR lets it.
+        let other = a.daemon("forced", python, &["-c", TAKER, "force"]);
+        other.wait_log("taken", LIMIT);
+        let _server = greeter(a.machine(), "127.0.0.1:9001");
+        let told = "listen ([service web]), tried again every second: address in use (EADDRINUSE)";
+        keeper.wait_log(told, LIMIT);
+        std::thread::sleep(Duration::from_millis(2500));
+        assert_eq!(keeper.log().matches("tried again").count(), 1);
+        drop(other);
+        keeper.wait_log("every open service listens again", LIMIT);
+        for _ in 0..10 {
+            assert_eq!(ask(a.machine(), SERVED).expect("it serves"), "hello");
+        }
+    });
+}
+
 /// A keeper with a router and the service; `node` and `more` go into their
 /// sections.
 fn start(node: &Node, of_node: &str, more: &str) -> Daemon {
