@@ -175,9 +175,9 @@ pub const RESETS_MAX: Duration = Duration::from_millis(20);
 pub const RESETS_LOOK: Duration = Duration::from_millis(1);
 
 /// How the forwarder comes to rest. Where sessions may end, new ones are refused
-/// from the beginning on, those that are left are cut at a limit, and only then
-/// the hand-over begins. Otherwise it begins at once, and everybody is served
-/// until the addresses go. Sessions are cut before they do, so that clients are
+/// until they have, those that are left are cut at a limit, and only then the
+/// hand-over begins. Otherwise it begins at once. While it lasts everybody is
+/// served, until the addresses go. Sessions are cut before they do, so that clients are
 /// told by a reset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Farewell {
@@ -243,11 +243,8 @@ impl Farewell {
     /// hurry.
     pub fn on_stop(&mut self, now: Instant, sessions: u32, patience: Duration) -> Step {
         match self {
-            Farewell::Open if patience == Duration::ZERO => {
-                *self = Farewell::Leaving;
-                Step::Rest
-            }
-            Farewell::Open if sessions > 0 => {
+            Farewell::Open if patience == Duration::ZERO || sessions == 0 => self.leave(),
+            Farewell::Open => {
                 *self = Farewell::Draining {
                     until: now + patience,
                     look_at: now + LOOK,
@@ -256,7 +253,10 @@ impl Farewell {
             }
             Farewell::Leaving => Step::Rest,
             Farewell::Draining { .. } => self.cut(now),
-            Farewell::Open | Farewell::Cutting { .. } | Farewell::Rested => self.rest(),
+            Farewell::Cutting { .. } | Farewell::Rested => {
+                *self = Farewell::Rested;
+                Step::Rest
+            }
         }
     }
 
@@ -293,7 +293,7 @@ impl Farewell {
                 Step::Wait
             }
             Farewell::Draining { .. } if sessions > 0 => self.cut(now),
-            Farewell::Draining { .. } | Farewell::Cutting { .. } => self.rest(),
+            Farewell::Draining { .. } | Farewell::Cutting { .. } => self.leave(),
         }
     }
 
@@ -305,8 +305,8 @@ impl Farewell {
         Step::Cut
     }
 
-    fn rest(&mut self) -> Step {
-        *self = Farewell::Rested;
+    fn leave(&mut self) -> Step {
+        *self = Farewell::Leaving;
         Step::Rest
     }
 }
@@ -404,7 +404,7 @@ mod tests {
         let mut farewell = Farewell::Open;
         assert_eq!(farewell.on_stop(at(0), 0, ms(30_000)), Step::Rest);
         assert_eq!(farewell.poll_at(), None);
-        assert_eq!(farewell.name(), "rested");
+        assert_eq!(farewell.name(), "leaving");
     }
 
     #[test]
@@ -427,7 +427,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_that_go_without_a_stop_or_after_a_drain_are_no_farewell() {
+    fn addresses_that_go_without_a_stop_or_in_a_drain_are_no_farewell() {
         let mut farewell = Farewell::Open;
         assert_eq!(farewell.on_release(false), Step::Wait);
         assert_eq!(farewell, Farewell::Open);
@@ -435,8 +435,12 @@ mod tests {
         assert!(!farewell.serves());
         assert_eq!(farewell.left(at(1000)), Some(ms(2000)));
         assert_eq!(farewell.left(at(4000)), Some(ms(0)));
+        // A router that loses its addresses meanwhile cuts nobody.
+        assert_eq!(farewell.on_release(true), Step::Wait);
         assert_eq!(farewell.on_poll(at(10), 0), Step::Rest);
-        assert_eq!(farewell.on_release(false), Step::Wait);
+        // Now clients are let in until the address goes.
+        assert!(farewell.serves());
+        assert_eq!(farewell.on_release(false), Step::Cut);
     }
 
     #[test]

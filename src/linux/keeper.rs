@@ -282,6 +282,7 @@ impl Keeper<'_, '_, '_> {
         self.control.poll(now);
         self.guard.poll(now, self.node);
         if self.workers.poll(now) {
+            servers::admit(self.node, &mut self.workers);
             self.stop(now);
         }
         self.realtime.poll(now);

@@ -3,7 +3,7 @@
 
 use smena::board;
 use smena::config::Config;
-use smena::event::{Action, Event, ServerId};
+use smena::event::{Action, Event, ServerId, ServiceId};
 use smena::node::Node;
 use smena::shared::Shared;
 
@@ -27,6 +27,13 @@ pub fn perform(node: &Node<'_>, workers: &mut Workers<'_>, action: Action) {
         Action::Refuse(service) => workers.set_open(service.0, false),
         Action::Accept(service) => workers.set_open(service.0, true),
         _ => {}
+    }
+}
+
+/// Has clients let in as the core wants it, once sessions had their time to end.
+pub fn admit(node: &Node<'_>, workers: &mut Workers<'_>) {
+    for id in (0..node.config().services.len() as u8).map(ServiceId) {
+        workers.set_open(id.0, node.service_is_open(id));
     }
 }
 

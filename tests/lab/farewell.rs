@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::harness::machine::Machine;
 use super::harness::node::{Daemon, Node};
-use super::harness::{Lab, Pace, scenario, sys};
+use super::harness::{Lab, Pace, eventually, scenario, sys};
 use super::pair::{LIMIT, VIP, boxes, expect_owner, smena_ini};
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -144,6 +144,28 @@ fn sessions_may_end_within_the_time_that_is_configured() {
         assert!(stage.keeper.wait(LIMIT).success());
         let log = stage.keeper.log();
         assert!(!log.contains("are cut"), "{log}");
+    });
+}
+
+/// Once sessions had their time, whoever comes is served until the address goes.
+#[test]
+fn after_the_drain_clients_are_let_in_until_the_address_goes() {
+    scenario(&[], Pace::Shared, MINUTE, |lab| {
+        let mut stage = Stage::set(lab, "drain_timeout = 30s");
+        stage.keeper.signal(sys::SIGTERM);
+        stage.keeper.wait_log("may end within", LIMIT);
+        assert!(connect(lab.client_machine()).is_err(), "it drains");
+        drop(stage.client);
+        let mut second = None;
+        eventually(LIMIT, "clients are let in", || {
+            second = connect(lab.client_machine()).ok();
+            second.is_some()
+        });
+        let mut second = second.expect("it is in");
+        assert!(echoes(&mut second), "it is served");
+        assert_eq!(end_of(&mut second), Some(ErrorKind::ConnectionReset));
+        expect_owner(lab, "b");
+        assert!(stage.keeper.wait(LIMIT).success());
     });
 }
 
