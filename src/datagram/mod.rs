@@ -20,11 +20,12 @@ mod table;
 #[cfg(test)]
 mod trace;
 
-use crate::Instant;
 use crate::balance::{Balancer, Field, Pick, Wish, client_key};
 use crate::board;
 use crate::config::{Config, Service, Stick};
+use crate::say::{Level, Plain, say};
 use crate::stick::Key;
+use crate::{Duration, Instant};
 
 pub use table::{Flow, Session};
 
@@ -62,7 +63,12 @@ pub struct Sessions {
     balancer: Balancer,
     /// [`crate::shared::Shared::cuts`] of each server, as it was last obeyed.
     cuts: [u32; board::SERVERS_MAX],
+    /// When it was last said that there was no room.
+    told_at: Option<Instant>,
 }
+
+/// How often that is said.
+const TELL: Duration = Duration::from_secs(60);
 
 impl Sessions {
     /// None yet, all zero.
@@ -71,13 +77,15 @@ impl Sessions {
             table: Table::new(),
             balancer: Balancer::new(),
             cuts: [0; board::SERVERS_MAX],
+            told_at: None,
         }
     }
 
-    /// Before the first session: a number that nobody outside can guess, and the
-    /// cuts of before, which are not for sessions of later.
-    pub fn start(&mut self, field: &Field<'_>, seed: u32) {
-        self.table.set_seed(seed);
+    /// Before the first session: a number that nobody outside can guess, how many
+    /// sessions there may be, and the cuts of before, which are not for sessions
+    /// of later.
+    pub fn start(&mut self, field: &Field<'_>, seed: u32, most: usize) {
+        self.table.start(seed, most);
         for (server, seen) in (0..).zip(&mut self.cuts) {
             *seen = field.shared.cuts(server);
         }
@@ -196,6 +204,11 @@ impl Sessions {
     /// Ends the session that was idle for the longest time, to make room.
     pub fn evict(&mut self, field: &Field<'_>, now: Instant) -> Option<u16> {
         let slot = self.table.oldest()?;
+        if self.told_at.is_none_or(|at| now >= at + TELL) {
+            self.told_at = Some(now);
+            let words = "no room for another client of UDP: the longest idle one makes room";
+            say(Level::Warn, format_args!("{}", Plain(words)));
+        }
         self.end(field, now, slot, End::Evicted);
         Some(slot)
     }

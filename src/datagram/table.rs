@@ -129,6 +129,8 @@ pub struct Table {
     ages: [Ages; board::SERVICES_MAX],
     slots: [Session; SLOTS],
     seed: u32,
+    /// Sessions that there may be.
+    most: u16,
 }
 
 impl Table {
@@ -165,13 +167,15 @@ impl Table {
                 }
             }; SLOTS],
             seed: 0,
+            most: 0,
         }
     }
 
-    /// What nobody outside knows, so that nobody can fill one chain. Told
-    /// before the first session.
-    pub fn set_seed(&mut self, seed: u32) {
+    /// What nobody outside knows, so that nobody can fill one chain, and how many
+    /// sessions there may be. Told before the first session.
+    pub fn start(&mut self, seed: u32, most: usize) {
         self.seed = seed;
+        self.most = most.min(SLOTS) as u16;
     }
 
     /// The session of a slot that has one.
@@ -210,7 +214,7 @@ impl Table {
                 self.free = self.session(slot).next;
                 slot
             }
-            None if usize::from(self.fresh) < SLOTS => {
+            None if self.fresh < self.most => {
                 self.fresh += 1;
                 self.fresh - 1
             }
@@ -355,7 +359,7 @@ mod tests {
     #[test]
     fn it_does_what_a_list_does() {
         let mut table = Box::new(Table::new());
-        table.set_seed(0x1234_5678);
+        table.start(0x1234_5678, SLOTS);
         // Flow and slot, the longest idle first, of two services.
         let mut lists = [VecDeque::new(), VecDeque::new()];
         let mut seed: u64 = 1;

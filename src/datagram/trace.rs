@@ -76,7 +76,7 @@ impl<'a> Worker<'a> {
             sessions: Box::new(Sessions::new()),
         };
         let field = worker.field();
-        worker.sessions.start(&field, 77);
+        worker.sessions.start(&field, 77, usize::MAX);
         worker
     }
 

@@ -82,12 +82,14 @@ pub struct Datagrams<'d> {
 }
 
 impl<'d> Datagrams<'d> {
-    /// Watches the UDP listeners of a worker; `None` when it has none.
+    /// Watches the UDP listeners of a worker, for at most so many sessions; `None`
+    /// when it has none.
     pub fn open(
         field: Field<'static>,
         doors: &'d Doors<'d>,
         epoll: BorrowedFd<'d>,
         seed: u32,
+        most: usize,
     ) -> Result<Option<Datagrams<'d>>, Errno> {
         let listeners = field.config.listeners.iter().zip(&doors.listeners);
         let mut any = false;
@@ -102,7 +104,7 @@ impl<'d> Datagrams<'d> {
             return Ok(None);
         }
         let sessions = SESSIONS.claim();
-        sessions.start(&field, seed);
+        sessions.start(&field, seed, most);
         Ok(Some(Datagrams {
             field,
             doors,

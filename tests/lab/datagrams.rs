@@ -8,7 +8,8 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::harness::machine::Machine;
-use super::harness::node::{Daemon, Node};
+use super::harness::node::{Daemon, Node, SMENA};
+use super::harness::streams::{Server, dial};
 use super::harness::{Lab, Pace, eventually, scenario, sys};
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -417,5 +418,61 @@ fn a_worker_that_dies_costs_no_datagram() {
         for _ in 0..10 {
             assert_eq!(letter(&socket, "10.0.0.1:5300"), before);
         }
+    });
+}
+
+/// With few descriptors the longest idle session makes room; that is said once,
+/// nothing spins, and what TCP needs is left to it.
+#[test]
+fn without_descriptors_others_go_on() {
+    scenario(&["ss"], Pace::Alone, MINUTE, |lab| {
+        let (gateway, [s1, s2]) = gateway(lab, &["10.0.0.1/24"]);
+        let _a = Echo::start(s1.machine(), "10.0.0.11:7000", b'a');
+        let _b = Echo::start(s2.machine(), "10.0.0.12:7000", b'b');
+        let echo = Server::echo(s1.machine(), "10.0.0.11:7001", "t");
+        let ini = "[service echo]\nlisten = udp *:5300\nserver = a 10.0.0.11:7000\n\
+                   server = b 10.0.0.12:7000\ncheck = none\n\
+                   [service web]\nlisten = *:5301\nserver = t 10.0.0.11:7001\ncheck = none\n";
+        let path = gateway.file("smena.ini", ini);
+        let words = format!("ulimit -n 64; exec {SMENA} run -c {}", path.display());
+        let smena = gateway.daemon("smena", "sh", &["-c", &words]);
+        eventually(LIMIT, "there is a worker", || {
+            smena.pids().len() > 1 && gateway.machine().tool("ss", "-Hnul").contains("UNCONN")
+        });
+        let client = lab.client_machine();
+        for port in 10_000..10_200 {
+            let socket = bind(client, &format!("10.0.0.100:{port}"));
+            letter(&socket, "10.0.0.1:5300");
+        }
+        let status = gateway.status().1;
+        let service = status["services"].named("name", "echo");
+        let (kept, evicted) = (service["sessions"].number(), service["evicted"].number());
+        assert_eq!(
+            kept.zip(evicted).map(|(kept, evicted)| kept + evicted),
+            Some(200)
+        );
+        assert!(kept < Some(60), "{kept:?}");
+        let told = "no room for another client of UDP: the longest idle one makes room";
+        assert_eq!(smena.log().matches(told).count(), 1, "{}", smena.log());
+        let worker = worker(&smena);
+        let spent = || {
+            let text = std::fs::read_to_string(format!("/proc/{worker}/schedstat"));
+            let text = text.expect("the worker runs");
+            text.split(' ')
+                .next()
+                .and_then(|word| word.parse::<u64>().ok())
+        };
+        let before = spent();
+        std::thread::sleep(Duration::from_secs(1));
+        let used = spent().zip(before).map(|(after, before)| after - before);
+        assert!(used < Some(50_000_000), "{used:?} ns of a second");
+        let front = "10.0.0.1:5301".parse().expect("an address");
+        let held: Vec<_> = (0..8)
+            .map(|_| dial(client, front).expect("it is let in"))
+            .collect();
+        for mut stream in held {
+            std::io::Read::read_exact(&mut stream, &mut [0]).expect("it is served");
+        }
+        drop(echo);
     });
 }

@@ -91,7 +91,21 @@ pub fn run(
     };
     let reserve = RESERVE.min(doors.descriptors / 4);
     let taken = reserve + doors.listeners.len() as u64;
-    let most = doors.descriptors.saturating_sub(taken) / 2;
+    let most = doors.descriptors.saturating_sub(taken);
+    // A session of TCP has two and one of UDP has one; where there are both, one
+    // kind leaves to the other what is the other's.
+    let of = |transport| {
+        config
+            .listeners
+            .iter()
+            .any(|one| one.transport == transport)
+    };
+    let datagrams = match (of(Transport::Udp), of(Transport::Tcp)) {
+        (false, _) => 0,
+        (true, false) => most,
+        (true, true) => (most / 2).min(board::DATAGRAM_SESSIONS_MAX as u64),
+    };
+    let most = (most - datagrams) / 2;
     let sessions = Sessions::new(config, shared, index, TABLE.claim(), most as usize);
     let pipes = reserve.saturating_sub(OTHERS) / 2;
     let pipes = Pipes::new(PIPES.claim(), config.node.workers(), pipes as usize);
@@ -119,7 +133,7 @@ pub fn run(
         parked_at: None,
         told_at: None,
     };
-    worker.start();
+    worker.start(datagrams as usize);
     loop {
         worker.turn();
     }
@@ -154,7 +168,7 @@ const WATCH: EventFlags = EventFlags::IN
 
 impl Worker<'_> {
     #[inline(never)]
-    fn start(&mut self) {
+    fn start(&mut self, datagrams: usize) {
         let now = clock::now();
         self.sessions.set_now(now);
         let wake = EventData::new_u64(WAKE);
@@ -173,7 +187,7 @@ impl Worker<'_> {
             worker: self.index,
             workers: self.config.node.workers(),
         };
-        match Datagrams::open(field, self.doors, self.epoll, seed(now)) {
+        match Datagrams::open(field, self.doors, self.epoll, seed(now), datagrams) {
             Ok(datagrams) => self.datagrams = datagrams,
             Err(errno) => panic!("epoll_ctl: {}", Reason(errno)),
         }

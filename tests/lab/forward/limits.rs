@@ -2,11 +2,11 @@
 //! permitted, and very many one after the other.
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
 
 use super::super::harness::node::SMENA;
-use super::super::harness::streams::{Crowd, Server, dial, visit};
+use super::super::harness::streams::{Crowd, Server, dial, receive, send, visit};
 use super::super::harness::{Pace, eventually, scenario, sys};
 use super::{
     LIMIT, SOON, boxes, busy, counted, forward, front, listens, resident, unchecked, workers,
@@ -55,6 +55,48 @@ fn without_descriptors_nobody_is_lost_and_nothing_spins() {
         assert_eq!(served, 60);
         let seen = visit(client, front());
         assert!(seen.outcome.is_ok(), "{seen:?}");
+    });
+}
+
+/// Bulk with few descriptors: pipes do not take those of sessions, and bytes
+/// that find no pipe are not lost.
+#[test]
+fn bulk_with_few_descriptors_is_carried_whole() {
+    scenario(&[], Pace::Alone, LIMIT, |lab| {
+        const LENGTH: u64 = 3_000_000;
+        let (gateway, servers) = boxes(lab);
+        let serve = |stream: &TcpStream| {
+            std::thread::sleep(Duration::from_millis(200));
+            let received = receive(stream).expect("the stream ends");
+            let mut stream = stream;
+            let _ = stream.write_all(&received.hash.to_le_bytes());
+        };
+        let _a = Server::start(servers.machine(), "10.0.1.11:1000", serve);
+        let _b = Server::start(servers.machine(), "10.0.1.12:1000", serve);
+        let path = gateway.file("smena.ini", &unchecked(""));
+        let words = format!("ulimit -n 48; exec {SMENA} run -c {}", path.display());
+        let _smena = gateway.daemon("smena", "sh", &["-c", &words]);
+        eventually(SOON, "it listens", || {
+            listens(gateway.machine(), super::FRONT)
+        });
+        let client = lab.client_machine();
+        let threads: Vec<_> = (0..40)
+            .map(|seed| {
+                let mut stream = dial(client, front()).expect("the kernel accepts");
+                std::thread::spawn(move || {
+                    let sent = send(&stream, seed, LENGTH).expect("it is taken");
+                    stream.shutdown(Shutdown::Write).expect("own socket");
+                    let mut hash = [0; 8];
+                    stream.read_exact(&mut hash).expect("an answer");
+                    assert_eq!(u64::from_le_bytes(hash), sent.hash);
+                })
+            })
+            .collect();
+        for thread in threads {
+            thread.join().expect("every byte is as it was sent");
+        }
+        assert_eq!(counted(&gateway, "sessions_total"), 40);
+        assert_eq!(counted(&gateway, "refused"), 0);
     });
 }
 
