@@ -374,6 +374,45 @@ fn nobody_gets_the_port_of_a_service_that_refuses() {
     });
 }
 
+/// The code of a worker is changed under it, as an intruder would, to ask for its
+/// user's number, which is not on its list.
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn one_that_makes_another_call_than_it_may_is_ended_and_replaced() {
+    use std::os::unix::fs::FileExt;
+    // mov eax, 102 (getuid); syscall; and round for ever.
+    const CODE: [u8; 9] = [0xb8, 102, 0, 0, 0, 0x0f, 0x05, 0xeb, 0xfe];
+    scenario(&[], Pace::Shared, MINUTE, |lab| {
+        let a = lab.node("a", &["10.0.0.1/24"]);
+        let _server = greeter(a.machine(), "127.0.0.1:9001");
+        let keeper = start(&a, "", "");
+        let first = workers_of(&keeper, 1)[0];
+        // Where it goes on when its wait for events ends.
+        let mut place = None;
+        eventually(LIMIT, "it waits", || {
+            let call = read(first, "syscall");
+            let word = call.trim_end().rsplit(" 0x").next();
+            place = word.and_then(|word| u64::from_str_radix(word, 16).ok());
+            place.is_some()
+        });
+        let memory = fs::OpenOptions::new()
+            .write(true)
+            .open(format!("/proc/{first}/mem"));
+        let memory = memory.expect("root may");
+        memory
+            .write_at(&CODE, place.expect("a place"))
+            .expect("it is code");
+        drop(connect(a.machine(), SERVED));
+        keeper.wait_log(
+            "worker 0 made a call that it may not make: signal 31",
+            LIMIT,
+        );
+        let second = workers_of(&keeper, 1)[0];
+        assert_ne!(first, second);
+        assert_eq!(ask(a.machine(), SERVED).expect("it serves"), "hello");
+    });
+}
+
 /// A keeper with a router and the service; `node` and `more` go into their
 /// sections.
 fn start(node: &Node, of_node: &str, more: &str) -> Daemon {
