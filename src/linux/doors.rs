@@ -109,6 +109,14 @@ pub fn set_open(
     done
 }
 
+/// Clients of a service that wait to be taken in by this worker.
+pub fn waiting(config: &Config<'_>, service: &Service<'_>, doors: &Doorway) -> u32 {
+    let numbers = service.listeners.indices().map(usize::from);
+    let tcp = numbers.filter(|&number| config.listeners[number].transport == Transport::Tcp);
+    tcp.map(|number| socket::queue_length(doors.listeners[number].as_fd()))
+        .sum()
+}
+
 /// Level and name of an option.
 const SOCKET: u8 = 1;
 const REUSEADDR: u8 = 2;

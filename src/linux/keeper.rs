@@ -476,6 +476,8 @@ impl Keeper<'_, '_, '_> {
         if let Some(event) = order.and_then(|order| order.event(self.node.config())) {
             self.deliver(now, event);
         }
+        let mut waiting = [0; board::SERVICES_MAX];
+        self.workers.count_waiting(&mut waiting);
         let view = View {
             now,
             uptime: now - self.started_at,
@@ -485,6 +487,7 @@ impl Keeper<'_, '_, '_> {
             lag_max: self.lag_max,
             fifo: self.publisher.counts(),
             workers: self.workers.posts(),
+            waiting: &waiting,
             shared: Some(self.workers.shared()),
             farewell: *self.workers.farewell(),
         };

@@ -33,28 +33,34 @@ pub fn setsockopt(
 /// getsockopt(SO_MEMINFO): bytes that a stream socket takes before it is full,
 /// those for the kernel's own records included.
 pub fn send_space(fd: BorrowedFd<'_>) -> usize {
-    const SOL_SOCKET: usize = 1;
-    const SO_MEMINFO: usize = 55;
     const SNDBUF: usize = 3;
     const WMEM_QUEUED: usize = 5;
+    let words = words_of(fd, (1, 55));
+    words[SNDBUF].saturating_sub(words[WMEM_QUEUED]) as usize
+}
+
+/// getsockopt(TCP_INFO): connections that wait at a listener to be accepted.
+pub fn queue_length(fd: BorrowedFd<'_>) -> u32 {
+    const UNACKED: usize = 6;
+    const LISTEN: u8 = 10;
+    let words = words_of(fd, (6, 11));
+    // Its state comes first. Of others the word is a number of segments.
+    match words[0].to_ne_bytes()[0] {
+        LISTEN => words[UNACKED],
+        _ => 0,
+    }
+}
+
+/// getsockopt(2): the first words of an option that has some; 0 where it has none.
+fn words_of(fd: BorrowedFd<'_>, (level, name): (usize, usize)) -> [u32; 9] {
     let mut words = [0_u32; 9];
     let mut length = size_of_val(&words) as u32;
     let (fd, pointer) = (fd.as_raw_fd() as usize, words.as_mut_ptr() as usize);
     let length = (&raw mut length) as usize;
     // SAFETY: the kernel writes at most `length` bytes to `words`, and how many
     // there are to `length`.
-    unsafe {
-        syscall6(
-            number::GETSOCKOPT,
-            fd,
-            SOL_SOCKET,
-            SO_MEMINFO,
-            pointer,
-            length,
-            0,
-        )
-    };
-    words[SNDBUF].saturating_sub(words[WMEM_QUEUED]) as usize
+    unsafe { syscall6(number::GETSOCKOPT, fd, level, name, pointer, length, 0) };
+    words
 }
 
 /// One instruction of a classic BPF program (`struct sock_filter`).

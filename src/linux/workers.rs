@@ -315,6 +315,15 @@ impl<'a> Workers<'a> {
         }
     }
 
+    /// Counts the clients of each service that the kernel took in and no worker.
+    pub fn count_waiting(&self, counts: &mut [u32; board::SERVICES_MAX]) {
+        for (count, service) in counts.iter_mut().zip(&self.config.services) {
+            for doors in self.doors.iter() {
+                *count += doors::waiting(self.config, service, doors);
+            }
+        }
+    }
+
     fn set_door(&mut self, at: usize, service: u8, open: bool) {
         let config = self.config;
         let entry = &config.services[usize::from(service)];

@@ -14,7 +14,7 @@ mod why;
 pub use json::json;
 pub use order::{Order, answered, has_server, ordered};
 pub use stat::{info, stat};
-pub use text::text;
+pub use text::{Printable, text};
 pub use why::{knows, why};
 
 use crate::call::Caller;
@@ -49,6 +49,8 @@ pub struct View<'a> {
     pub workers: &'a [Post],
     /// What its workers count; `None` where there are none.
     pub shared: Option<&'a Shared>,
+    /// Clients of each service that wait to be taken in; empty where nobody knows.
+    pub waiting: &'a [u32],
     /// How far the forwarder has come with a planned stop.
     pub farewell: Farewell,
 }

@@ -34,6 +34,7 @@ impl Sample {
             fifo: None,
             shared: None,
             workers: &[],
+            waiting: &[],
             farewell: Farewell::Open,
         }
     }

@@ -63,6 +63,24 @@ impl Sum {
     }
 }
 
+/// Clients of a service that wait to be taken in.
+fn waiting(view: &View<'_>, id: ServiceId) -> u32 {
+    view.waiting.get(usize::from(id.0)).copied().unwrap_or(0)
+}
+
+/// So many of at most so many sessions; without a limit 0 stands for it.
+struct Of(u32, u32);
+
+impl Display for Of {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        Number(self.0.into()).fmt(f)?;
+        match self.1 {
+            0 => Ok(()),
+            most => write!(f, " of {}", Number(most.into())),
+        }
+    }
+}
+
 /// The last result of a server's check in HAProxy's codes; `None` before the
 /// first one.
 pub(super) fn code<'n>(config: &Config<'_>, id: ServerId, check: &'n Check) -> Option<&'n str> {
@@ -115,6 +133,8 @@ pub(super) fn json(json: &mut Json<'_>, node: &Node<'_>, view: &View<'_>) {
         json.end();
         let open = node.service_is_open(id) && view.farewell.serves();
         json.truth("open", open);
+        json.number("maxconn", service.maxconn.into());
+        json.number("waiting", waiting(view, id).into());
         json.number("sessions", sum.service.sessions.into());
         json.number("sessions_total", sum.total);
         json.number("bytes_in", sum.bytes_in);
@@ -154,6 +174,7 @@ fn server_json(json: &mut Json<'_>, node: &Node<'_>, view: &View<'_>, id: Server
     json.number("bytes_in", counts.bytes_in);
     json.number("bytes_out", counts.bytes_out);
     json.number("refused", counts.refused.into());
+    json.number("maxconn", config.maxconn.into());
     json.number("weight", server.weight().into());
     json.truth("backup", config.backup);
     json.end();
@@ -183,11 +204,16 @@ fn service_line(node: &Node<'_>, view: &View<'_>, id: ServiceId, lines: &mut Lin
     }
     lines.put(format_args!(
         ", {} sessions, {} in all, {} bytes in, {} out",
-        Number(sum.service.sessions.into()),
+        Of(sum.service.sessions, service.maxconn),
         Number(sum.total),
         Number(sum.bytes_in),
         Number(sum.bytes_out),
     ));
+    let waiting = waiting(view, id);
+    if waiting != 0 {
+        let waiting = Number(waiting.into());
+        lines.put(format_args!(", {waiting} wait to be let in"));
+    }
     if !view.farewell.serves() {
         lines.put(format_args!("; refused, because smena is to stop"));
         if let Some(left) = view.farewell.left(view.now) {
@@ -213,7 +239,7 @@ fn server_line(node: &Node<'_>, view: &View<'_>, id: ServerId, lines: &mut Lines
         place(config),
         Number(server.weight().into()),
         Plain(if config.backup { ", backup" } else { "" }),
-        Number(counts.sessions.into()),
+        Of(counts.sessions, config.maxconn),
         Number(counts.total),
     ));
     if let Some(detail) = check.detail() {
@@ -405,15 +431,16 @@ services
     fn json_has_the_members_that_scripts_rely_on() {
         let json = written(&half(), &report::json);
         let expected = concat!(
-            r#""services":[{"name":"web","listen":["*:443"],"open":true,"sessions":2,"#,
+            r#""services":[{"name":"web","listen":["*:443"],"open":true,"maxconn":0,"#,
+            r#""waiting":0,"sessions":2,"#,
             r#""sessions_total":2,"bytes_in":2000,"bytes_out":10,"refused":1,"evicted":0,"#,
             r#""dropped":0,"servers":[{"name":"udst1","address":"192.168.0.87","state":"up","since_ms":500,"#,
             r#""check":"L4OK","last":"L4OK","duration_us":1000000,"sessions":2,"#,
-            r#""sessions_total":2,"bytes_in":2000,"bytes_out":10,"refused":0,"weight":1,"#,
+            r#""sessions_total":2,"bytes_in":2000,"bytes_out":10,"refused":0,"maxconn":0,"weight":1,"#,
             r#""backup":false},{"name":"udst2","address":"192.168.0.88:8443","state":"down","#,
             r#""since_ms":500,"check":"L4CON","last":"L4CON refused","duration_us":999000,"#,
             r#""sessions":0,"sessions_total":0,"bytes_in":0,"bytes_out":0,"refused":1,"#,
-            r#""weight":2,"backup":true}]}]"#,
+            r#""maxconn":0,"weight":2,"backup":true}]}]"#,
         );
         assert!(json.contains(expected), "{json}");
         // Before the first result nothing is known.

@@ -280,7 +280,7 @@ fn call(told: &dyn Display, latest: &LatestCall, caller: &Caller, out: &mut Line
 }
 
 /// Text of others, without what would move a terminal's cursor.
-pub(super) struct Printable<'t>(pub &'t str);
+pub struct Printable<'t>(pub &'t str);
 
 impl Display for Printable<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {

@@ -147,6 +147,12 @@ fn whoever_is_too_many_waits_and_is_served_later() {
         });
         std::thread::sleep(Duration::from_millis(300));
         assert_eq!(counted(&gateway, "sessions"), 4);
+        assert_eq!(counted(&gateway, "waiting"), 6);
+        let file = gateway.folder().join("smena.ini").display().to_string();
+        let said = gateway.command(&["-c", &file, "why", "web"]).stdout;
+        let said = String::from_utf8_lossy(&said).into_owned();
+        assert!(said.contains(", 4 of 4 sessions, "), "{said}");
+        assert!(said.contains(", 6 wait to be let in"), "{said}");
         // One after the other ends, and another one gets its turn; which is
         // for the kernel to say.
         let mut served = 0;
