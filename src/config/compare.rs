@@ -205,6 +205,24 @@ impl Comparison<'_, '_> {
                 Argument::Text(what),
             );
         }
+        let other = |address: &Address<'_>| {
+            let mut there = peer.addresses.iter();
+            let same = there.find(|there| there.address == address.address);
+            same.filter(|same| same.prefix_len != address.prefix_len)
+        };
+        let mut networks = (0..).zip(&router.addresses);
+        if let Some((nth, same)) = networks.find_map(|(nth, one)| Some((nth, other(one)?))) {
+            self.tell(
+                Severity::Warning,
+                router.line_of(self.here.text, nth),
+                (peer, "address"),
+                template!(
+                    "the two nodes have this address in different networks",
+                    "from line {1} of `{0}` on, it has /{2}: write the same in both"
+                ),
+                Argument::Number(same.prefix_len.into()),
+            );
+        }
         self.one_way(router, peer);
     }
 
@@ -403,6 +421,18 @@ impl Comparison<'_, '_> {
                 );
                 continue;
             };
+            let theirs = there.listeners_of(peer);
+            for (nth, listener) in here.listeners_of(service).iter().enumerate() {
+                if !theirs.contains(listener) {
+                    self.lacks(
+                        find(text, "service", service.name, "listen", nth),
+                        template!(
+                            "only one of the nodes listens here",
+                            "add it to the same [service] of `{1}`, or remove it here"
+                        ),
+                    );
+                }
+            }
             let theirs = there.servers_of(peer);
             for (nth, server) in here.servers_of(service).iter().enumerate() {
                 let same = |other: &Server<'_>| {

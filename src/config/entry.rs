@@ -279,6 +279,11 @@ fn named<'a>(r: &mut Reader<'_, 'a>, kind: &'static str, name: &'a str) -> Resul
         return Ok(index as u8);
     }
     let (template, meant) = match suggest::nearest(name, &mut names.iter().copied()) {
+        // It is one of the others, which are called by their kind.
+        _ if kind == "check" && r.service_names.contains(&name) => (
+            template!("`{0}` is no check in {2}", "write `service {0}`"),
+            "",
+        ),
         Some(meant) => (near, meant),
         None => (far, ""),
     };

@@ -78,6 +78,9 @@ pub(super) fn listen<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read {
     };
     let place = place.map_or(value, |word| word.as_written());
     let f = &mut r.findings;
+    if place.contains(',') {
+        return Err(a_list(f, place, "listen"));
+    }
     if let Some(word) = words.next() {
         let word = word.as_written();
         let hint = packed!("write `ADDRESS:PORT`, or `udp ADDRESS:PORT`");
@@ -94,6 +97,20 @@ pub(super) fn listen<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read {
     let port = one_port(f, port, packed!("write a `listen` line for each port"))?;
     let ip = match host {
         "*" => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        "" => {
+            let template = template!(
+                "`{0}` has no address",
+                "write `*{0}` for every IPv4 address, or `[::]{0}` for every IPv6 one"
+            );
+            return Err(f.error(place, template, &[Argument::Text(place)]));
+        }
+        _ if place.starts_with("udp") || place.starts_with("tcp") => {
+            let template = template!(
+                "`{0}` is no address",
+                "write `ADDRESS:PORT`, or `udp ADDRESS:PORT` with a blank"
+            );
+            return Err(f.error(place, template, &[Argument::Text(place)]));
+        }
         _ => match check_entry::host_of(host) {
             Some(ip) if ip.is_unspecified() => ip,
             _ => unicast(f, place, host)?,
@@ -130,8 +147,24 @@ pub(super) fn server<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read {
     let f = &mut r.findings;
     let mut words = Words(value).iter();
     let first = words.next().map_or(value, |word| word.as_written());
+    let second = words.next();
+    if let Some(list) = [Some(first), second.map(|word| word.as_written())]
+        .into_iter()
+        .flatten()
+        .find(|word| word.contains(','))
+    {
+        return Err(a_list(f, list, "server"));
+    }
+    let names_host = |text| check_entry::host_of(check_entry::parts(text).0).is_some();
+    if names_host(first) && !second.is_some_and(|word| names_host(word.as_written())) {
+        let template = template!(
+            "the server at `{0}` has no name",
+            "write one before the address, such as `web1 {0}`"
+        );
+        return Err(f.error(first, template, &[Argument::Text(first)]));
+    }
     let name = value::name(f, first)?;
-    let Some(place) = words.next() else {
+    let Some(place) = second else {
         return Err(f.error(
             first,
             template!(
@@ -361,9 +394,16 @@ fn path<'a>(f: &mut Findings<'a>, kind: &'a str, word: Option<Word<'a>>) -> Resu
     Ok(path)
 }
 
+/// Several of what stands on a line of its own each.
+#[cold]
+fn a_list<'a>(f: &mut Findings<'a>, at: &'a str, key: &'static str) -> Told {
+    let template = template!("`{0}` is a list", "write a `{1}` line for each");
+    f.error(at, template, &[Argument::Text(at), Argument::Text(key)])
+}
+
 /// A port that is one.
 fn one_port<'a>(f: &mut Findings<'a>, port: &'a str, hint: Packed) -> Result<u16, Told> {
-    if port.contains(['-', ',']) && !port.starts_with('-') {
+    if port.contains('-') && !port.starts_with('-') {
         return Err(f.error(
             port,
             template!("`{0}` is more than one port", "{1}"),

@@ -533,3 +533,26 @@ warning: [service web] is on this node only
 ",
     );
 }
+
+#[test]
+fn services_listen_in_the_same_places_and_addresses_are_of_one_network() {
+    let web = "[service web]\nlisten = *:443\nlisten = *:80\nserver = a 10.0.0.11:443\n";
+    differ(
+        &with("101", web).replace("= 10.0.0.1\n", "= 10.0.0.1/24\n"),
+        &with("100", &web.replace("*:80", "*:8080")).replace("= 10.0.0.1\n", "= 10.0.0.1/25\n"),
+        "\
+warning: the two nodes have this address in different networks
+  --> a.ini:4:11
+ 4 | address = 10.0.0.1/24
+   |           ^^^^^^^^^^^ from line 4 of `b.ini` on, it has /25: write the same in both
+warning: only one of the nodes listens here
+  --> a.ini:8:10
+ 8 | listen = *:80
+   |          ^^^^ add it to the same [service] of `b.ini`, or remove it here
+warning: only one of the nodes listens here
+  --> b.ini:8:10
+ 8 | listen = *:8080
+   |          ^^^^^^ add it to the same [service] of `a.ini`, or remove it here
+",
+    );
+}

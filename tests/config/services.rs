@@ -321,6 +321,60 @@ error: `maxconn` is out of range
 }
 
 #[test]
+fn places_that_are_none_say_how_to_write_them() {
+    wrong(
+        "\
+listen = :80
+listen = udp/*:53
+listen = *:80,*:443
+server = a 10.0.0.1
+",
+        "\
+error: `:80` has no address
+  --> smena.ini:2:10
+ 2 | listen = :80
+   |          ^^^ write `*:80` for every IPv4 address, or `[::]:80` for every IPv6 one
+error: `udp/*:53` is no address
+  --> smena.ini:3:10
+ 3 | listen = udp/*:53
+   |          ^^^^^^^^ write `ADDRESS:PORT`, or `udp ADDRESS:PORT` with a blank
+error: `*:80,*:443` is a list
+  --> smena.ini:4:10
+ 4 | listen = *:80,*:443
+   |          ^^^^^^^^^^ write a `listen` line for each
+",
+    );
+    wrong(
+        "\
+listen = *:80, *:443
+listen = *:81
+server = a 10.0.0.1:80, b 10.0.0.2:80
+server = 10.0.0.3:80 weight 2
+server = 10.0.0.4
+server = 10.0.0.5 10.0.0.5
+",
+        "\
+error: `*:80,` is a list
+  --> smena.ini:2:10
+ 2 | listen = *:80, *:443
+   |          ^^^^^ write a `listen` line for each
+error: `10.0.0.1:80,` is a list
+  --> smena.ini:4:12
+ 4 | server = a 10.0.0.1:80, b 10.0.0.2:80
+   |            ^^^^^^^^^^^^ write a `server` line for each
+error: the server at `10.0.0.3:80` has no name
+  --> smena.ini:5:10
+ 5 | server = 10.0.0.3:80 weight 2
+   |          ^^^^^^^^^^^ write one before the address, such as `web1 10.0.0.3:80`
+error: the server at `10.0.0.4` has no name
+  --> smena.ini:6:10
+ 6 | server = 10.0.0.4
+   |          ^^^^^^^^ write one before the address, such as `web1 10.0.0.4`
+",
+    );
+}
+
+#[test]
 fn udp_has_no_streams() {
     wrong(
         "\
@@ -764,6 +818,16 @@ error: unknown service `wed` in [vrrp VI_01]
   --> smena.ini:5:17
  5 | track = service wed weight 5
    |                 ^^^ did you mean `web`?
+",
+    );
+    says(
+        ROUTER,
+        &service.replace("service wed", "web"),
+        "\
+error: `web` is no check in [vrrp VI_01]
+  --> smena.ini:5:9
+ 5 | track = web weight 5
+   |         ^^^ write `service web`
 ",
     );
     let text = [ROUTER, &service.replace("wed", "web")].concat();
