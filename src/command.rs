@@ -176,16 +176,23 @@ impl<'a> Command<'a> {
             }
             Some(word) => word,
         };
-        let Some(&(name, options, build)) = known(word) else {
-            return Err(match LATER.contains(&word) {
-                true => Error::NotYet(word),
-                false => Error::UnknownCommand(word),
-            });
-        };
+        let (mut name, mut options, mut build) = *find(word)?;
+        let mut early = next.is_some();
         let mut said = Options::default();
         while let Some(word) = next.take().or_else(|| words.next()) {
             if matches!(word, "-h" | "--help") {
                 return Ok(Command::Help);
+            }
+            if early && !word.starts_with('-') {
+                // The command comes behind its options.
+                early = false;
+                (name, options, build) = *find(word)?;
+                for (given, option) in [(said.file.is_some(), "-c"), (said.json, "--json")] {
+                    if given && !options.contains(&option) {
+                        return Err(Error::UnknownOption(name, option));
+                    }
+                }
+                continue;
             }
             said.take(name, options, word, words)?;
         }
@@ -194,6 +201,14 @@ impl<'a> Command<'a> {
             _ => Ok(build(said)),
         }
     }
+}
+
+/// The command of this name.
+fn find(word: &str) -> Result<&'static Known, Error<'_>> {
+    known(word).ok_or(match LATER.contains(&word) {
+        true => Error::NotYet(word),
+        false => Error::UnknownCommand(word),
+    })
 }
 
 /// Looks a command up.
@@ -361,6 +376,19 @@ mod tests {
         let why = |file| Command::Why { file, name: "VI_1" };
         assert_eq!(parse(&["why", "VI_1"]), Ok(why(None)));
         assert_eq!(parse(&["why", "VI_1", "-c", "a"]), Ok(why(Some("a"))));
+        assert_eq!(parse(&["-c", "a", "why", "VI_1"]), Ok(why(Some("a"))));
+        message(
+            &["-c", "a", "demo"],
+            "`demo` has no option `-c`; see `smena help`",
+        );
+        message(
+            &["--json", "why", "VI_1"],
+            "`why` has no option `--json`; see `smena help`",
+        );
+        message(
+            &["-c", "a", "wy", "VI_1"],
+            "unknown command `wy`; did you mean `why`?",
+        );
         message(
             &["why"],
             "`why` needs the NAME of a router, check, service or server behind it",

@@ -19,7 +19,7 @@ use rustix::process::{
 };
 use smena::event::earliest;
 use smena::node::Node;
-use smena::pack::packed;
+use smena::pack::{Packed, packed};
 use smena::report::{self, Order, View};
 use smena::say::{Level, Number, Plain};
 use smena::{Duration, Instant};
@@ -251,6 +251,12 @@ impl<'a> Control<'a> {
     }
 }
 
+/// What can be asked.
+const KNOWN: Packed = packed!(
+    "what is: `status`, `status --json`, `why NAME`, `drain`, `maint` or `ready SERVICE/SERVER`, \
+     `show stat`, `show info`, `set server SERVICE/SERVER state STATE` or `weight NUMBER`"
+);
+
 /// How far a question has come.
 enum Question {
     Incomplete,
@@ -311,7 +317,10 @@ fn write_answer(socket: &OwnedFd, question: &str, node: &Node<'_>, view: &View<'
                 })
             }
             (None, Some(order)) => report::answered(node.config(), &order, &mut output),
-            (None, None) => fmt::write(&mut output, format_args!("smena 2 0\n")),
+            (None, None) => answer_twice(&mut output, 2, &|to| {
+                let shown = report::Printable(question);
+                to.write_fmt(format_args!("error: `{shown}` is not known; {KNOWN}\n"))
+            }),
         },
     };
     let whole = written.is_ok() && output.flush();

@@ -304,6 +304,12 @@ fn haproxys_words_are_understood_on_the_control_socket() {
         let line = stat.lines().find(|line| line.starts_with("web,s1,"));
         assert!(line.is_some_and(|line| line.contains(",MAINT,")), "{stat}");
         assert!(say("show info\n").contains("\nUptime_sec: "));
+        let said = say("show sess\n");
+        assert!(said.starts_with("smena 2 "), "{said}");
+        assert!(
+            said.contains("error: `show sess` is not known; what is: `status`, "),
+            "{said}"
+        );
         assert_eq!(say("set server web/s1 state ready\n"), "\n");
         wait_server(a, "s1", "up");
     });
