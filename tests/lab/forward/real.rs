@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::super::harness::machine::Machine;
 use super::super::harness::node::{Daemon, Node};
 use super::super::harness::{Pace, eventually, scenario, skip};
-use super::{LIMIT, SOON, boxes, forward, listens};
+use super::{LIMIT, SOON, boxes, counted, forward, listens};
 
 /// Runs a client program to its end.
 fn client(machine: &Machine, program: &str, words: &[&str]) -> Output {
@@ -251,6 +251,124 @@ fn postgresql() -> Option<String> {
     let folders = versions.flatten().map(|version| version.path().join("bin"));
     let mut folders = folders.filter(|folder| folder.join("initdb").exists());
     Some(folders.next()?.display().to_string())
+}
+
+/// A number of a line such as `"bytes": 12,` behind a member of this name.
+fn number_behind(json: &str, member: &str, name: &str) -> u64 {
+    let rest = json.split(&format!("\"{member}\"")).nth(1);
+    let rest = rest.and_then(|rest| rest.split(&format!("\"{name}\":")).nth(1));
+    let digits = rest.map(|rest| rest.trim_start().split([',', '\n', '}']).next());
+    let number = digits.flatten().and_then(|word| word.trim().parse().ok());
+    number.unwrap_or_else(|| panic!("no {name} of {member} in {json}"))
+}
+
+#[test]
+fn iperf3_measures_sixteen_streams_in_both_directions() {
+    scenario(&["iperf3"], Pace::Alone, LIMIT, |lab| {
+        const BYTES: u64 = 64 << 20;
+        let (gateway, servers) = boxes(lab);
+        let words = ["-s", "-B", "10.0.1.11", "-p", "5201"];
+        let _server = servers.daemon("iperf3", "iperf3", &words);
+        wait_for(&servers, "10.0.1.11:5201");
+        let ini = "[service web]\nlisten = 10.0.0.1:5201\nserver = a 10.0.1.11:5201\n\
+                   check = none\n";
+        let _smena = forward(&gateway, ini, &["10.0.0.1:5201"]);
+        let mut before = [0, 0];
+        for back in [false, true] {
+            let bytes = BYTES.to_string();
+            let mut words = vec!["-c", "10.0.0.1", "-J", "-P", "16", "-n", &bytes];
+            words.extend(back.then_some("-R"));
+            let told = text(&client(lab.client_machine(), "iperf3", &words));
+            eventually(SOON, "no session is left", || {
+                counted(&gateway, "sessions") == 0
+            });
+            let sent = number_behind(&told, "sum_sent", "bytes");
+            let received = number_behind(&told, "sum_received", "bytes");
+            assert!(sent >= BYTES && received > 0, "{told}");
+            assert!(!told.contains("\"error\""), "{told}");
+            // What passed is what was sent, and some words about it. When it has
+            // enough, the program leaves what is on the way.
+            let passed = ["bytes_in", "bytes_out"].map(|name| counted(&gateway, name) as u64);
+            let way = usize::from(back);
+            let (passed, other) = (passed[way] - before[way], passed[1 - way] - before[1 - way]);
+            assert!(passed >= received, "{passed} passed, {received} received");
+            assert!(passed <= sent + 65_536, "{passed} passed, {sent} sent");
+            assert!(other < 65_536, "{other} bytes the other way");
+            before = ["bytes_in", "bytes_out"].map(|name| counted(&gateway, name) as u64);
+        }
+        assert_eq!(counted(&gateway, "sessions_total"), 2 * 17);
+    });
+}
+
+/// What wrk says of errors: connections, reads, writes, timeouts.
+fn errors(told: &str) -> [u64; 4] {
+    let Some(line) = told.lines().find(|line| line.contains("Socket errors")) else {
+        return [0; 4];
+    };
+    ["connect ", "read ", "write ", "timeout "].map(|name| {
+        let rest = line.split(name).nth(1).unwrap_or_default();
+        let digits = rest.split(',').next().unwrap_or_default();
+        digits.trim().parse().expect("a number")
+    })
+}
+
+#[test]
+fn wrk_meets_no_error_while_a_server_is_changed_and_few_when_it_is_killed() {
+    scenario(&["nginx", "wrk"], Pace::Alone, LIMIT, |lab| {
+        const CONNECTIONS: u64 = 64;
+        let (gateway, servers) = boxes(lab);
+        let a = nginx(&servers, "a", "10.0.1.11");
+        let _b = nginx(&servers, "b", "10.0.1.12");
+        let ini = "[node]\nworkers = 2\n[service web]\nlisten = 10.0.0.1:80\ninter = 300ms\n\
+                   server = a 10.0.1.11:80\nserver = b 10.0.1.12:80\n";
+        let _smena = forward(&gateway, ini, &["10.0.0.1:80"]);
+        let machine = lab.client_machine();
+        let load = |meanwhile: &mut dyn FnMut()| {
+            let words = [
+                "-t1",
+                "-c64",
+                "-d4s",
+                "-H",
+                "Connection: close",
+                "http://10.0.0.1/",
+            ];
+            let mut command = Command::new("wrk");
+            command.args(words).stdout(std::process::Stdio::piped());
+            let running = machine.spawn(command).expect("it starts");
+            std::thread::sleep(Duration::from_millis(700));
+            meanwhile();
+            text(&running.wait_with_output().expect("it ends"))
+        };
+        let file = gateway.folder().join("smena.ini").display().to_string();
+        let order = |word: &str| {
+            let output = gateway.command(&[word, "web/a", "-c", &file]);
+            assert!(output.status.success(), "{output:?}");
+        };
+        // Whoever is on it may end, and nobody comes.
+        let mut a = Some(a);
+        let told = load(&mut || {
+            order("drain");
+            eventually(SOON, "nobody is on it", || {
+                let status = gateway.status().1;
+                let servers = &status["services"].named("name", "web")["servers"];
+                servers.named("name", "a")["sessions"].number() == Some(0)
+            });
+            a = None;
+            a = Some(nginx(&servers, "a", "10.0.1.11"));
+            order("ready");
+        });
+        assert_eq!(errors(&told), [0; 4], "{told}");
+        assert!(told.contains("requests in"), "{told}");
+        // Who was on it as it died meets that, once each, and nobody else.
+        let told = load(&mut || {
+            a = None;
+            std::thread::sleep(Duration::from_millis(500));
+            a = Some(nginx(&servers, "a", "10.0.1.11"));
+        });
+        let [connect, read, write, timeout] = errors(&told);
+        assert_eq!([connect, timeout], [0; 2], "{told}");
+        assert!(read + write <= CONNECTIONS, "{told}");
+    });
 }
 
 #[test]
