@@ -87,11 +87,13 @@ const IMAGE: [&str; 6] = [
 ];
 
 /// A static executable that brings its own entry.
-const LINK_ARGUMENTS: [&str; 6] = [
+const LINK_ARGUMENTS: [&str; 7] = [
     "-nostartfiles",
     "-nostdlib",
     "-static",
     "-no-pie",
+    // By default a linker for MIPS looks for another name.
+    "-Wl,--entry=_start",
     // Nobody would make anything read-only: there is no dynamic loader.
     "-Wl,-z,norelro",
     "-Wl,--build-id=none",

@@ -4,5 +4,7 @@
 //! only names the entry.
 #![no_std]
 #![no_main]
+// Assembly for MIPS is not stable yet: there it takes RUSTC_BOOTSTRAP=1.
+#![cfg_attr(target_arch = "mips", feature(asm_experimental_arch))]
 
 mod linux;

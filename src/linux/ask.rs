@@ -19,6 +19,7 @@ use smena::board;
 use smena::pack::packed;
 use smena::probe::{Ask, Exchange, REQUEST_MAX, Verdict};
 
+use super::arch::option::{SO_LINGER, SOL_SOCKET};
 use super::clock;
 use super::failure;
 use super::socket::{connected_to_itself, setsockopt};
@@ -237,8 +238,6 @@ impl Slot<'_> {
 
 /// A socket that never waits and leaves nothing behind when it is closed.
 fn open_socket(to: &SocketAddr, ask: &Ask<'_>) -> Result<OwnedFd, Errno> {
-    const SOL_SOCKET: usize = 1;
-    const SO_LINGER: usize = 13;
     const SOL_RAW: usize = 255;
     const SOL_ICMPV6: usize = 58;
     /// Of both ICMP and ICMPv6.

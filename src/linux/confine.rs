@@ -10,7 +10,7 @@ use rustix::thread::{
 };
 use smena::say::{Level, Plain};
 
-use super::arch::number as call;
+use super::arch::{AUDIT_ARCH, number as call};
 use super::failure::log_refusal;
 use super::socket::Instruction;
 use super::syscall;
@@ -117,34 +117,28 @@ fn become_nobody() -> Result<(), Errno> {
 
 /// From here on any other system call ends the process.
 fn filter_calls() -> Result<(), Errno> {
-    const ARCHITECTURE: u32 = {
-        let machine = if cfg!(target_arch = "x86_64") {
-            62
-        } else {
-            183
-        };
-        0xc000_0000 | machine
-    };
     const KILL: Instruction = step(RETURN, 0x8000_0000);
     const ALLOW: Instruction = step(RETURN, 0x7fff_0000);
     /// Offsets in `struct seccomp_data`; of an argument its lower half.
     const NUMBER: u32 = 0;
     const MACHINE: u32 = 4;
-    const FAMILY: u32 = 16;
-    const KIND: u32 = 24;
-    let mut program = heapless::Vec::<Instruction, { 2 * ALLOWED.len() + 16 }>::new();
+    const FAMILY: u32 = 16 + LOWER;
+    const KIND: u32 = 24 + LOWER;
+    const LOWER: u32 = if cfg!(target_endian = "little") { 0 } else { 4 };
+    let mut program =
+        heapless::Vec::<Instruction, { 2 * (ALLOWED.len() + call::MORE.len()) + 16 }>::new();
     let mut add = |steps: &[Instruction]| {
         let fits = program.extend_from_slice(steps).is_ok();
         assert!(fits);
     };
     add(&[
         step(LOAD, MACHINE),
-        equal(ARCHITECTURE, 1, 0),
+        equal(AUDIT_ARCH, 1, 0),
         KILL,
         step(LOAD, NUMBER),
     ]);
-    for number in ALLOWED {
-        add(&[equal(number as u32, 0, 1), ALLOW]);
+    for number in ALLOWED.iter().chain(&call::MORE) {
+        add(&[equal(*number as u32, 0, 1), ALLOW]);
     }
     // Streams and datagrams of the Internet, and nothing else: a raw socket
     // would be more than `source = client` needs.

@@ -22,6 +22,7 @@ use smena::datagram::{Arrival, End, Flow, Sessions};
 use smena::shared::Row;
 use smena::{Instant, board};
 
+use super::arch::option;
 use super::batch::{BATCH, Batch, To};
 use super::cell::Cell;
 use super::descriptor::Descriptor;
@@ -381,7 +382,7 @@ impl<'d> Datagrams<'d> {
 /// let it share that with others.
 const IP_TRANSPARENT: (usize, usize) = (0, 19);
 const IPV6_TRANSPARENT: (usize, usize) = (41, 75);
-const SO_REUSEADDR: (usize, usize) = (1, 2);
+const SO_REUSEADDR: (usize, usize) = (option::SOL_SOCKET, option::SO_REUSEADDR);
 
 /// Lets the kernel give several datagrams in one. Nothing hangs on it, and not
 /// every kernel can.

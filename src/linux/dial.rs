@@ -9,14 +9,12 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, connect, socket_
 use smena::config::{Server, Service};
 use smena::session::Failed;
 
+use super::arch::option::{SO_KEEPALIVE, SO_LINGER, SOL_SOCKET};
 use super::socket::{connected_to_itself, setsockopt};
 
 const SOL_IP: usize = 0;
-const SOL_SOCKET: usize = 1;
 const SOL_TCP: usize = 6;
 const SOL_IPV6: usize = 41;
-const SO_KEEPALIVE: usize = 9;
-const SO_LINGER: usize = 13;
 const IP_TRANSPARENT: usize = 19;
 const IP_BIND_ADDRESS_NO_PORT: usize = 24;
 const IPV6_TRANSPARENT: usize = 75;

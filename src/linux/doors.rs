@@ -24,6 +24,7 @@ use smena::config::{Config, Listener, Service, Transport};
 use smena::pack::{Packed, packed};
 use smena::say::{Number, Plain};
 
+use super::arch::option::{SO_REUSEADDR, SO_REUSEPORT, SOL_SOCKET};
 use super::failure::{self, Failure};
 use super::{owner, socket};
 
@@ -117,9 +118,9 @@ pub fn waiting(config: &Config<'_>, service: &Service<'_>, doors: &Doorway) -> u
         .sum()
 }
 
-/// Level and name of an option.
-const SOCKET: u8 = 1;
-const REUSEADDR: u8 = 2;
+/// Level and name of an option. Half a word each makes the table of options small.
+const SOCKET: u16 = SOL_SOCKET as u16;
+const REUSEADDR: u16 = SO_REUSEADDR as u16;
 
 /// Whether a listener could be bound if nobody shared its port: with
 /// SO_REUSEPORT another smena of the same user would, and take half of the
@@ -170,11 +171,11 @@ fn bind_one(
     transparent: bool,
     shared: bool,
 ) -> Result<OwnedFd, (&'static str, Errno)> {
-    const REUSEPORT: u8 = 15;
-    const TCP: u8 = 6;
-    const NODELAY: u8 = 1;
-    const IP: u8 = 0;
-    const IPV6: u8 = 41;
+    const REUSEPORT: u16 = SO_REUSEPORT as u16;
+    const TCP: u16 = 6;
+    const NODELAY: u16 = 1;
+    const IP: u16 = 0;
+    const IPV6: u16 = 41;
     let tcp = listener.transport == Transport::Tcp;
     let v6 = listener.address.is_ipv6();
     // Freebind, transparent, packet info.
@@ -182,7 +183,7 @@ fn bind_one(
         false => (IP, [15, 19, 8]),
         true => (IPV6, [78, 75, 49]),
     };
-    const ONLY_V6: u8 = 26;
+    const ONLY_V6: u16 = 26;
     let options = [
         // Connections of an earlier run that linger do not hinder. With
         // datagrams it would let others in.

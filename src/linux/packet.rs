@@ -15,12 +15,12 @@ use smena::node::SAMPLE;
 use smena::protocol::Family;
 use smena::wire;
 
+use super::arch::option::SOL_SOCKET;
 use super::netlink::message::u32_at;
 use super::socket::{self, Instruction};
 
-/// `SOL_SOCKET`, `SO_PRIORITY`, and the highest class of the default queues
-/// (`TC_PRIO_CONTROL`): adverts go before data.
-const SOL_SOCKET: usize = 1;
+/// The highest class of the default queues (`TC_PRIO_CONTROL`): adverts go
+/// before data.
 const SO_PRIORITY: usize = 12;
 const PRIORITY_CONTROL: u32 = 7;
 /// `PACKET_OTHERHOST` and `PACKET_OUTGOING` of `sll_pkttype`.

@@ -10,13 +10,11 @@ use rustix::net::{AddressFamily, Protocol, SocketFlags, SocketType, socket_with}
 
 use smena::protocol::Family;
 
+use super::arch::option::{SO_SNDBUF, SO_SNDBUFFORCE, SOL_SOCKET};
 use super::socket::{self, Instruction};
 
-const SOL_SOCKET: usize = 1;
-const SO_SNDBUF: usize = 7;
 const SO_PRIORITY: usize = 12;
 const SO_BINDTODEVICE: usize = 25;
-const SO_SNDBUFFORCE: usize = 32;
 const PRIORITY_CONTROL: u32 = 7;
 /// `IPPROTO_IP` and `IP_HDRINCL`, `IPPROTO_IPV6` and `IPV6_HDRINCL`: the packet
 /// brings its header.

@@ -3,6 +3,7 @@
 
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::read;
+use rustix::process::Signal;
 
 use super::failure::Failure;
 use super::init::{self, After};
@@ -10,15 +11,15 @@ use super::syscall::{self, SignalSet};
 use smena::pack::packed;
 use smena::say::{Level, Plain, say};
 
-const SIGHUP: u32 = 1;
-const SIGINT: u32 = 2;
-const SIGPIPE: u32 = 13;
-const SIGTERM: u32 = 15;
-const SIGCHLD: u32 = 17;
-const SIGXCPU: u32 = 24;
-const SIGUSR1: u32 = 10;
+const SIGHUP: u32 = number(Signal::HUP);
+const SIGINT: u32 = number(Signal::INT);
+const SIGPIPE: u32 = number(Signal::PIPE);
+const SIGTERM: u32 = number(Signal::TERM);
+const SIGCHLD: u32 = number(Signal::CHILD);
+const SIGXCPU: u32 = number(Signal::XCPU);
+const SIGUSR1: u32 = number(Signal::USR1);
 /// A debug build panics when it gets this one, for the test of what follows.
-const SIGUSR2: u32 = 12;
+const SIGUSR2: u32 = number(Signal::USR2);
 
 /// What a signal asks of the keeper.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,6 +96,11 @@ impl AsFd for Signals {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.descriptor.as_fd()
     }
+}
+
+/// Of some signals each processor has its own.
+const fn number(signal: Signal) -> u32 {
+    signal.as_raw() as u32
 }
 
 /// The bit of a signal in a set.

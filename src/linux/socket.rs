@@ -12,6 +12,7 @@ use rustix::fd::{AsRawFd, BorrowedFd};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags};
 
+use super::arch::option::SOL_SOCKET;
 use super::arch::{number, syscall6};
 use super::syscall::result;
 
@@ -35,7 +36,7 @@ pub fn setsockopt(
 pub fn send_space(fd: BorrowedFd<'_>) -> usize {
     const SNDBUF: usize = 3;
     const WMEM_QUEUED: usize = 5;
-    let words = words_of(fd, (1, 55));
+    let words = words_of(fd, (SOL_SOCKET, 55));
     words[SNDBUF].saturating_sub(words[WMEM_QUEUED]) as usize
 }
 
@@ -98,7 +99,6 @@ impl<'p> Program<'p> {
 
 /// setsockopt(SO_ATTACH_FILTER): the kernel checks the program.
 pub fn attach_filter(fd: BorrowedFd<'_>, program: &[Instruction]) -> Result<(), Errno> {
-    const SOL_SOCKET: usize = 1;
     const SO_ATTACH_FILTER: usize = 26;
     let program = Program::of(program);
     let fd = fd.as_raw_fd() as usize;

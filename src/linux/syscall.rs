@@ -12,19 +12,24 @@ use core::ffi::{CStr, c_int};
 use core::ptr;
 
 use rustix::fd::{FromRawFd, OwnedFd};
+use rustix::fs::OFlags;
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions, kill_process, pidfd_open, waitpid};
 use rustix::time::{ClockId, Timespec};
 
-use super::arch::{number, syscall6};
+use super::arch::{SIG_SETMASK, SIGNAL_SET_SIZE, number, syscall6};
 use super::socket::{Instruction, Program};
 
 /// A set of signals as the kernel has it: bit `n - 1` is signal `n`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SignalSet(pub u64);
 
-/// The kernel's size of a signal set in bytes.
-const SIGNAL_SET_SIZE: usize = 8;
+impl SignalSet {
+    /// With room for as many signals as any processor has.
+    fn whole(self) -> [u64; 2] {
+        [self.0, 0]
+    }
+}
 
 /// The result of a call, or its error number.
 pub fn result(returned: isize) -> Result<usize, Errno> {
@@ -78,7 +83,7 @@ pub enum Fork {
 /// Of clone's other arguments, whose order differs between processors, none is
 /// used.
 pub fn fork() -> Result<Fork, Errno> {
-    const SIGCHLD: usize = 17;
+    const SIGCHLD: usize = Signal::CHILD.as_raw() as usize;
     // SAFETY: without CLONE_VM the copy has its own stack at the same address,
     // so no stack pointer is given, and no memory is named.
     let returned = unsafe { syscall6(number::CLONE, SIGCHLD, 0, 0, 0, 0, 0) };
@@ -206,13 +211,13 @@ pub fn close(descriptor: i32) {
 
 /// rt_sigprocmask(SIG_SETMASK)—Blocks exactly these signals.
 pub fn set_signal_mask(blocked: SignalSet) {
-    const SIG_SETMASK: usize = 2;
+    let set = blocked.whole();
     // SAFETY: the set lives through the call, and no old set is asked for.
     let returned = unsafe {
         syscall6(
             number::RT_SIGPROCMASK,
             SIG_SETMASK,
-            (&raw const blocked.0) as usize,
+            (&raw const set) as usize,
             0,
             SIGNAL_SET_SIZE,
             0,
@@ -224,7 +229,7 @@ pub fn set_signal_mask(blocked: SignalSet) {
 
 /// rt_sigaction(2)—Gives every signal its default action.
 pub fn reset_signal_actions() {
-    const SIGNALS: usize = 64;
+    const SIGNALS: usize = 8 * SIGNAL_SET_SIZE;
     // Handler, flags, restorer and mask, all zero: SIG_DFL on every processor.
     let action = [0_u64; 4];
     for signal in 1..=SIGNALS {
@@ -246,13 +251,14 @@ pub fn reset_signal_actions() {
 
 /// signalfd4(2)—A descriptor that these signals are read from.
 pub fn signalfd(signals: SignalSet) -> Result<OwnedFd, Errno> {
-    const SFD_CLOEXEC_NONBLOCK: usize = 0o2000000 | 0o4000;
+    const SFD_CLOEXEC_NONBLOCK: usize = OFlags::CLOEXEC.union(OFlags::NONBLOCK).bits() as usize;
+    let set = signals.whole();
     // SAFETY: the set lives through the call.
     let returned = unsafe {
         syscall6(
             number::SIGNALFD4,
             usize::MAX,
-            (&raw const signals.0) as usize,
+            (&raw const set) as usize,
             SIGNAL_SET_SIZE,
             SFD_CLOEXEC_NONBLOCK,
             0,
@@ -269,9 +275,10 @@ pub fn signalfd(signals: SignalSet) -> Result<OwnedFd, Errno> {
 pub fn ended_child() -> Option<Pid> {
     const P_ALL: usize = 0;
     const WNOHANG_WEXITED_WNOWAIT: usize = 1 | 4 | 0x0100_0000;
-    // siginfo_t: 128 bytes; on 64 bits the child's id is its fifth 32-bit word.
+    // siginfo_t: 128 bytes; the child's id is behind three 32-bit words, and
+    // aligned like a pointer.
     let mut info = [0_i32; 32];
-    const SI_PID: usize = 4;
+    const SI_PID: usize = 12_usize.next_multiple_of(size_of::<usize>()) / 4;
     // SAFETY: the kernel writes one siginfo_t of 128 bytes.
     let returned = unsafe {
         syscall6(

@@ -454,7 +454,7 @@ fn serve(
 /// Says how a worker ended, and when the next one comes.
 #[cold]
 fn tell_end(at: usize, status: Option<&WaitIdStatus>, pause: Duration) {
-    const SIGSYS: i32 = 31;
+    const SIGSYS: i32 = Signal::SYS.as_raw();
     let signal = status.and_then(WaitIdStatus::terminating_signal);
     let code = status.and_then(WaitIdStatus::exit_status);
     let (how, number) = match (signal, code) {

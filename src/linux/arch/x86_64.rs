@@ -7,6 +7,11 @@
 
 use core::arch::{asm, naked_asm};
 
+pub use super::alike::*;
+
+/// What seccomp(2) calls this processor: EM_X86_64, 64 bits, little-endian.
+pub const AUDIT_ARCH: u32 = 0xc000_003e;
+
 /// The entry of the process.
 ///
 /// # Safety
@@ -106,4 +111,6 @@ pub mod number {
     pub const RESTART_SYSCALL: usize = 219;
     pub const SOCKET: usize = 41;
     pub const SECCOMP: usize = 317;
+    // Nothing has two names.
+    pub const MORE: [usize; 0] = [];
 }
