@@ -17,19 +17,22 @@ setting() {
 
 # The package with a kernel that a name such as linux-image-cloud-amd64 stands for.
 kernel_of() {
-    found=$(apt-cache depends "$1" 2>/dev/null | sed -n 's/^ *Depends: \(linux-image-[0-9].*\)/\1/p' | head -n 1)
+    # shellcheck disable=SC2086
+    found=$(apt-cache $apt_options depends "$1" 2>/dev/null | sed -n 's/^ *Depends: \(linux-image-[0-9].*\)/\1/p' | head -n 1)
     printf '%s\n' "${found:-$1}"
 }
 
-# Fetches a package and unpacks it: its folder is in $unpacked.
+# Fetches a package and unpacks it: its folder is in $unpacked. $apt_options and
+# $foreign tell of another architecture.
+# shellcheck disable=SC2086
 package() {
-    version=$(apt-cache policy "$1" | sed -n 's/^ *Candidate: //p')
+    version=$(apt-cache $apt_options policy "$1" | sed -n 's/^ *Candidate: //p')
     [ -n "$version" ] && [ "$version" != "(none)" ] || fail "apt knows no package $1: apt-get update"
-    unpacked=$cache/${1}_$(printf '%s' "$version" | tr ':~' '__')
+    unpacked=$cache/${1}_$(printf '%s' "$version" | tr ':~' '__')${foreign:+_$foreign}
     if [ ! -f "$unpacked/.whole" ]; then
         rm -rf "$unpacked" "$unpacked.deb"
         mkdir -p "$unpacked.deb"
-        (cd "$unpacked.deb" && apt-get download -qq "$1=$version" 2>"$unpacked.deb/log") ||
+        (cd "$unpacked.deb" && apt-get $apt_options download -qq "$1=$version" 2>"$unpacked.deb/log") ||
             fail "apt-get download $1: $(cat "$unpacked.deb/log")"
         dpkg-deb -x "$unpacked.deb"/*.deb "$unpacked"
         : >"$unpacked/.whole"
@@ -53,7 +56,7 @@ needs() {
     cp "$file" "$root/lib/modules/$1.ko"
     chmod 644 "$root/lib/modules/$1.ko"
     # A recursion of sh has no variables of its own.
-    for each in $(objcopy -O binary --only-section=.modinfo "$file" /dev/stdout |
+    for each in $($objcopy -O binary --only-section=.modinfo "$file" /dev/stdout |
         tr '\0' '\n' | sed -n 's/^depends=//p' | tr ',' ' '); do
         needs "$each" "$1"
     done
