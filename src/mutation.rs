@@ -33,6 +33,26 @@ pub enum Mutation {
     ApartInGroup,
     /// A server that is down, in drain or maint still gets sessions.
     DownGetsSessions,
+    /// A session that ends is still counted for its server.
+    KeepCount,
+    /// A worker goes round robin by itself.
+    OwnTickets,
+    /// The session that was used last makes room.
+    EvictYoungest,
+    /// The server that just failed is tried again.
+    RetrySame,
+    /// One session more than `maxconn`.
+    OneTooMany,
+    /// A worker picks servers that get no new session.
+    PickClosed,
+    /// An idle session never ends.
+    NeverIdle,
+    /// Sessions of servers that are to be cut go on.
+    NoCut,
+    /// A worker that died leaves its counts behind.
+    NoBurial,
+    /// What a client had before is not looked at.
+    NoStick,
 }
 
 /// Whether a part is broken, and how. Zero-sized in release builds.

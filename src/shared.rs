@@ -14,6 +14,7 @@
 use core::sync::atomic::{AtomicU32, Ordering};
 
 use crate::board;
+use crate::mutation::Mutation;
 use crate::stick::Table;
 
 /// See the module. All zero bytes are a valid one.
@@ -22,6 +23,9 @@ pub struct Shared {
     servers: [Gate; board::SERVERS_MAX],
     rows: [Row; board::WORKERS_MAX],
     sticks: Table,
+    /// A rule that is broken on purpose, and 1; 0: none.
+    #[cfg(debug_assertions)]
+    broken: AtomicU32,
 }
 
 /// A service as the keeper wants it.
@@ -101,7 +105,27 @@ impl Shared {
             servers: [const { Gate::new() }; board::SERVERS_MAX],
             rows: [const { Row::new() }; board::WORKERS_MAX],
             sticks: Table::new(),
+            #[cfg(debug_assertions)]
+            broken: AtomicU32::new(0),
         }
+    }
+
+    /// Breaks one rule of the forwarder, in all of its workers.
+    #[cfg(debug_assertions)]
+    pub fn break_rule(&self, rule: Mutation) {
+        set(&self.broken, rule as u32 + 1);
+    }
+
+    /// Whether this rule is broken; never in release builds.
+    #[cfg(debug_assertions)]
+    pub fn is_broken(&self, rule: Mutation) -> bool {
+        self.broken.load(Ordering::Relaxed) == rule as u32 + 1
+    }
+
+    /// Whether this rule is broken; never in release builds.
+    #[cfg(not(debug_assertions))]
+    pub const fn is_broken(&self, _: Mutation) -> bool {
+        false
     }
 
     /// Which server a client had, whichever worker it met.
@@ -170,6 +194,9 @@ impl Shared {
 
     /// Keeper: a worker died, and its sessions with it. What it counted stays.
     pub fn bury(&self, worker: u8) {
+        if self.is_broken(Mutation::NoBurial) {
+            return;
+        }
         let row = self.row(worker);
         for words in &row.services {
             set(&words.sessions, 0);

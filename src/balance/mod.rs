@@ -22,6 +22,7 @@ use core::net::IpAddr;
 
 use crate::board;
 use crate::config::{Balance, Config, Server, Service, Span};
+use crate::mutation::Mutation;
 use crate::shared::Shared;
 
 #[cfg(test)]
@@ -130,6 +131,7 @@ impl Balancer {
         if let Some(server) = wish.prefer
             && tier.has(field, server)
             && wish.tried & bit(service.servers, server) == 0
+            && !field.shared.is_broken(Mutation::NoStick)
             && field.reserve(server)
         {
             return Pick::Server(server);
@@ -156,7 +158,10 @@ impl Balancer {
     fn in_turn(&mut self, field: &Field<'_>, service: u8, tier: &Tier, out: &Out) -> u8 {
         let mut last = tier.span.first;
         for _ in 0..tier.span.count {
-            let ticket = field.shared.draw(service);
+            let ticket = match field.shared.is_broken(Mutation::OwnTickets) {
+                true => self.turns[usize::from(service)].position,
+                false => field.shared.draw(service),
+            };
             last = self.slot(field, service, tier, ticket);
             if !out.is(tier.span, last) {
                 return last;
@@ -383,11 +388,21 @@ impl Field<'_> {
         let right = self
             .server(server)
             .is_some_and(|line| line.backup == backup);
-        right && self.shared.server_is_open(server) && self.weight(server) != 0
+        let open = self.shared.server_is_open(server);
+        let open = open || self.shared.is_broken(Mutation::PickClosed);
+        right && open && self.weight(server) != 0
     }
 
     fn sessions(&self, server: u8) -> u32 {
         self.shared.server_sessions(server, self.workers)
+    }
+
+    /// How many sessions a server may have; 0: as many as come.
+    fn most(&self, server: u8) -> u32 {
+        match self.server(server).map_or(0, |line| line.maxconn) {
+            0 => 0,
+            most => most + u32::from(self.shared.is_broken(Mutation::OneTooMany)),
+        }
     }
 
     /// Whether some server that may have a session has room for it.
@@ -401,7 +416,7 @@ impl Field<'_> {
         };
         let mut servers = service.servers.indices();
         servers.any(|server| {
-            let most = self.server(server).map_or(0, |line| line.maxconn);
+            let most = self.most(server);
             tier.has(self, server) && (most == 0 || self.sessions(server) < most)
         })
     }
@@ -410,7 +425,7 @@ impl Field<'_> {
     fn reserve(&self, server: u8) -> bool {
         let row = self.shared.row(self.worker);
         row.count_server(server, true);
-        let most = self.server(server).map_or(0, |line| line.maxconn);
+        let most = self.most(server);
         if most != 0 && self.sessions(server) > most {
             row.count_server(server, false);
             return false;

@@ -22,6 +22,7 @@
 use crate::balance::{Balancer, Field, Pick, Wish, bit};
 use crate::board;
 use crate::config::{Config, Service};
+use crate::mutation::Mutation;
 use crate::shared::Shared;
 use crate::{Duration, Instant};
 
@@ -294,10 +295,11 @@ impl<'a> Sessions<'a> {
         self.count_down(id);
         let line = self.line(service);
         let mark = line.map_or(0, |line| bit(line.servers, server));
+        let forgets = self.field.shared.is_broken(Mutation::RetrySame);
         let slot = self.slot(id);
         let last = slot.left == 0;
         slot.left = slot.left.saturating_sub(1);
-        if why != Failed::NoRoom {
+        if why != Failed::NoRoom && !forgets {
             slot.tried |= mark;
         }
         if matches!(why, Failed::Refused | Failed::Late) {
@@ -397,6 +399,9 @@ impl<'a> Sessions<'a> {
     /// Whether the keeper wants sessions of this server to end; asked once each
     /// time it does.
     pub fn is_cut(&mut self, server: u8) -> bool {
+        if self.field.shared.is_broken(Mutation::NoCut) {
+            return false;
+        }
         let cuts = self.field.shared.cuts(server);
         let known = self.table.cuts.get_mut(usize::from(server));
         known.is_some_and(|known| core::mem::replace(known, cuts) != cuts)
@@ -486,8 +491,10 @@ impl<'a> Sessions<'a> {
         let slot = self.slot(id);
         if core::mem::take(&mut slot.counted) {
             let server = slot.server;
-            let row = self.field.shared.row(self.field.worker);
-            row.count_server(server, false);
+            let shared = self.field.shared;
+            if !shared.is_broken(Mutation::KeepCount) {
+                shared.row(self.field.worker).count_server(server, false);
+            }
         }
     }
 
@@ -504,6 +511,9 @@ impl<'a> Sessions<'a> {
     /// How long nothing may move. The side that may be silent for a shorter time
     /// decides: whatever one side says, the other side hears.
     fn idle_ms(&self, service: u8) -> u32 {
+        if self.field.shared.is_broken(Mutation::NeverIdle) {
+            return 1 << 30;
+        }
         let least = |line: &Service<'_>| line.timeout_client.min(line.timeout_server);
         let line = self.line(service);
         line.map_or(0, |line| millis(least(line)) + GRAIN_MS)
