@@ -89,58 +89,14 @@ pub fn run(
         Ok(epoll) => epoll,
         Err(errno) => panic!("epoll_create1: {}", Reason(errno)),
     };
-    let reserve = RESERVE.min(doors.descriptors / 4);
-    let taken = reserve + doors.listeners.len() as u64;
-    let most = doors.descriptors.saturating_sub(taken);
-    // A session of TCP has two and one of UDP has one; where there are both, one
-    // kind leaves to the other what is the other's.
-    let of = |transport| {
-        config
-            .listeners
-            .iter()
-            .any(|one| one.transport == transport)
-    };
-    let datagrams = match (of(Transport::Udp), of(Transport::Tcp)) {
-        (false, _) => 0,
-        (true, false) => most,
-        (true, true) => (most / 2).min(board::DATAGRAM_SESSIONS_MAX as u64),
-    };
-    let most = (most - datagrams) / 2;
-    let sessions = Sessions::new(config, shared, index, TABLE.claim(), most as usize);
-    let pipes = reserve.saturating_sub(OTHERS) / 2;
-    let pipes = Pipes::new(PIPES.claim(), config.node.workers(), pipes as usize);
-    let relay = Relay::new(LINKS.claim(), pipes, BUFFER_MEMORY.claim());
-    let mut entries = Vec::new();
-    for (number, service) in (0..).zip(&config.services) {
-        for listener in config.listeners_of(service) {
-            let tcp = listener.transport == Transport::Tcp;
-            let _ = entries.push(Entry::new(number, tcp));
-        }
-    }
-    let mut worker = Worker {
-        config,
-        shared,
-        index,
-        row: shared.row(index),
-        doors,
-        epoll: epoll.as_fd(),
-        sessions,
-        relay,
-        entries,
-        datagrams: None,
-        turns: 0,
-        report: false,
-        parked_at: None,
-        told_at: None,
-    };
-    worker.start(datagrams as usize);
+    let mut worker = Worker::new(config, shared, index, doors, epoll.as_fd());
     loop {
         worker.turn();
     }
 }
 
 /// What the loop works with.
-struct Worker<'w> {
+pub struct Worker<'w> {
     config: &'static Config<'static>,
     shared: &'static Shared,
     index: u8,
@@ -165,6 +121,64 @@ const WATCH: EventFlags = EventFlags::IN
     .union(EventFlags::RDHUP)
     .union(EventFlags::PRI)
     .union(EventFlags::ET);
+
+impl<'w> Worker<'w> {
+    /// One that watches its doors, in memory that is claimed once a process.
+    pub fn new(
+        config: &'static Config<'static>,
+        shared: &'static Shared,
+        index: u8,
+        doors: &'w Doors<'w>,
+        epoll: BorrowedFd<'w>,
+    ) -> Worker<'w> {
+        let reserve = RESERVE.min(doors.descriptors / 4);
+        let taken = reserve + doors.listeners.len() as u64;
+        let most = doors.descriptors.saturating_sub(taken);
+        // A session of TCP has two and one of UDP has one; where there are both, one
+        // kind leaves to the other what is the other's.
+        let of = |transport| {
+            config
+                .listeners
+                .iter()
+                .any(|one| one.transport == transport)
+        };
+        let datagrams = match (of(Transport::Udp), of(Transport::Tcp)) {
+            (false, _) => 0,
+            (true, false) => most,
+            (true, true) => (most / 2).min(board::DATAGRAM_SESSIONS_MAX as u64),
+        };
+        let most = (most - datagrams) / 2;
+        let sessions = Sessions::new(config, shared, index, TABLE.claim(), most as usize);
+        let pipes = reserve.saturating_sub(OTHERS) / 2;
+        let pipes = Pipes::new(PIPES.claim(), config.node.workers(), pipes as usize);
+        let relay = Relay::new(LINKS.claim(), pipes, BUFFER_MEMORY.claim());
+        let mut entries = Vec::new();
+        for (number, service) in (0..).zip(&config.services) {
+            for listener in config.listeners_of(service) {
+                let tcp = listener.transport == Transport::Tcp;
+                let _ = entries.push(Entry::new(number, tcp));
+            }
+        }
+        let mut worker = Worker {
+            config,
+            shared,
+            index,
+            row: shared.row(index),
+            doors,
+            epoll,
+            sessions,
+            relay,
+            entries,
+            datagrams: None,
+            turns: 0,
+            report: false,
+            parked_at: None,
+            told_at: None,
+        };
+        worker.start(datagrams as usize);
+        worker
+    }
+}
 
 impl Worker<'_> {
     #[inline(never)]
@@ -195,7 +209,7 @@ impl Worker<'_> {
     }
 
     /// Waits, and handles what came.
-    fn turn(&mut self) {
+    pub fn turn(&mut self) {
         let mut buffer = [const { MaybeUninit::<epoll::Event>::uninit() }; EVENTS_MAX];
         let timeout = self.timeout();
         let waiting = match epoll::wait(self.epoll, &mut buffer, timeout.as_ref()) {
@@ -241,7 +255,7 @@ impl Worker<'_> {
     }
 
     /// How long to wait for events; none is for ever.
-    fn timeout(&self) -> Option<Timespec> {
+    pub fn timeout(&self) -> Option<Timespec> {
         let mut ms = self.sessions.wait_ms().map(i64::from);
         if self.parked_at.is_some() {
             let soon = PARKED.total_millis() as i64;
