@@ -23,6 +23,7 @@ mod trace;
 use crate::balance::{Balancer, Field, Pick, Wish, client_key};
 use crate::board;
 use crate::config::{Config, Service, Stick};
+use crate::mutation::Mutation;
 use crate::say::{Level, Plain, say};
 use crate::stick::Key;
 use crate::{Duration, Instant};
@@ -82,8 +83,8 @@ impl Sessions {
     }
 
     /// Before the first session: a number that nobody outside can guess, how many
-    /// sessions there may be, and the cuts of before, which are not for sessions
-    /// of later.
+    /// sessions there may be (1 to the board's number), and the cuts of before,
+    /// which are not for sessions of later.
     pub fn start(&mut self, field: &Field<'_>, seed: u32, most: usize) {
         self.table.start(seed, most);
         for (server, seen) in (0..).zip(&mut self.cuts) {
@@ -203,7 +204,10 @@ impl Sessions {
 
     /// Ends the session that was idle for the longest time, to make room.
     pub fn evict(&mut self, field: &Field<'_>, now: Instant) -> Option<u16> {
-        let slot = self.table.oldest()?;
+        let slot = match field.shared.is_broken(Mutation::EvictYoungest) {
+            true => self.table.youngest()?,
+            false => self.table.oldest()?,
+        };
         if self.told_at.is_none_or(|at| now >= at + TELL) {
             self.told_at = Some(now);
             let words = "no room for another client of UDP: the longest idle one makes room";

@@ -172,10 +172,10 @@ impl Table {
     }
 
     /// What nobody outside knows, so that nobody can fill one chain, and how many
-    /// sessions there may be. Told before the first session.
+    /// sessions there may be, at least 1. Told before the first session.
     pub fn start(&mut self, seed: u32, most: usize) {
         self.seed = seed;
-        self.most = most.min(SLOTS) as u16;
+        self.most = most.clamp(1, SLOTS) as u16;
     }
 
     /// The session of a slot that has one.
@@ -279,6 +279,13 @@ impl Table {
         services
             .filter_map(|service| self.oldest_of(service))
             .min_by_key(|&slot| self.session(slot).used_at)
+    }
+
+    /// The session of all that was used last.
+    pub fn youngest(&self) -> Option<u16> {
+        let youngest = self.ages.iter().map(|ages| ages.youngest);
+        let slots = youngest.filter_map(|link| link.checked_sub(1));
+        slots.max_by_key(|&slot| self.session(slot).used_at)
     }
 
     /// When the longest idle session of a service has been so for too long.

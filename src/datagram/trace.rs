@@ -69,6 +69,15 @@ const DNS: u8 = 2;
 
 impl<'a> Worker<'a> {
     fn new(config: &'a Config<'static>, shared: &'a Shared, number: u8) -> Worker<'a> {
+        Worker::with_room(config, shared, number, usize::MAX)
+    }
+
+    fn with_room(
+        config: &'a Config<'static>,
+        shared: &'a Shared,
+        number: u8,
+        most: usize,
+    ) -> Worker<'a> {
         let mut worker = Worker {
             config,
             shared,
@@ -76,7 +85,7 @@ impl<'a> Worker<'a> {
             sessions: Box::new(Sessions::new()),
         };
         let field = worker.field();
-        worker.sessions.start(&field, 77, usize::MAX);
+        worker.sessions.start(&field, 77, most);
         worker
     }
 
@@ -358,6 +367,24 @@ fn a_full_table_lets_the_longest_idle_go() {
     assert_eq!(worker.arrive(4, IKE, 1, 1), Arrival::New(3));
     assert_eq!(worker.expire(1000), usize::from(all));
     assert_eq!(worker.counts(), ([0; 4], 0));
+}
+
+/// As many as there are descriptors for, if those are fewer; one in any case,
+/// or it would be counted and have no slot.
+#[test]
+fn where_there_is_less_room_the_longest_idle_goes_sooner() {
+    let (config, shared) = (config(|_| {}), shared());
+    for (most, room) in [(2, 2), (0, 1)] {
+        let mut worker = Worker::with_room(&config, &shared, 0, most);
+        for port in 0..room {
+            assert_eq!(worker.arrive(1, IKE, 1, port), Arrival::New(port));
+        }
+        assert_eq!(worker.arrive(2, IKE, 1, 9), Arrival::New(0));
+        assert_eq!(worker.arrive(3, IKE, 1, 0), Arrival::New(room - 1));
+        assert_eq!(worker.expire(1000), usize::from(room));
+    }
+    assert_eq!(shared.service(0).evicted, 4);
+    assert_eq!(shared.service(0).sessions, 0);
 }
 
 #[test]
