@@ -274,9 +274,8 @@ impl<'r> Relay<'r> {
         if side == way || ended && !deaf {
             return Flow::Broken(side);
         }
-        // Nothing can be delivered there any more: what comes is dropped.
-        let lost = replace(&mut link.ways[way].pipe, pipes::NONE);
         if deaf {
+            let lost = replace(&mut link.ways[way].pipe, pipes::NONE);
             // To close a socket whose other side still speaks is to reset it,
             // which takes back what is on its way there.
             link.flags |= DEAF;
@@ -286,12 +285,21 @@ impl<'r> Relay<'r> {
             self.queue(id, way);
             return Flow::Rest;
         }
-        link.ways[way].flags = ENDED | OVER | (link.ways[way].flags & QUEUED);
-        link.ways[back].flags |= READABLE;
+        self.lose(id, side);
+        Flow::Rest
+    }
+
+    /// A side was reset: nothing can be delivered there any more, and what it said
+    /// before is handed on, but no end.
+    pub fn lose(&mut self, id: Id, side: Side) {
+        let link = &mut self.links[id.0 as usize];
+        let way = &mut link.ways[1 - side];
+        let lost = replace(&mut way.pipe, pipes::NONE);
+        way.flags = ENDED | OVER | (way.flags & QUEUED);
+        link.ways[side].flags |= READABLE;
         link.flags |= RESET[side];
         self.pipes.give(lost);
-        self.queue(id, back);
-        Flow::Rest
+        self.queue(id, side);
     }
 
     /// Moves bytes; the error is that of a side.

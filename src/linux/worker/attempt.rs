@@ -64,11 +64,16 @@ impl Worker<'_> {
             let link = self.relay.link(id);
             let socket = link.socket(SERVER).get();
             let error = socket.and_then(|socket| sockopt::socket_error(socket).ok());
-            // One that was taken and reset at once was taken.
-            if !matches!(error, Some(Err(Errno::CONNRESET | Errno::PIPE))) {
-                let step = self.fail(id, Failed::Refused);
-                self.carry_out(id, step);
-                return false;
+            // One that was taken and reset at once was taken. Nothing tells of the
+            // reset again.
+            match error {
+                Some(Err(Errno::CONNRESET)) => self.relay.lose(id, SERVER),
+                Some(Err(Errno::PIPE)) => {}
+                _ => {
+                    let step = self.fail(id, Failed::Refused);
+                    self.carry_out(id, step);
+                    return false;
+                }
             }
         } else if !events.intersects(EventFlags::OUT) {
             return false;

@@ -3,6 +3,7 @@
 
 use core::net::IpAddr;
 
+use rustix::io::Errno;
 use rustix::net::{RecvFlags, recv};
 use smena::config::Stick;
 use smena::hello::{self, CLIENT_HELLO, HELLO_MAX, Hello, SERVER_HELLO, SessionId};
@@ -83,15 +84,16 @@ impl Worker<'_> {
     fn look(&mut self, id: Id, side: Side, kind: u8) -> Hello {
         let mut bytes = [0; HELLO_MAX];
         let socket = self.relay.link(id).socket(side).get();
-        let got = socket.and_then(|socket| {
-            let peeked = recv(socket, &mut bytes, RecvFlags::PEEK);
-            peeked.ok().map(|(_, got)| got)
-        });
-        match got {
+        match socket.map(|socket| recv(socket, &mut bytes, RecvFlags::PEEK)) {
             // Its end, or an error that the relay will meet.
-            Some(0) => Hello::NotTls,
-            Some(got) => hello::read(kind, bytes.get(..got).unwrap_or_default()),
-            None => Hello::NeedMore,
+            Some(Ok((_, 0))) => Hello::NotTls,
+            Some(Ok((_, got))) => hello::read(kind, bytes.get(..got).unwrap_or_default()),
+            // A reset is told once.
+            Some(Err(Errno::CONNRESET)) if side == SERVER => {
+                self.relay.lose(id, SERVER);
+                Hello::NotTls
+            }
+            _ => Hello::NeedMore,
         }
     }
 }
