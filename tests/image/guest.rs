@@ -152,10 +152,15 @@ impl Guest {
         }
     }
 
-    /// Whether the console has ever said it.
+    /// How often the console has said it.
     pub fn said(&self, what: &str) -> usize {
+        self.lines(|line| line.contains(what)).len()
+    }
+
+    /// The lines of the console that are such.
+    pub fn lines(&self, such: impl Fn(&str) -> bool) -> Vec<String> {
         let lines = self.console.lock().unwrap();
-        lines.iter().filter(|line| line.contains(what)).count()
+        lines.iter().filter(|line| such(line)).cloned().collect()
     }
 
     /// Gives the monitor a command; `arguments` is the inside of a JSON object.
