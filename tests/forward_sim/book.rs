@@ -279,11 +279,12 @@ impl Book {
                 used_at,
                 refused,
             } => {
-                let known = desk.sockets.remove(&fd).is_some();
+                let known = desk.sockets.remove(&fd);
                 let cuts = desk.cut.len();
                 desk.cut.retain(|cut| *cut != fd);
                 let cut = desk.cut.len() < cuts;
-                if evicted > 0 && known && !refused && !cut {
+                let idle = now >= used_at + idle_of(plan, known.as_ref());
+                if evicted > 0 && known.is_some() && !refused && !cut && !idle {
                     self.made_room(worker, used_at);
                 }
             }
@@ -603,6 +604,11 @@ impl Book {
         }
     }
 
+    /// Sockets of sessions that are there.
+    pub fn sockets(&self) -> u32 {
+        self.count(|_| true)
+    }
+
     /// Nobody has anything any more.
     pub fn at_rest(&mut self, plan: &Plan, config: &Config<'_>, shared: &Shared) {
         let left = self.count(|_| true);
@@ -633,6 +639,14 @@ impl Book {
             Socket::Line { .. } => None,
         });
         conns.collect()
+    }
+}
+
+/// How long a session of datagrams may be idle.
+fn idle_of(plan: &Plan, socket: Option<&Socket>) -> At {
+    match socket {
+        Some(Socket::Line { server, .. }) => plan.services[plan.service_of((*server).into())].idle,
+        _ => 0,
     }
 }
 

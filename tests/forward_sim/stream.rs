@@ -73,6 +73,14 @@ impl Way {
         self.end != End::None
     }
 
+    /// A reset takes back what is on its way, an end included.
+    fn drop_wire(&mut self) {
+        self.wire.clear();
+        if self.end == End::Said {
+            self.end = End::None;
+        }
+    }
+
     pub fn has_room(&self) -> bool {
         self.wire.len() * 3 <= self.wire_max * 2
     }
@@ -408,7 +416,7 @@ impl Kernel {
                 let over = conn.ways[IN].has_come() && conn.ways[OUT].has_come();
                 let unread = !conn.ways[IN].queue.is_empty();
                 if conn.lingers && !over || unread {
-                    conn.ways[OUT].wire.clear();
+                    conn.ways[OUT].drop_wire();
                     self.reset_later(number, OUT);
                 } else {
                     if conn.ways[OUT].end == End::None {
@@ -511,7 +519,7 @@ impl Kernel {
     pub fn far_reset(&mut self, number: usize) {
         let conn = &mut self.conns[number];
         conn.far_closed = true;
-        conn.ways[IN].wire.clear();
+        conn.ways[IN].drop_wire();
         self.reset_later(number, IN);
     }
 }

@@ -181,8 +181,15 @@ impl World {
             self.leave(patience);
         }
         self.quiet = true;
-        // Whatever is there is idle for too long by now.
-        self.run(16 * SECOND);
+        // Whatever is there is idle for too long by then; where only a few may be
+        // in at once, the others come after them.
+        const TURNS: usize = 40;
+        for _ in 0..TURNS {
+            self.run(16 * SECOND);
+            if self.book.sockets() == 0 {
+                break;
+            }
+        }
         let shared = self.shared;
         self.book.at_rest(&self.plan, self.config, shared);
         self.judge_people();
