@@ -187,10 +187,9 @@ impl<'a> Command<'a> {
                 // The command comes behind its options.
                 early = false;
                 (name, options, build) = *find(word)?;
-                for (given, option) in [(said.file.is_some(), "-c"), (said.json, "--json")] {
-                    if given && !options.contains(&option) {
-                        return Err(Error::UnknownOption(name, option));
-                    }
+                let early = if said.json { "--json" } else { "-c" };
+                if !options.contains(&early) {
+                    return Err(Error::UnknownOption(name, early));
                 }
                 continue;
             }

@@ -205,23 +205,21 @@ impl Comparison<'_, '_> {
                 Argument::Text(what),
             );
         }
-        let other = |address: &Address<'_>| {
-            let mut there = peer.addresses.iter();
-            let same = there.find(|there| there.address == address.address);
-            same.filter(|same| same.prefix_len != address.prefix_len)
-        };
-        let mut networks = (0..).zip(&router.addresses);
-        if let Some((nth, same)) = networks.find_map(|(nth, one)| Some((nth, other(one)?))) {
-            self.tell(
-                Severity::Warning,
-                router.line_of(self.here.text, nth),
-                (peer, "address"),
-                template!(
-                    "the two nodes have this address in different networks",
-                    "from line {1} of `{0}` on, it has /{2}: write the same in both"
-                ),
-                Argument::Number(same.prefix_len.into()),
-            );
+        for (nth, address) in router.addresses.iter().enumerate() {
+            for same in &peer.addresses {
+                if same.address == address.address && same.prefix_len != address.prefix_len {
+                    self.tell(
+                        Severity::Warning,
+                        router.line_of(self.here.text, nth),
+                        (peer, "address"),
+                        template!(
+                            "the two nodes have this address in different networks",
+                            "from line {1} of `{0}` on, it has /{2}: write the same in both"
+                        ),
+                        Argument::Number(same.prefix_len.into()),
+                    );
+                }
+            }
         }
         self.one_way(router, peer);
     }
@@ -423,7 +421,7 @@ impl Comparison<'_, '_> {
             };
             let theirs = there.listeners_of(peer);
             for (nth, listener) in here.listeners_of(service).iter().enumerate() {
-                if !theirs.contains(listener) {
+                if !theirs.iter().any(|other| other.meets(listener)) {
                     self.lacks(
                         find(text, "service", service.name, "listen", nth),
                         template!(

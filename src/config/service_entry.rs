@@ -78,9 +78,7 @@ pub(super) fn listen<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read {
     };
     let place = place.map_or(value, |word| word.as_written());
     let f = &mut r.findings;
-    if place.contains(',') {
-        return Err(a_list(f, place, "listen"));
-    }
+    no_list(f, value, "listen")?;
     if let Some(word) = words.next() {
         let word = word.as_written();
         let hint = packed!("write `ADDRESS:PORT`, or `udp ADDRESS:PORT`");
@@ -98,18 +96,18 @@ pub(super) fn listen<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read {
     let ip = match host {
         "*" => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
         "" => {
-            let template = template!(
+            const TEMPLATE: &Template = template!(
                 "`{0}` has no address",
                 "write `*{0}` for every IPv4 address, or `[::]{0}` for every IPv6 one"
             );
-            return Err(f.error(place, template, &[Argument::Text(place)]));
+            return Err(about(f, place, TEMPLATE));
         }
-        _ if place.starts_with("udp") || place.starts_with("tcp") => {
-            let template = template!(
+        _ if host.starts_with("udp") || host.starts_with("tcp") => {
+            const TEMPLATE: &Template = template!(
                 "`{0}` is no address",
                 "write `ADDRESS:PORT`, or `udp ADDRESS:PORT` with a blank"
             );
-            return Err(f.error(place, template, &[Argument::Text(place)]));
+            return Err(about(f, place, TEMPLATE));
         }
         _ => match check_entry::host_of(host) {
             Some(ip) if ip.is_unspecified() => ip,
@@ -145,23 +143,16 @@ pub(super) fn listen<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read {
 /// [check ADDRESS:PORT] [send-proxy | send-proxy-v2]
 pub(super) fn server<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read {
     let f = &mut r.findings;
+    no_list(f, value, "server")?;
     let mut words = Words(value).iter();
     let first = words.next().map_or(value, |word| word.as_written());
-    let second = words.next();
-    if let Some(list) = [Some(first), second.map(|word| word.as_written())]
-        .into_iter()
-        .flatten()
-        .find(|word| word.contains(','))
-    {
-        return Err(a_list(f, list, "server"));
-    }
-    let names_host = |text| check_entry::host_of(check_entry::parts(text).0).is_some();
-    if names_host(first) && !second.is_some_and(|word| names_host(word.as_written())) {
-        let template = template!(
+    let second = words.next().map(|word| word.as_written());
+    if is_place(first) && !second.is_some_and(is_place) {
+        const TEMPLATE: &Template = template!(
             "the server at `{0}` has no name",
             "write one before the address, such as `web1 {0}`"
         );
-        return Err(f.error(first, template, &[Argument::Text(first)]));
+        return Err(about(f, first, TEMPLATE));
     }
     let name = value::name(f, first)?;
     let Some(place) = second else {
@@ -174,7 +165,6 @@ pub(super) fn server<'a>(r: &mut Reader<'_, 'a>, value: &'a str) -> Read {
             &[Argument::Text(name)],
         ));
     };
-    let place = place.as_written();
     let text = value::text(f, place)?;
     let (host, port) = check_entry::parts(text);
     let port = match port {
@@ -395,15 +385,37 @@ fn path<'a>(f: &mut Findings<'a>, kind: &'a str, word: Option<Word<'a>>) -> Resu
 }
 
 /// Several of what stands on a line of its own each.
+#[inline(never)]
+fn no_list<'a>(f: &mut Findings<'a>, value: &'a str, key: &'static str) -> Read {
+    match value.as_bytes().contains(&b',') {
+        false => Ok(()),
+        true => {
+            let template = template!("`{0}` is a list", "write a `{1}` line for each");
+            Err(f.error(
+                value,
+                template,
+                &[Argument::Text(value), Argument::Text(key)],
+            ))
+        }
+    }
+}
+
+/// Whether a word is an address, with a port or not.
+#[inline(never)]
+fn is_place(word: &str) -> bool {
+    check_entry::host_of(check_entry::parts(word).0).is_some()
+}
+
+/// What is wrong with a word, which both lines may show.
 #[cold]
-fn a_list<'a>(f: &mut Findings<'a>, at: &'a str, key: &'static str) -> Told {
-    let template = template!("`{0}` is a list", "write a `{1}` line for each");
-    f.error(at, template, &[Argument::Text(at), Argument::Text(key)])
+#[inline(never)]
+fn about<'a>(f: &mut Findings<'a>, word: &'a str, template: &'static Template) -> Told {
+    f.error(word, template, &[Argument::Text(word)])
 }
 
 /// A port that is one.
 fn one_port<'a>(f: &mut Findings<'a>, port: &'a str, hint: Packed) -> Result<u16, Told> {
-    if port.contains('-') && !port.starts_with('-') {
+    if port.bytes().skip(1).any(|byte| byte == b'-') {
         return Err(f.error(
             port,
             template!("`{0}` is more than one port", "{1}"),

@@ -24,7 +24,8 @@ use crate::balance::{Balancer, Field, Pick, Wish, client_key};
 use crate::board;
 use crate::config::{Config, Service, Stick};
 use crate::mutation::Mutation;
-use crate::say::{Level, Plain, say};
+use crate::pack::packed;
+use crate::say::{Level, say};
 use crate::stick::Key;
 use crate::{Duration, Instant};
 
@@ -210,8 +211,9 @@ impl Sessions {
         };
         if self.told_at.is_none_or(|at| now >= at + TELL) {
             self.told_at = Some(now);
-            let words = "no room for another client of UDP: the longest idle one makes room";
-            say(Level::Warn, format_args!("{}", Plain(words)));
+            let words =
+                packed!("no room for another client of UDP: the longest idle one makes room");
+            say(Level::Warn, format_args!("{words}"));
         }
         self.end(field, now, slot, End::Evicted);
         Some(slot)

@@ -110,14 +110,6 @@ pub fn set_open(
     done
 }
 
-/// Clients of a service that wait to be taken in by this worker.
-pub fn waiting(config: &Config<'_>, service: &Service<'_>, doors: &Doorway) -> u32 {
-    let numbers = service.listeners.indices().map(usize::from);
-    let tcp = numbers.filter(|&number| config.listeners[number].transport == Transport::Tcp);
-    tcp.map(|number| socket::queue_length(doors.listeners[number].as_fd()))
-        .sum()
-}
-
 /// Level and name of an option. Half a word each makes the table of options small.
 const SOCKET: u16 = SOL_SOCKET as u16;
 const REUSEADDR: u16 = SO_REUSEADDR as u16;

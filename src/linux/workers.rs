@@ -40,7 +40,7 @@ use super::stack::{self, Place};
 use super::start::Invocation;
 use super::syscall::{self, Fork, SignalSet};
 use super::text::Text;
-use super::{clock, confine, held, log as logger, panic, realtime, spawn, worker};
+use super::{clock, confine, held, log as logger, panic, realtime, socket, spawn, worker};
 
 /// The token in epoll of what workers have to tell, and the first of their ends.
 pub const BACK: u64 = 4;
@@ -169,7 +169,7 @@ impl<'a> Workers<'a> {
                 self.told = false;
                 say(
                     Level::Info,
-                    format_args!("every open service listens again"),
+                    format_args!("{}", packed!("every open service listens again")),
                 );
             }
         }
@@ -316,10 +316,14 @@ impl<'a> Workers<'a> {
     }
 
     /// Counts the clients of each service that the kernel took in and no worker.
+    #[inline(never)]
     pub fn count_waiting(&self, counts: &mut [u32; board::SERVICES_MAX]) {
         for (count, service) in counts.iter_mut().zip(&self.config.services) {
             for doors in self.doors.iter() {
-                *count += doors::waiting(self.config, service, doors);
+                // Sockets of UDP have no queue.
+                for listener in service.listeners.of(&doors.listeners) {
+                    *count += socket::queue_length(listener.as_fd());
+                }
             }
         }
     }

@@ -354,14 +354,14 @@ server = 10.0.0.4
 server = 10.0.0.5 10.0.0.5
 ",
         "\
-error: `*:80,` is a list
+error: `*:80, *:443` is a list
   --> smena.ini:2:10
  2 | listen = *:80, *:443
-   |          ^^^^^ write a `listen` line for each
-error: `10.0.0.1:80,` is a list
-  --> smena.ini:4:12
+   |          ^^^^^^^^^^^ write a `listen` line for each
+error: `a 10.0.0.1:80, b 10.0.0.2:80` is a list
+  --> smena.ini:4:10
  4 | server = a 10.0.0.1:80, b 10.0.0.2:80
-   |            ^^^^^^^^^^^^ write a `server` line for each
+   |          ^^^^^^^^^^^^^^^^^^^^^^^^^^^^ write a `server` line for each
 error: the server at `10.0.0.3:80` has no name
   --> smena.ini:5:10
  5 | server = 10.0.0.3:80 weight 2
