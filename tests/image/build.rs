@@ -169,7 +169,7 @@ fn two_builds_are_equal() {
     };
     let copy = temporary("copy of the tree");
     let sh = format!(
-        "cd {TOP} && tar c Cargo.toml Cargo.lock build.rs src board image/build image/lib.sh image/config benches tests | \
+        "cd {TOP} && tar c Cargo.toml Cargo.lock build.rs src board image/build image/config image/*.sh benches tests | \
          tar x -C '{0}' && ln -s {TOP}/image/cache '{0}/image/cache'",
         copy.display()
     );
