@@ -5,7 +5,23 @@
 //! `_start` is entered by the kernel with `argc` at the stack pointer and never
 //! by Rust code. `syscall6` clobbers $2, $3, $7 to $15, $24, $25, hi, lo and memory.
 
-use core::arch::{asm, naked_asm};
+use core::arch::{asm, global_asm, naked_asm};
+
+// The kernel does not give $1 back, the compiler keeps values in it, and neither
+// does it know that inline assembly may change it nor can it be told: so the
+// instruction itself saves it, here and in rustix, wherever all of the program is
+// assembled as one (`lto = "fat"`). Below the stack pointer nobody writes, since
+// there are no signal handlers.
+global_asm!(
+    ".macro syscall",
+    ".set push",
+    ".set noat",
+    "sw $1, -4($sp)",
+    ".word 0x0000000c",
+    "lw $1, -4($sp)",
+    ".set pop",
+    ".endm",
+);
 
 /// What seccomp(2) calls this processor: EM_MIPS, little-endian.
 pub const AUDIT_ARCH: u32 = 0x4000_0008;
