@@ -78,6 +78,8 @@ pub enum Severity {
 pub(super) enum Argument<'a> {
     /// Text of the file or of the program; control characters are escaped.
     Text(&'a str),
+    /// A sentence of the program, whole; it has nothing to escape.
+    Sentence(&'a str),
     /// A number.
     Number(i64),
     /// A duration, in the largest unit that needs no fraction.
@@ -217,6 +219,7 @@ impl Argument<'_> {
     fn show(&self, f: &mut dyn Write) -> fmt::Result {
         match *self {
             Argument::Text(text) => excerpt::write_text(f, text.as_bytes()),
+            Argument::Sentence(text) => f.write_str(text),
             Argument::Number(number) => {
                 f.write_str(if number < 0 { "-" } else { "" })?;
                 write_number(f, number.unsigned_abs(), 10, 1)

@@ -19,6 +19,7 @@ mod machine;
 mod machine_entry;
 mod machine_table;
 mod model;
+mod programs;
 mod reader;
 mod section_rules;
 mod service;

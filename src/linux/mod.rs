@@ -23,6 +23,7 @@ mod descriptor;
 mod dial;
 mod doors;
 mod failure;
+mod fit;
 mod guard;
 mod held;
 mod hook;

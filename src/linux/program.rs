@@ -12,12 +12,12 @@ use smena::pack::{Packed, packed};
 use smena::say::{Level, Number, Plain, say};
 
 use super::cell::Cell;
-use super::failure::{Failure, Reason};
+use super::failure::Failure;
 use super::output::{Output, complain};
 use super::start::Invocation;
 use super::text::Text;
 use super::user::{Unknown, User};
-use super::{bake, client, demo, init, keeper, load, log, replay, sysctl};
+use super::{bake, client, demo, fit, init, keeper, load, log, replay, sysctl};
 
 const FINE: i32 = 0;
 const WARNINGS: i32 = 1;
@@ -147,7 +147,7 @@ fn run(file: Option<&'static str>, invocation: &Invocation) -> i32 {
             Err(trouble) => {
                 complain(format_args!("error: {trouble}"));
                 match trouble {
-                    Trouble::User(..) => WRONG,
+                    Trouble::User(_) => WRONG,
                     Trouble::Refused(_) => REFUSED,
                 }
             }
@@ -193,7 +193,7 @@ fn live(invocation: &Invocation) -> ! {
 /// Why nothing can be kept.
 enum Trouble {
     /// There is no such user.
-    User(&'static str, Unknown),
+    User(Unknown<'static>),
     /// The system refused.
     Refused(Failure),
 }
@@ -202,7 +202,7 @@ impl Trouble {
     /// What `smena status` ends with then, where it can be asked.
     const fn exit_of_status(&self) -> i32 {
         match self {
-            Trouble::User(..) => WRONG,
+            Trouble::User(_) => WRONG,
             Trouble::Refused(_) => 3,
         }
     }
@@ -211,18 +211,7 @@ impl Trouble {
 impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Trouble::User(name, Unknown::Name) => write!(
-                f,
-                "`script_user`: /etc/passwd has no user `{}`: add one, or give a number",
-                Plain(name)
-            ),
-            Trouble::User(_, Unknown::File(errno)) => {
-                let reason = Reason(*errno);
-                write!(
-                    f,
-                    "`script_user`: cannot read /etc/passwd: {reason}: give a number"
-                )
-            }
+            Trouble::User(unknown) => write!(f, "`script_user`: {unknown}"),
             Trouble::Refused(failure) => failure.fmt(f),
         }
     }
@@ -240,7 +229,7 @@ fn keep(config: &'static Config<'static>, invocation: &Invocation) -> Result<(),
     let target = config.node.log_target.unwrap_or(default);
     log::open_target(level, target, journal).map_err(Trouble::Refused)?;
     let name = config.node.script_user.unwrap_or("root");
-    let user = User::find(name).map_err(|unknown| Trouble::User(name, unknown))?;
+    let user = User::find(name).map_err(Trouble::User)?;
     if init::is_on() {
         init::prepare(config);
     } else if config.is_for_init() {
@@ -279,6 +268,14 @@ fn check(file: Option<&'static str>, peer: Option<&'static str>) -> i32 {
     let Some((config, source, mut outcome)) = own else {
         return WRONG;
     };
+    if outcome.errors == 0 {
+        // The other half is for another machine.
+        let mut output = Output::stderr();
+        outcome.warnings += fit::judge(config, &source, &mut |diagnostic| {
+            let _ = write!(output, "{diagnostic}");
+        });
+        output.flush();
+    }
     let other = match other {
         Some(None) => return WRONG,
         Some(other) => other,

@@ -22,7 +22,7 @@ use super::user::User;
 use super::{log, realtime};
 
 /// Where programs without a slash are looked for.
-const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+pub const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// A line of the configuration has at most 1024 bytes, so at most 512 words.
 const WORDS_MAX: usize = 512 + 8;
 /// Room for the environment: PATH and what hooks are told.

@@ -2,12 +2,14 @@
 //! `/etc/passwd` once, at the start; a number needs no file.
 
 use core::ffi::CStr;
+use core::fmt;
 
 use rustix::io::Errno;
 use rustix::process::{Gid, Uid};
 use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
-use smena::say::decimal;
+use smena::say::{Plain, decimal};
 
+use super::failure::Reason;
 use super::table::read_lines;
 
 /// The file that names users.
@@ -21,11 +23,27 @@ pub struct User {
 }
 
 /// Why a user is none.
-pub enum Unknown {
+pub enum Unknown<'a> {
     /// `/etc/passwd` has no such name.
-    Name,
+    Name(&'a str),
     /// `/etc/passwd` cannot be read.
     File(Errno),
+}
+
+impl fmt::Display for Unknown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Unknown::Name(name) => write!(
+                f,
+                "/etc/passwd has no user `{}`: add one, or give a number",
+                Plain(name)
+            ),
+            Unknown::File(errno) => {
+                let reason = Reason(errno);
+                write!(f, "cannot read /etc/passwd: {reason}: give a number")
+            }
+        }
+    }
 }
 
 impl User {
@@ -42,14 +60,14 @@ impl User {
 
     /// The user of a name or number. The group of a number that no line of
     /// `/etc/passwd` has is the same number.
-    pub fn find(name: &str) -> Result<User, Unknown> {
+    pub fn find(name: &str) -> Result<User, Unknown<'_>> {
         if name == "root" {
             return Ok(User::ROOT);
         }
         match (decimal(name.as_bytes()), find_line(name)) {
             (_, Ok(Some(user))) => Ok(user),
             (Some(uid), _) => Ok(User::of(uid)),
-            (None, Ok(None)) => Err(Unknown::Name),
+            (None, Ok(None)) => Err(Unknown::Name(name)),
             (None, Err(errno)) => Err(Unknown::File(errno)),
         }
     }

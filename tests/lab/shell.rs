@@ -99,6 +99,48 @@ fn readable_copy(name: &str) -> PathBuf {
     copy
 }
 
+/// A file can be right and its machine not: a program that is missing, or that
+/// anybody could have written, and a user that there is not.
+#[test]
+fn what_the_machine_lacks_is_a_warning() {
+    let open = write("open.sh", "#!/bin/sh\n");
+    fs::set_permissions(&open, fs::Permissions::from_mode(0o777)).expect("own file");
+    let plain = write("plain.sh", "#!/bin/sh\n");
+    fs::set_permissions(&plain, fs::Permissions::from_mode(0o644)).expect("own file");
+    let more = format!(
+        "notify = /nonexistent/role.sh up\nresource = {open}\nresource = {plain}\ntrack = c\n\
+         track = d\n[check c]\nexec = no-such-program --now\n[check d]\nexec = test -e /\n\
+         [node]\nscript_user = nobody-has-this-name\n"
+    );
+    let file = write("lacking.ini", &smena_ini(100, &more));
+    let output = smena(&["check", "-c", &file]);
+    fs::remove_file(&open).expect("own file");
+    fs::remove_file(&plain).expect("own file");
+    let text = stderr(&output);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(stdout(&output).ends_with("ok, 5 warnings\n"), "{text}");
+    for (word, why) in [
+        (
+            "nobody-has-this-name",
+            "/etc/passwd has no user `nobody-has-this-name`: add one",
+        ),
+        (
+            "/nonexistent/role.sh",
+            "open below /: no such file (ENOENT): check the path",
+        ),
+        (&open, "(mode 777): chmod go-w"),
+        (&plain, "is not executable: chmod +x"),
+        ("no-such-program", "PATH has no such program: install it"),
+    ] {
+        let said = format!("warning: `{word}` cannot be used on this machine\n  --> {file}:");
+        let (_, rest) = text
+            .split_once(&said)
+            .unwrap_or_else(|| panic!("{word} in\n{text}"));
+        let hint = rest.lines().find(|line| line.contains("^")).unwrap_or("");
+        assert!(hint.contains(why), "{why} in\n{text}");
+    }
+}
+
 #[test]
 fn every_mistake_of_a_file_is_shown_at_its_place() {
     let file = write(
