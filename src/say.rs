@@ -30,6 +30,19 @@ impl fmt::Display for Number {
     }
 }
 
+/// So many of something, whose plural has an s.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Count(pub u64, pub &'static str);
+
+impl fmt::Display for Count {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_number(f, self.0, 10, 1)?;
+        f.write_char(' ')?;
+        f.write_str(self.1)?;
+        f.write_str(if self.0 == 1 { "" } else { "s" })
+    }
+}
+
 /// A number in octal, such as the mode of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Octal(pub u32);

@@ -12,12 +12,19 @@
 use core::fmt;
 use core::ptr;
 
+use rustix::io::Errno;
 use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous};
 use smena::event::Outcome;
 use smena::pack::packed;
 
 use super::failure::Failure;
 use super::text::Text;
+
+/// Whether a failure is told that came so often in a row: the first time, and
+/// then ever less often.
+pub const fn is_news(count: u32) -> bool {
+    count == 1 || count >= 64 && count.is_power_of_two()
+}
 
 /// The longest text of an answer in bytes.
 pub const TEXT_MAX: usize = 248;
@@ -119,6 +126,19 @@ impl Answers {
     pub fn named(&self, child: usize) -> i32 {
         // SAFETY: the record is inside the mapping and its writer has ended.
         unsafe { (*self.record(child)).process }
+    }
+
+    /// In the child of a check that names no process, or in the keeper when there
+    /// is none: its program could not be started, for this reason. Returns how
+    /// often in a row.
+    pub fn refused(&self, child: usize, errno: Errno) -> u32 {
+        let (before, errno) = (self.named(child), errno.raw_os_error());
+        let count = match before >> 16 == errno {
+            true => (before & 0xffff) + 1,
+            false => 1,
+        };
+        self.name(child, errno << 16 | count.min(0xffff));
+        count.unsigned_abs()
     }
 
     /// In the keeper, after the child was collected: what it left.

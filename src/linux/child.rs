@@ -11,7 +11,7 @@ use smena::node::Node;
 use smena::pack::packed;
 use smena::say::{Number, Plain};
 
-use super::answer::Answers;
+use super::answer::{Answers, is_news};
 use super::failure::{Failure, Reason};
 use super::scan::Targets;
 use super::spawn::{self, Program, Setting};
@@ -88,7 +88,14 @@ impl Child<'_> {
         program.variable(sweep::MARK, format_args!("{}", Plain(name)));
         let failure = self.become_program(program);
         // Status has room for a short text; the whole of it goes to the log.
-        output::complain(format_args!("not started: {failure}"));
+        let count = self.answers.refused(self.place, failure.errno());
+        if is_news(count) {
+            let times = Number(count.into());
+            match count {
+                1 => output::complain(format_args!("not started: {failure}")),
+                _ => output::complain(format_args!("not started {times} times: {failure}")),
+            }
+        }
         let outcome = if spawn::is_passing(failure.errno()) {
             Outcome::Unknown
         } else {

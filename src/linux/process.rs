@@ -30,7 +30,7 @@ use smena::pack::packed;
 use smena::say::{Level, Number, Plain, say};
 use smena::{Instant, board};
 
-use super::answer::{Answers, TEXT_MAX};
+use super::answer::{Answers, TEXT_MAX, is_news};
 use super::called::{Owner, called};
 use super::child::Child;
 use super::failure::{Failure, log_refusal};
@@ -260,7 +260,7 @@ impl<'a> Children<'a> {
     /// A check was started, or not.
     fn began(&self, id: CheckId, started: Result<(), Errno>) -> Option<Event<'static>> {
         let errno = started.err()?;
-        not_started(&called(self.config, Owner::Check(id)), errno);
+        self.not_started(usize::from(id.0), errno);
         Some(Event::CheckEnded(
             id,
             CheckResult {
@@ -268,6 +268,13 @@ impl<'a> Children<'a> {
                 detail: "cannot start a process",
             },
         ))
+    }
+
+    /// Says that a child could not be made, if that is news.
+    fn not_started(&self, at: usize, errno: Errno) {
+        if is_news(self.answers.refused(at, errno)) {
+            not_started(&called(self.config, self.places[at].owner), errno);
+        }
     }
 
     /// Starts a hook. An event comes back when that failed.
@@ -281,7 +288,7 @@ impl<'a> Children<'a> {
         let at_death = hook::ends_with_keeper(&call).then_some(Signal::TERM);
         let started = self.fork(at, at_death, &|child| child.hook(node, id, &call));
         let errno = started.err()?;
-        not_started(&called(self.config, Owner::Hook(id)), errno);
+        self.not_started(at, errno);
         Some(Event::HookEnded(id, Exit::NoRoom))
     }
 
@@ -524,6 +531,7 @@ impl<'a> Children<'a> {
         let _ = epoll::delete(self.epoll, &running.pidfd);
         self.places[at].running = None;
         if self.places[at].owner == Owner::Look {
+            self.answers.name(at, 0);
             self.end_look();
             return None;
         }
@@ -556,20 +564,24 @@ impl<'a> Children<'a> {
                 say(Level::Error, format_args!("{called}: not started: {why}"));
                 ended.exit = Exit::NotStarted;
             }
-            (_, None) => match ended.exit {
-                Exit::Code(code) => {
-                    ended.outcome = match code {
-                        0 => Outcome::Success,
-                        _ => Outcome::Failure,
-                    };
-                    ended.detail = Text::of(format_args!("exit {}", Number(code.into())));
+            (_, None) => {
+                // It was started, so that it was not is news again.
+                self.answers.name(at, 0);
+                match ended.exit {
+                    Exit::Code(code) => {
+                        ended.outcome = match code {
+                            0 => Outcome::Success,
+                            _ => Outcome::Failure,
+                        };
+                        ended.detail = Text::of(format_args!("exit {}", Number(code.into())));
+                    }
+                    Exit::Signal(signal) => {
+                        ended.outcome = Outcome::Failure;
+                        ended.detail = Text::of(format_args!("signal {}", Number(signal.into())));
+                    }
+                    Exit::NotStarted | Exit::NoRoom => {}
                 }
-                Exit::Signal(signal) => {
-                    ended.outcome = Outcome::Failure;
-                    ended.detail = Text::of(format_args!("signal {}", Number(signal.into())));
-                }
-                Exit::NotStarted | Exit::NoRoom => {}
-            },
+            }
         }
         ended
     }

@@ -12,7 +12,7 @@ use crate::event::RouterId;
 use crate::hook::Hook;
 use crate::node::Node;
 use crate::resource::Resources;
-use crate::say::{Number, Plain};
+use crate::say::{Count, Number, Plain};
 use crate::vrrp::Role;
 use crate::wire::Reject;
 
@@ -49,19 +49,15 @@ pub fn text(node: &Node<'_>, view: &View<'_>, out: &mut dyn Write) -> fmt::Resul
         self::hook(hook, &mut lines);
     }
     if let Some((sent, lost)) = view.fifo {
-        let (sent, lost) = (Number(sent), Number(lost));
-        lines.put(format_args!(
-            "\nnotify_fifo: {sent} lines sent, {lost} lost\n"
-        ));
+        let (sent, lost) = (Count(sent, "line"), Number(lost));
+        lines.put(format_args!("\nnotify_fifo: {sent} sent, {lost} lost\n"));
     }
     if !view.workers.is_empty() {
         let state = Plain(view.farewell.name());
-        let count = Number(view.workers.len() as u64);
+        let count = Count(view.workers.len() as u64, "worker");
         let restarts = view.workers.iter().map(|post| u64::from(post.restarts()));
-        let restarts = Number(restarts.sum());
-        lines.put(format_args!(
-            "\nforwarder: {state}, {count} workers, {restarts} restarts\n"
-        ));
+        let restarts = Count(restarts.sum(), "restart");
+        lines.put(format_args!("\nforwarder: {state}, {count}, {restarts}\n"));
     }
     service::text(node, view, &mut lines);
     if !config.checks.is_empty() {

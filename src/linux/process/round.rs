@@ -12,7 +12,7 @@ use smena::config::CheckKind;
 use smena::event::{CheckId, Kill, Outcome};
 
 use super::super::{clock, scan};
-use super::{Children, Owner, called, not_started};
+use super::{Children, Owner};
 
 /// How long the number of processes that a look found is good enough for a check
 /// that wants one of them.
@@ -119,7 +119,7 @@ impl Children<'_> {
         let config = self.config;
         let started = self.fork(at, Some(Signal::KILL), &|child| child.scan(config, &wanted));
         if let Err(errno) = started {
-            not_started(&called(config, Owner::Look), errno);
+            self.not_started(at, errno);
             self.end_look();
         }
     }

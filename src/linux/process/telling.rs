@@ -2,7 +2,7 @@
 
 use rustix::io::Errno;
 use smena::config::Config;
-use smena::say::{Level, Number, Plain, say};
+use smena::say::{Count, Level, Plain, say};
 
 use super::super::called::{Called, Owner, called};
 use super::super::failure::log_refusal;
@@ -16,8 +16,8 @@ pub fn write_line(config: &Config<'_>, owner: Owner, said: &Said<'_>) {
         Said::Line(line) => (Escaped(line), Plain("")),
         Said::LineBeginning(line) => (Escaped(line), Plain("...")),
         Said::Dropped(count) => {
-            let count = Number(count.into());
-            let line = format_args!("{called}: {count} lines of output dropped");
+            let count = Count(count.into(), "line");
+            let line = format_args!("{called}: {count} of output dropped");
             return say(Level::Warn, line);
         }
     };
