@@ -10,6 +10,7 @@
 //! It knows neither why a program is called nor what its end means.
 
 use crate::event::{Action, Actions, Exit, HookCall, HookId, Kill};
+use crate::mutation::{Broken, Mutation};
 use crate::{Duration, Instant};
 
 /// Between TERM and KILL for a call that must end.
@@ -82,6 +83,7 @@ pub struct Caller {
     runs: u32,
     retries: u8,
     ended: Option<Ended>,
+    broken: Broken,
 }
 
 impl Caller {
@@ -94,7 +96,18 @@ impl Caller {
             runs: 0,
             retries: 0,
             ended: None,
+            broken: Broken::NOTHING,
         }
+    }
+
+    /// Breaks a rule on purpose (tests only).
+    pub fn set_broken(&mut self, broken: Broken) {
+        self.broken = broken;
+    }
+
+    /// Forgets the call that runs, which a broken rule does.
+    pub fn forget(&mut self) {
+        self.run = Run::Idle;
     }
 
     /// Whose calls these are.
@@ -169,6 +182,9 @@ impl Caller {
             Run::Running { term_at, .. } if now >= term_at => self.term(now, actions),
             Run::Terminating { call, kill_at } if now >= kill_at => {
                 self.run = Run::Killed { call };
+                if self.broken.is(Mutation::HungHookLives) {
+                    return;
+                }
                 actions.push(Action::KillHook(self.id, Kill::Kill));
             }
             Run::Retrying { start_at } if now >= start_at => self.run = Run::Idle,

@@ -341,8 +341,8 @@ impl fmt::Display for HookState {
 
 /// The most actions that one event can lead to, with so many of each: each router
 /// changes state (advert twice, addresses, announcement, probe, rescan), its hook
-/// and its resources start and are told to end, its state and its group's are
-/// told, each check starts or is killed, each interface's filter changes, the
+/// and its resources start and are told to end, as does its group's hook, its state
+/// and its group's are told, each check starts or is killed, each interface's filter changes, the
 /// sessions of each server are admitted and cut, each service refuses, and the
 /// end. The simulator holds every event of every seed to it.
 pub const fn actions_max(
@@ -352,7 +352,7 @@ pub const fn actions_max(
     services: usize,
     interfaces: usize,
 ) -> usize {
-    17 * routers + 2 * checks + 4 * servers + services + interfaces + 8
+    19 * routers + 2 * checks + 4 * servers + services + interfaces + 8
 }
 
 /// The most with all that the board has room for.

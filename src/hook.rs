@@ -91,6 +91,7 @@ impl Hook {
     /// Breaks a rule on purpose (tests only).
     pub fn set_broken(&mut self, broken: Broken) {
         self.broken = broken;
+        self.caller.set_broken(broken);
     }
 
     /// The router has a hook.
@@ -239,6 +240,9 @@ impl Hook {
         {
             self.caller.term(now, actions);
         }
+        if self.broken.is(Mutation::TwoHooks) {
+            self.caller.forget();
+        }
         if !self.caller.is_idle() {
             return;
         }
@@ -247,11 +251,15 @@ impl Hook {
         if self.told == Some(pending.state) && !pending.again && !cut {
             return;
         }
+        let sequence = match self.broken.is(Mutation::HookOutOfOrder) {
+            true => u32::MAX - self.sequence,
+            false => self.sequence,
+        };
         let call = HookCall {
             state: pending.state,
             previous: self.told,
             priority: pending.priority,
-            sequence: self.sequence,
+            sequence,
             resource: None,
         };
         self.told = Some(pending.state);

@@ -13,6 +13,12 @@ pub enum Mutation {
     NoStallRule,
     /// A state that waits behind a running hook is forgotten.
     DropLastHook,
+    /// A hook is called although another call still runs.
+    TwoHooks,
+    /// A call of a hook has a lower number than the one before.
+    HookOutOfOrder,
+    /// A hook that is over its time is not killed.
+    HungHookLives,
     /// The lease of the addresses is never renewed.
     NoRenewal,
     /// Addresses stay when the state MASTER is left.

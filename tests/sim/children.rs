@@ -1,6 +1,7 @@
 //! Checks and hooks as processes: they take their time, hang, die, ignore TERM,
 //! or never start.
 
+use smena::config::CheckKind;
 use smena::event::{CheckId, CheckResult, Event, Exit, HookCall, HookId, Kill, Outcome};
 
 use super::clock::{MS, SECOND};
@@ -31,6 +32,14 @@ impl World<'_> {
         let any = self
             .random
             .pick(&[Outcome::Success, Outcome::Failure, Outcome::Unknown]);
+        let config = self.hosts[node].config.checks.get(check);
+        // What somebody writes into a file, one number as well as none.
+        let is_file = config.is_some_and(|check| matches!(check.kind, CheckKind::File(_)));
+        let number = self.random.pick(&[20, -30, 5, -254]);
+        let any = match is_file && self.random.chance(600) {
+            true => Outcome::Number(number),
+            false => any,
+        };
         let host = &mut self.hosts[node];
         let (incarnation, health) = (host.incarnation, host.health[check]);
         let Some(process) = &mut host.process else {
@@ -91,9 +100,9 @@ impl World<'_> {
         self.judge(|rules, view| rules.hook_starts(view, node, hook, call));
         let trouble = self.trouble();
         let way = if self.random.chance(trouble) {
-            self.random.below(4)
+            self.random.below(5)
         } else {
-            4
+            5
         };
         let quick = 200 + self.random.below(150 * MS);
         let (after, exit) = match way {
@@ -101,6 +110,7 @@ impl World<'_> {
             1 => (Some(50), Exit::NotStarted),
             2 => (Some(quick * 40), Exit::Code(0)),
             3 => (Some(quick), Exit::Signal(11)),
+            4 => (Some(50), Exit::NoRoom),
             _ => (Some(quick), Exit::Code(0)),
         };
         let host = &mut self.hosts[node];

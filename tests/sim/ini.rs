@@ -31,7 +31,7 @@ pub fn write(plan: &Plan, node: usize) -> String {
     }
     for (number, check) in plan.nodes[node].checks.iter().enumerate() {
         line(out, &format!("\n[check c{number}]"));
-        line(out, "exec = /bin/true");
+        line(out, check.kind);
         line(out, &format!("interval = {}", duration(check.interval)));
         line(out, &format!("timeout = {}", duration(check.timeout)));
         line(out, &format!("rise = {}", check.rise));

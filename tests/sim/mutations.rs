@@ -77,6 +77,21 @@ fn without_the_last_call_a_hook_knows_an_old_state() {
 }
 
 #[test]
+fn two_calls_of_a_hook_at_once_are_seen() {
+    caught(Mutation::TwoHooks, &[Rule::Hooks]);
+}
+
+#[test]
+fn calls_of_a_hook_out_of_order_are_seen() {
+    caught(Mutation::HookOutOfOrder, &[Rule::Hooks]);
+}
+
+#[test]
+fn a_hung_hook_that_is_not_killed_is_seen() {
+    caught(Mutation::HungHookLives, &[Rule::Hooks]);
+}
+
+#[test]
 fn without_renewal_the_kernel_takes_a_masters_address() {
     caught(Mutation::NoRenewal, &[Rule::LeaseRenewed]);
 }

@@ -44,12 +44,29 @@ pub struct NodePlan {
 /// One `[check]` of one node.
 #[derive(Clone, Debug)]
 pub struct CheckPlan {
+    /// The line that says what is looked at.
+    pub kind: &'static str,
     pub interval: At,
     pub timeout: At,
     pub rise: u16,
     pub fall: u16,
     pub reverse: bool,
 }
+
+/// Every way to look at something. A node looks at an interface by itself, and a
+/// file may hold a number.
+const CHECK_KINDS: [&str; 10] = [
+    "exec = /bin/true",
+    "exec = true\nshell = yes",
+    "tcp = 10.9.9.9:80",
+    "http = http://10.9.9.9/health",
+    "tls = 10.9.9.9:443",
+    "ping = 10.9.9.9",
+    "process = haproxy",
+    "pidfile = /run/haproxy.pid",
+    "file = /run/knob",
+    "interface = eth0",
+];
 
 /// One `[service]` of one node.
 #[derive(Clone, Debug)]
@@ -177,6 +194,11 @@ impl Plan {
         if with_services {
             serve(&mut served, &mut nodes, &mut routers);
         }
+        // And again.
+        let mut kinds = Random::new(seed, 6);
+        for check in nodes.iter_mut().flat_map(|node| &mut node.checks) {
+            check.kind = kinds.pick(&CHECK_KINDS);
+        }
         let quickest = routers.iter().flat_map(|r| &r.members).map(|m| m.advert);
         let latency =
             (quickest.min().unwrap_or(SECOND) / 5).min(random.pick(&[MS / 2, 2 * MS, 30 * MS]));
@@ -272,6 +294,7 @@ impl Plan {
     pub fn check(mut self, weight: i16) -> Plan {
         for node in &mut self.nodes {
             node.checks.push(CheckPlan {
+                kind: CHECK_KINDS[0],
                 interval: SECOND,
                 timeout: SECOND,
                 rise: 1,
@@ -386,6 +409,7 @@ fn checks(random: &mut Random) -> Vec<CheckPlan> {
         .map(|_| {
             let interval = random.pick(&[200 * MS, SECOND, SECOND, 2 * SECOND]);
             CheckPlan {
+                kind: CHECK_KINDS[0],
                 interval,
                 timeout: random.pick(&[interval / 2, interval, 2 * interval]),
                 rise: random.pick(&[1, 1, 2, 3]),

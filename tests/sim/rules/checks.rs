@@ -2,8 +2,8 @@
 //! two at once, ended at their time limit; results that add up by rise and fall;
 //! and what they make of the priority, or of the right to run at all.
 
-use smena::check::{Health, Pace};
-use smena::config;
+use smena::check::{Check, Health, Pace};
+use smena::config::{self, CheckKind};
 use smena::event::{Action, Event, Kill, Outcome};
 use smena::vrrp::Role;
 
@@ -24,6 +24,8 @@ pub(super) struct Known {
     pub(super) health: Health,
     /// Results in a row that say otherwise.
     against: u16,
+    /// What the last result holds, which counts while it is up.
+    number: Option<i16>,
     run: Option<Run>,
     /// When the last run began, on the node's clock.
     began_at: Option<i64>,
@@ -39,6 +41,7 @@ struct Run {
 const UNKNOWN: Known = Known {
     health: Health::Unknown,
     against: 0,
+    number: None,
     run: None,
     began_at: None,
 };
@@ -108,12 +111,13 @@ impl Checks {
             let number = usize::from(id.0);
             let known = &mut self.known[node][number];
             let counted = known.run.take().is_some_and(|run| run.terminated);
-            match result.outcome {
-                Outcome::Success | Outcome::Number(_) if !counted => {
-                    known.count(&pace(view, node, number), true)
-                }
-                Outcome::Failure if !counted => known.count(&pace(view, node, number), false),
-                _ => {}
+            if !counted && result.outcome != Outcome::Unknown {
+                known.number = match result.outcome {
+                    Outcome::Number(number) => Some(number),
+                    _ => None,
+                };
+                let success = result.outcome != Outcome::Failure;
+                known.count(&pace(view, node, number), success);
             }
         }
         for action in actions {
@@ -142,17 +146,21 @@ impl Checks {
     }
 
     /// The node has come to the same results, and to what follows from them.
-    fn agrees(&self, view: &View<'_, '_>, node: usize) -> Result<(), Violation> {
+    fn agrees(&mut self, view: &View<'_, '_>, node: usize) -> Result<(), Violation> {
         let process = view.hosts[node].process.as_ref();
         // A node that stops asks nothing of its checks any more.
         let Some(process) = process.filter(|process| process.stops == 0) else {
             return Ok(());
         };
         for (number, (known, check)) in self.known[node]
-            .iter()
+            .iter_mut()
             .zip(process.node.checks())
             .enumerate()
         {
+            let config = &view.hosts[node].config.checks[number];
+            if let CheckKind::Interface(name) = config.kind {
+                known.health = interface_health(view, node, name, config, check)?;
+            }
             if check.health() != known.health {
                 let (is, should) = (check.health(), known.health);
                 return broken(
@@ -177,15 +185,17 @@ impl Checks {
                     format!("n{node}'s priority for V{router} is {is}, not {expected}"),
                 );
             }
-            let unweighted = config.tracks.iter().filter(|track| track.weight == 0);
-            let mut bad = unweighted.filter(|track| {
+            let mut bad = config.tracks.iter().filter(|track| {
+                // keepalived's -254 of a file is FAULT.
+                if let Some(number) = self.number(node, track) {
+                    return number <= -254;
+                }
                 let health = self.health(view, node, track);
-                health
-                    != if track.reverse {
-                        Health::Down
-                    } else {
-                        Health::Up
-                    }
+                let good = match track.reverse {
+                    true => Health::Down,
+                    false => Health::Up,
+                };
+                track.weight == 0 && health != good
             });
             if matches!(state.role(), Role::Backup | Role::Master) && bad.next().is_some() {
                 let role = state.role();
@@ -215,12 +225,25 @@ impl Checks {
         if up { Health::Up } else { Health::Down }
     }
 
+    /// The number that a file adds, the other way round with `reverse`.
+    fn number(&self, node: usize, track: &config::Track<'_>) -> Option<i16> {
+        let config::Tracked::Check(check) = track.what else {
+            return None;
+        };
+        let known = &self.known[node][usize::from(check)];
+        let number = known.number.filter(|_| known.health == Health::Up)?;
+        Some(if track.reverse { -number } else { number })
+    }
+
     /// The effective priority: base and weights, within 1 to 254.
     fn priority(&self, view: &View<'_, '_>, node: usize, config: &config::Router<'_>) -> u8 {
         if config.priority == 255 {
             return 255;
         }
         let weight = |track: &config::Track<'_>| {
+            if let Some(number) = self.number(node, track) {
+                return number;
+            }
             let succeeds = match self.health(view, node, track) {
                 // A weight waits for the first result.
                 Health::Unknown => true,
@@ -235,6 +258,35 @@ impl Checks {
         let sum: i16 = config.tracks.iter().map(weight).sum();
         (i16::from(config.priority) + sum).clamp(1, 254) as u8
     }
+}
+
+/// What a check of an interface is: the node looks by itself, and once nothing
+/// has changed for so long that any number of results is in, it must be right.
+fn interface_health(
+    view: &View<'_, '_>,
+    node: usize,
+    name: &str,
+    config: &config::Check<'_>,
+    check: &Check,
+) -> Result<Health, Violation> {
+    let slot = INTERFACES.iter().position(|known| *known == name);
+    let up = view.hosts[node]
+        .kernel
+        .is_up(slot.expect("a known interface"));
+    let results = u64::from(config.rise.max(config.fall)) + 2;
+    let lasting = results * config.interval.total_micros() + SECOND;
+    let right = match up != config.reverse {
+        true => Health::Up,
+        false => Health::Down,
+    };
+    if check.health() != right && view.undisturbed(node) > lasting + drift(lasting) {
+        let is = check.health();
+        return Err(Violation {
+            rule: Rule::Checks,
+            story: format!("n{node}'s check of {name} is {is:?}, not {right:?}"),
+        });
+    }
+    Ok(check.health())
 }
 
 /// When a check runs and what its results need to count.

@@ -2,7 +2,7 @@
 //! their time limit.
 
 use smena::config::{self, Notify, Release};
-use smena::event::{Action, Event, HookCall, HookId, HookState, Kill, RouterId};
+use smena::event::{Action, Event, Exit, HookCall, HookId, HookState, Kill, RouterId};
 use smena::vrrp::{Reason, Router};
 
 use super::resources::resources_end;
@@ -21,6 +21,9 @@ pub struct Hooks {
 #[derive(Clone, Copy, Default)]
 struct Told {
     last: Option<HookCall>,
+    /// The one before, and whether it was told to end; they count when the last
+    /// one had no room to begin.
+    before: (Option<HookCall>, bool),
     /// When the running call began, on the node's clock.
     since: Option<i64>,
     terminated: bool,
@@ -257,6 +260,7 @@ impl Hooks {
         }
         *told = Told {
             last: Some(call),
+            before: (told.last, told.terminated),
             since: Some(local),
             terminated: std::mem::take(self.early.get(node, router)),
             killed: false,
@@ -265,12 +269,16 @@ impl Hooks {
         Ok(())
     }
 
-    pub fn ends(&mut self, view: &View<'_, '_>, node: usize, id: HookId) {
+    pub fn ends(&mut self, view: &View<'_, '_>, node: usize, id: HookId, exit: Exit) {
         if let Some(router) = number(view, node, id) {
             let ended_at = Some(view.local(node));
             let told = self.told.get(node, router);
             told.since = None;
             told.ended_at = ended_at;
+            if exit == Exit::NoRoom {
+                (told.last, told.terminated) = told.before;
+                told.ended_at = None;
+            }
         }
     }
 

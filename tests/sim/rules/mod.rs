@@ -391,7 +391,7 @@ impl Rules {
 
     /// A hook has ended.
     pub fn hook_ends(&mut self, view: &View<'_, '_>, node: usize, hook: HookId, exit: Exit) {
-        self.hooks.ends(view, node, hook);
+        self.hooks.ends(view, node, hook, exit);
         self.resources.ends(view, node, hook, exit);
     }
 

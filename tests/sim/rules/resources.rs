@@ -141,6 +141,8 @@ impl All {
         let bit = 1_u8 << place;
         match verb {
             Verb::Start if exit == Exit::Code(0) && !of.terminated => of.started |= bit,
+            // It is tried again.
+            Verb::Start | Verb::Stop if exit == Exit::NoRoom => {}
             Verb::Stop => of.may_run &= !bit,
             Verb::Start | Verb::Status => {}
         }
