@@ -30,6 +30,8 @@ pub struct Child<'a> {
     pub answers: &'a Answers,
     /// Its place there.
     pub place: usize,
+    /// It is in a cgroup of its own.
+    pub grouped: bool,
 }
 
 impl Child<'_> {
@@ -84,7 +86,9 @@ impl Child<'_> {
     /// Becomes the program of a check of this name, which never returns, or
     /// returns the exit code.
     fn look(&self, mut program: Program<'_>, name: &str) -> i32 {
-        sweep(self.setting.parent, Some(name));
+        if !self.grouped {
+            sweep(self.setting.parent, Some(name));
+        }
         program.variable(sweep::MARK, format_args!("{}", Plain(name)));
         let failure = self.become_program(program);
         // Status has room for a short text; the whole of it goes to the log.

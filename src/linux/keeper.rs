@@ -57,7 +57,7 @@ const EVENTS_MAX: usize = 32;
 const STRAYS_MAX: usize = 32;
 /// Events that carrying out one list of actions can lead to: each check, hook
 /// and resource that cannot be started.
-const BACK_MAX: usize = board::CHECKS_MAX + board::SERVERS_MAX + 2 * board::ROUTERS_MAX;
+const BACK_MAX: usize = board::CHECKS_MAX + board::SERVERS_MAX + 3 * board::ROUTERS_MAX;
 
 static NODE: Cell<MaybeUninit<Node<'static>>> = Cell::new(MaybeUninit::uninit());
 static PLACES: Cell<Places> = Cell::new(Vec::new());

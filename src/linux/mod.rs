@@ -11,6 +11,7 @@ mod bake;
 mod batch;
 mod called;
 mod cell;
+mod cgroup;
 mod child;
 mod claims;
 mod client;

@@ -32,6 +32,7 @@ use smena::{Instant, board};
 
 use super::answer::{Answers, TEXT_MAX, is_news};
 use super::called::{Owner, called};
+use super::cgroup::{Group, Groups};
 use super::child::Child;
 use super::failure::{Failure, log_refusal};
 use super::hook;
@@ -66,6 +67,8 @@ pub struct Place {
     /// The pipe is left alone for a while.
     paused: bool,
     running: Option<Running>,
+    /// The cgroup that a check's program runs in.
+    group: Group,
     /// Its part in the look for processes.
     waits: Waits,
     looked_at: Instant,
@@ -152,6 +155,7 @@ pub struct Children<'a> {
     checks: usize,
     places: &'a mut Places,
     answers: Answers,
+    groups: Groups,
     epoll: BorrowedFd<'a>,
     null: OwnedFd,
     user: User,
@@ -194,6 +198,7 @@ impl<'a> Children<'a> {
             checks,
             places,
             answers: Answers::open(count + 1)?,
+            groups: Groups::find(),
             epoll,
             null,
             user,
@@ -215,6 +220,7 @@ impl<'a> Children<'a> {
                 lines: Lines::new(),
                 paused: false,
                 running: None,
+                group: Group::None,
                 waits: Waits::No,
                 looked_at: Instant::ZERO,
                 untold: Untold::Nothing,
@@ -243,6 +249,7 @@ impl<'a> Children<'a> {
             self.join(id);
             return None;
         }
+        self.groups.make(at, &mut self.places[at].group);
         let started = self.fork(at, Some(Signal::KILL), &|child| child.check(check));
         self.began(id, started)
     }
@@ -251,6 +258,7 @@ impl<'a> Children<'a> {
     fn start_server_check(&mut self, id: CheckId) -> Option<Event<'static>> {
         let (at, config) = (usize::from(id.0), self.config);
         let server = (at - config.checks.len()) as u8;
+        self.groups.make(at, &mut self.places[at].group);
         let started = self.fork(at, Some(Signal::KILL), &|child| {
             child.server(config, server)
         });
@@ -376,12 +384,15 @@ impl<'a> Children<'a> {
     }
 
     /// Ends all checks that still run. Hooks are left to finish.
-    pub fn end_checks(&self) {
+    pub fn end_checks(&mut self) {
         for at in 0..self.checks {
             self.kill(at, Kill::Kill);
         }
         self.kill(self.place_of_look(), Kill::Kill);
         sweep(self.keeper, None);
+        for (at, place) in self.places.iter_mut().enumerate() {
+            self.groups.finish(at, &mut place.group);
+        }
     }
 
     /// The place of a hook.
@@ -404,7 +415,12 @@ impl<'a> Children<'a> {
         assert!(self.places[at].running.is_none());
         self.open_pipe(at)?;
         self.answers.clear(at);
-        match syscall::fork()? {
+        let forked = match &self.places[at].group {
+            Group::Of(group) => syscall::fork_into(group.as_fd()),
+            Group::None | Group::Dying => Err(Errno::NOSYS),
+        };
+        let grouped = forked.is_ok();
+        match forked.or_else(|_| syscall::fork())? {
             Fork::Child => {
                 let output = match &self.places[at].pipe {
                     Some(pipe) => pipe.write.as_fd(),
@@ -421,6 +437,7 @@ impl<'a> Children<'a> {
                     user: &self.user,
                     answers: &self.answers,
                     place: at,
+                    grouped,
                 };
                 syscall::exit(run(&child))
             }
@@ -530,6 +547,7 @@ impl<'a> Children<'a> {
         // so closing it is not enough to be rid of its events.
         let _ = epoll::delete(self.epoll, &running.pidfd);
         self.places[at].running = None;
+        self.groups.end(at, &mut self.places[at].group);
         if self.places[at].owner == Owner::Look {
             self.answers.name(at, 0);
             self.end_look();

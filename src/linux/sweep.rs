@@ -1,7 +1,8 @@
 //! Ends what a check's program left behind after it had left its process group:
 //! by setsid(2), as a daemon, however often it forked. The keeper adopts such
 //! processes (PR_SET_CHILD_SUBREAPER), and each carries the check's name in its
-//! environment. One that has also thrown that away is not found.
+//! environment. One that has also thrown that away is not found; a check that has
+//! a cgroup needs none of this.
 //!
 //! It runs in the copy that is about to be the check's next run, and at the end
 //! of the keeper: reading of a process may wait for it.
@@ -20,7 +21,7 @@ pub const MARK: &str = "SMENA_CHECK";
 /// Each round finds the children of those that the last one ended.
 const ROUNDS_MAX: usize = 64;
 /// Between two rounds.
-const PAUSE: Timespec = Timespec {
+pub const PAUSE: Timespec = Timespec {
     tv_sec: 0,
     tv_nsec: 2_000_000,
 };

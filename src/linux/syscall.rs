@@ -11,7 +11,7 @@
 use core::ffi::{CStr, c_int};
 use core::ptr;
 
-use rustix::fd::{FromRawFd, OwnedFd};
+use rustix::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions, kill_process, pidfd_open, waitpid};
@@ -78,15 +78,43 @@ pub enum Fork {
     Parent(Pid, OwnedFd),
 }
 
+const SIGCHLD: usize = Signal::CHILD.as_raw() as usize;
+
 /// clone(SIGCHLD) and pidfd_open(2)—Copies the process.
 ///
 /// Of clone's other arguments, whose order differs between processors, none is
 /// used.
 pub fn fork() -> Result<Fork, Errno> {
-    const SIGCHLD: usize = Signal::CHILD.as_raw() as usize;
     // SAFETY: without CLONE_VM the copy has its own stack at the same address,
     // so no stack pointer is given, and no memory is named.
-    let returned = unsafe { syscall6(number::CLONE, SIGCHLD, 0, 0, 0, 0, 0) };
+    forked(unsafe { syscall6(number::CLONE, SIGCHLD, 0, 0, 0, 0, 0) })
+}
+
+/// clone3(CLONE_INTO_CGROUP)—The same, and the copy begins in this cgroup. Fails
+/// before Linux 5.7.
+pub fn fork_into(group: BorrowedFd<'_>) -> Result<Fork, Errno> {
+    const CLONE3: usize = if cfg!(target_arch = "mips") {
+        4435
+    } else {
+        435
+    };
+    const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
+    // flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls,
+    // set_tid, set_tid_size, cgroup
+    let mut arguments = [0_u64; 11];
+    arguments[0] = CLONE_INTO_CGROUP;
+    arguments[4] = SIGCHLD as u64;
+    arguments[10] = group.as_raw_fd().unsigned_abs().into();
+    // SAFETY: as in `fork`; the kernel reads the arguments, which live through
+    // the call, and writes nowhere.
+    forked(unsafe {
+        let (arguments, size) = (arguments.as_ptr() as usize, size_of_val(&arguments));
+        syscall6(CLONE3, arguments, size, 0, 0, 0, 0)
+    })
+}
+
+/// Either side of a clone.
+fn forked(returned: isize) -> Result<Fork, Errno> {
     let Some(pid) = Pid::from_raw(result(returned)? as i32) else {
         return Ok(Fork::Child);
     };

@@ -243,6 +243,72 @@ fn one_that_daemonises_leaves_nothing_behind() {
     });
 }
 
+/// A folder of cgroup v2 in which groups can be made whose processes are killed
+/// together (Linux 5.14).
+fn groups() -> Option<std::path::PathBuf> {
+    let mounts = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"].map(std::path::PathBuf::from);
+    let above = mounts
+        .into_iter()
+        .find(|mount| mount.join("cgroup.controllers").exists())?;
+    let own = std::fs::read_to_string("/proc/self/cgroup").ok()?;
+    let own = own.lines().find_map(|line| line.strip_prefix("0::/"))?;
+    let above = above.join(own);
+    let tried = above.join(format!("smena-lab.{}", std::process::id()));
+    std::fs::create_dir(&tried).ok()?;
+    let kills = tried.join("cgroup.kill").exists();
+    std::fs::remove_dir(&tried).ok()?;
+    kills.then_some(above)
+}
+
+/// One that forks twice, leaves its session, ignores TERM and throws even its
+/// environment away leaves nothing, and no cgroup stays behind.
+#[test]
+fn one_that_hides_leaves_nothing_behind() {
+    let Some(above) = groups() else {
+        return super::harness::skip("one_that_hides", "no cgroup v2 with cgroup.kill");
+    };
+    scenario(&["setsid"], Pace::Shared, MINUTE, move |lab| {
+        let a = lab.node("a", &["10.0.0.1/24"]);
+        let hider = a.script(
+            "hider.sh",
+            "( env -i setsid sh -c 'trap \"\" TERM; sleep 84567 & sleep 84567' \
+             </dev/null >/dev/null 2>&1 & )\nsleep 0.1\nexit 0",
+        );
+        let more = format!(
+            "track = probe weight 10\n[check probe]\nexec = {}\ninterval = 2s",
+            hider.display()
+        );
+        let mut keeper = a.smena(&smena_ini(100, &more));
+        expect_owner(lab, "a");
+        // The cgroups of those that hide.
+        let hidden = || {
+            let processes = std::fs::read_dir("/proc").expect("proc").flatten();
+            let found = processes.filter_map(|process| {
+                let said = |file| std::fs::read(process.path().join(file)).ok();
+                let words = String::from_utf8(said("cmdline")?).ok()?;
+                let groups = String::from_utf8(said("cgroup")?).ok()?;
+                let group = groups.lines().find_map(|line| line.strip_prefix("0::"))?;
+                words.contains("84567").then(|| group.to_owned())
+            });
+            found.collect::<Vec<String>>()
+        };
+        let mut group = String::new();
+        for _ in 0..2 {
+            eventually(LIMIT, "it hides", || {
+                group = hidden().pop().unwrap_or_default();
+                group.ends_with(".check-0")
+            });
+            eventually(LIMIT, "it is found", || hidden().is_empty());
+        }
+        let name = group.rsplit('/').next().expect("a name");
+        assert!(above.join(name).exists(), "{group}");
+        keeper.signal(sys::SIGTERM);
+        keeper.wait(LIMIT);
+        assert!(hidden().is_empty());
+        assert!(!above.join(name).exists(), "{group} is gone");
+    });
+}
+
 /// A program whose hundreds of children leave its group and go on.
 #[test]
 fn one_that_forks_hundreds_is_ended() {
