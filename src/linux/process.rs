@@ -6,6 +6,7 @@
 //! even the judging of a path and the change of user happen in the child. Each
 //! run ends in one function, `end`, however it came to its end.
 
+mod ended;
 mod round;
 mod telling;
 
@@ -18,8 +19,8 @@ use rustix::fs::{Mode, OFlags, fcntl_setfl, open};
 use rustix::io::{Errno, read};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{
-    Pid, Signal, WaitId, WaitIdOptions, WaitIdStatus, WaitOptions, getpid, kill_process,
-    kill_process_group, set_child_subreaper, setpgid, waitid, waitpid,
+    Pid, Signal, WaitId, WaitIdOptions, WaitOptions, getpid, kill_process, kill_process_group,
+    set_child_subreaper, setpgid, waitid, waitpid,
 };
 use smena::config::{Config, ServerCheck, Service};
 use smena::event::{
@@ -30,7 +31,7 @@ use smena::pack::packed;
 use smena::say::{Level, Number, Plain, say};
 use smena::{Instant, board};
 
-use super::answer::{Answers, TEXT_MAX, is_news};
+use super::answer::{Answers, is_news};
 use super::called::{Owner, called};
 use super::cgroup::{Group, Groups};
 use super::child::Child;
@@ -44,6 +45,8 @@ use super::sweep::sweep;
 use super::syscall::{self, Fork};
 use super::text::Text;
 use super::user::User;
+pub use ended::Ended;
+use ended::{exit_of, has_ended};
 use round::{Untold, Waits};
 use telling::{not_started, write_line};
 
@@ -86,51 +89,9 @@ struct Running {
     pidfd: OwnedFd,
 }
 
-/// The end of a child, with what it said.
-pub struct Ended {
-    owner: Owner,
-    outcome: Outcome,
-    exit: Exit,
-    detail: Text<TEXT_MAX>,
-}
-
 impl Place {
     fn is_untold(&self) -> bool {
         self.untold != Untold::Nothing
-    }
-}
-
-impl Ended {
-    /// Nothing was learnt.
-    fn of(owner: Owner, exit: Exit) -> Ended {
-        Ended {
-            owner,
-            outcome: Outcome::Unknown,
-            exit,
-            detail: Text::new(),
-        }
-    }
-
-    /// As the core is told; the number of a program, of which it knows nothing.
-    pub fn event(&self) -> Result<Event<'_>, usize> {
-        match self.owner {
-            Owner::Check(id) => Ok(Event::CheckEnded(
-                id,
-                CheckResult {
-                    outcome: self.outcome,
-                    detail: self.detail.as_str(),
-                },
-            )),
-            Owner::Hook(id) => Ok(Event::HookEnded(id, self.exit)),
-            Owner::Program(at) => Err(at.into()),
-            // What it found is told check by check.
-            Owner::Look => unreachable!("a look has no event"),
-        }
-    }
-
-    /// How it ended, in a word or two.
-    pub fn detail(&self) -> &str {
-        self.detail.as_str()
     }
 }
 
@@ -602,20 +563,5 @@ impl<'a> Children<'a> {
             }
         }
         ended
-    }
-}
-
-/// Whether a child has ended, without collecting it.
-fn has_ended(pidfd: &OwnedFd) -> bool {
-    let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-    matches!(waitid(WaitId::PidFd(pidfd.as_fd()), options), Ok(Some(_)))
-}
-
-/// How a child ended.
-fn exit_of(status: &WaitIdStatus) -> Exit {
-    match (status.exit_status(), status.terminating_signal()) {
-        (Some(code), _) => Exit::Code(code as u8),
-        (None, Some(signal)) => Exit::Signal(signal as u8),
-        (None, None) => Exit::NotStarted,
     }
 }
