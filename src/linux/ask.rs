@@ -162,7 +162,11 @@ impl Slot<'_> {
         if self.answer.is_none()
             && let Some(socket) = &self.socket
         {
-            let changes = EventFlags::IN | EventFlags::OUT | EventFlags::ET;
+            // One that is connected already has sent what there is to send.
+            let mut changes = EventFlags::IN | EventFlags::ET;
+            if !self.exchange.connected() {
+                changes |= EventFlags::OUT;
+            }
             epoll::add(epoll, socket, EventData::new_u64(token), changes)?;
             self.watched = true;
         }
