@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::harness::{Pace, scenario};
+use super::harness::{Pace, eventually, scenario};
 use super::pair::{LIMIT, VIP, expect_owner, smena_alone, smena_ini, smena_pair};
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -63,6 +63,31 @@ fn one_without_an_address_of_its_own_waits_for_one() {
         std::thread::sleep(Duration::from_secs(1));
         a.machine().ip("address add 10.0.0.1/24 dev eth0");
         expect_owner(lab, "a");
+    });
+}
+
+/// Somebody made the shared address the only one of the box: the mend must not be
+/// to remove it.
+#[test]
+fn one_whose_only_address_is_the_shared_one_waits_for_another() {
+    scenario(&[], Pace::Shared, MINUTE, |lab| {
+        let a = lab.node("a", &["10.0.0.49/32"]);
+        lab.judge_later(&a);
+        let _keeper = a.smena(&smena_ini(100, ""));
+        a.wait_state("VI_01", "FAULT", LIMIT);
+        eventually(LIMIT, "the mend is to give it one", || {
+            let found = a.router("VI_01");
+            let text = found["diagnoses"]
+                .list()
+                .first()
+                .map(|found| found["text"].text().to_string());
+            text.is_some_and(|text| text.contains("give it one first"))
+        });
+        a.machine().ip("address add 10.0.0.1/24 dev eth0");
+        a.wait_state("VI_01", "MASTER", LIMIT);
+        eventually(LIMIT, "nothing is wrong any more", || {
+            a.diagnoses("VI_01").is_empty()
+        });
     });
 }
 
