@@ -35,6 +35,8 @@ pub enum Mutation {
     ObeyDiscarded,
     /// Adverts that were missed are made up for.
     CatchUp,
+    /// Answers to the question before a take-over are not heard.
+    DeafToAnswers,
     /// A router stays master although one of its group yielded.
     ApartInGroup,
     /// A server that is down, in drain or maint still gets sessions.

@@ -179,6 +179,9 @@ pub struct Router<'a> {
     pub preempt_delay: Duration,
     /// `startup_delay`: how long to stay in Initialize after the start.
     pub startup_delay: Duration,
+    /// `takeover_probe`: for how long at most who follows a silent master asks
+    /// first whether its addresses are still answered for; 0 = not at all.
+    pub takeover_probe: Duration,
     /// `auth_pass`: the 8 bytes on the wire, zero-padded; version 2 only.
     pub auth_pass: Option<[u8; 8]>,
     /// `auth_hmac`: version 3's keys, of which the first signs.

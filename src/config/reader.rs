@@ -523,6 +523,7 @@ impl Router<'_> {
             preempt: false,
             preempt_delay: crate::Duration::ZERO,
             startup_delay: crate::Duration::ZERO,
+            takeover_probe: crate::Duration::ZERO,
             auth_pass: None,
             keys: Vec::new(),
             auth_mode: AuthMode::Enforce,

@@ -148,6 +148,8 @@ use Absence::{Absent, Required, Rule, Text};
 pub(super) const MILLISECOND: u32 = 1;
 pub(super) const TEN_MILLISECONDS: u32 = 10;
 pub(super) const DAY: u32 = 86_400_000;
+/// A take-over that nobody survives waiting for is none.
+const PROBE_MAX: u32 = 10_000;
 
 const LEVELS: &[&str] = &["error", "warn", "info", "debug"];
 const FAMILIES: &[&str] = &["ipv4", "ipv6"];
@@ -419,6 +421,12 @@ const VRRP: &[Key] = &[
         Text("0s"),
         "how long to stay out of it after the start",
         Value::Time(0, DAY, |r, time| r.router.startup_delay = time),
+    ),
+    key(
+        "takeover_probe",
+        Text("0s"),
+        "how long a take-over from silence waits at most while others answer for the addresses",
+        Value::Time(0, PROBE_MAX, |r, time| r.router.takeover_probe = time),
     ),
     key(
         "auth_pass",

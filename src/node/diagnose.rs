@@ -6,7 +6,7 @@
 use core::net::IpAddr;
 
 use super::{Node, note};
-use crate::address::Bits;
+use crate::address::{Bits, Shown};
 use crate::config::highest;
 use crate::diagnosis::{self, Code, Evidence, Finding, Text};
 use crate::event::{Action, Actions, InterfaceId, LocalAddress, Mac, RouterId};
@@ -261,6 +261,11 @@ impl Node<'_> {
             let link = self.interfaces[usize::from(carrier.0)].link;
             let here = index == 0 || link.is_some_and(|link| link.index == index);
             let at = usize::from(id.0);
+            if here && self.routers[at].on_answer() {
+                let address = Shown(address);
+                let text = format_args!("{address} is still answered for: the take-over waits");
+                note(Level::Warn, config.name, text);
+            }
             let router = &self.routers[at];
             let held = router.role() == Role::Master
                 && !router.releasing()

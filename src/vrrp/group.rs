@@ -66,15 +66,6 @@ impl Router {
         }
     }
 
-    /// The down timer has ended.
-    pub(super) fn on_silence(&mut self, now: Instant, mut backup: Backup, actions: &mut Actions) {
-        backup.down_at = None;
-        self.state = State::Backup(backup);
-        if self.company.is_none() {
-            self.take_over(now, actions);
-        }
-    }
-
     /// An owner does not wait for silence, only for its group.
     pub(super) fn expect_ownership(&mut self) {
         if let State::Backup(backup) = &mut self.state

@@ -20,6 +20,8 @@ mod announce;
 mod backup;
 mod group;
 mod master;
+#[cfg(test)]
+mod probe_trace;
 mod reason;
 #[cfg(test)]
 mod rival_trace;
@@ -120,6 +122,8 @@ struct Settings {
     preempt: bool,
     preempt_delay: Duration,
     startup_delay: Duration,
+    /// Zero: nobody is asked before a take-over.
+    takeover_probe: Duration,
     release: Release,
     /// How long a hand-over waits for a successor.
     release_limit: Duration,
@@ -139,6 +143,10 @@ impl Router {
             preempt: config.preempt,
             preempt_delay: config.preempt_delay,
             startup_delay: config.startup_delay,
+            takeover_probe: match config.addresses.is_empty() {
+                true => Duration::ZERO,
+                false => config.takeover_probe,
+            },
             release: config.release,
             release_limit: release_limit(config.version, config.advert_int),
             lease: Duration::from_secs(u64::from(config.lease_s)),
@@ -372,6 +380,7 @@ impl Router {
             down_at: Some(now + self.down_interval()),
             tolerate_until: None,
             expecting: Expecting::Advert,
+            asking: None,
         };
         self.transition(now, State::Backup(backup), reason, actions);
     }

@@ -29,6 +29,20 @@ pub struct Backup {
     pub(super) tolerate_until: Option<Instant>,
     /// What will have been the cause when `down_at` passes.
     pub(super) expecting: Expecting,
+    /// The master is silent, and the link is asked who has its addresses
+    /// (`takeover_probe`); `down_at` is the end of this question.
+    pub(super) asking: Option<Asking>,
+}
+
+/// A question to the link before a take-over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Asking {
+    /// From then on no answer puts the take-over off.
+    pub(super) until: Instant,
+    /// Somebody answered since it was last asked.
+    pub(super) answered: bool,
+    /// Somebody answered at all.
+    pub(super) told: bool,
 }
 
 /// Why a backup's timer runs.

@@ -11,7 +11,7 @@ use super::*;
 use crate::event::{Errno, HookState, InterfaceId};
 use crate::protocol::Family;
 
-const R: RouterId = RouterId(0);
+pub(super) const R: RouterId = RouterId(0);
 pub(super) const SET: Action = Action::SetAddresses(R);
 pub(super) const REMOVE: Action = Action::RemoveAddresses(R);
 pub(super) const ANNOUNCE: Action = Action::Announce(R);
@@ -49,6 +49,7 @@ fn template() -> config::Router<'static> {
         preempt: true,
         preempt_delay: Duration::ZERO,
         startup_delay: Duration::ZERO,
+        takeover_probe: Duration::ZERO,
         auth_pass: None,
         keys: heapless::Vec::new(),
         auth_mode: config::AuthMode::Enforce,

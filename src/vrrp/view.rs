@@ -103,7 +103,7 @@ impl Router {
 
     /// What the router waits for, and until when.
     #[inline(never)]
-    pub fn timers(&self) -> [(&'static str, Option<Instant>); 6] {
+    pub fn timers(&self) -> [(&'static str, Option<Instant>); 7] {
         let mut timers = [
             ("startup_delay ends", self.hold_until),
             ("FAULT ends", self.blocked.map(|(until, _)| until)),
@@ -111,12 +111,14 @@ impl Router {
             ("preempt_delay ends", None),
             ("next advert", None),
             ("gives up without a successor", None),
+            ("takes over although others answer", None),
         ];
         match self.state {
             State::Initialize | State::Fault => {}
             State::Backup(backup) => {
                 timers[2].1 = backup.down_at;
                 timers[3].1 = backup.tolerate_until;
+                timers[6].1 = backup.asking.map(|asking| asking.until);
             }
             State::Master(master) => {
                 timers[4].1 = Some(master.advert_at);

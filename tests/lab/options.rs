@@ -97,3 +97,35 @@ fn preempt_delay_does_not_delay_the_taking_of_what_nobody_has() {
         expect_owner(lab, "a");
     });
 }
+
+/// A master that fell silent and still answers for its address is waited for, but
+/// not for ever; when it no longer answers, its address is taken.
+#[test]
+fn takeover_probe_waits_for_who_still_has_the_address() {
+    scenario(&[], Pace::Shared, Duration::from_secs(60), |lab| {
+        let a = lab.node("a", &["10.0.0.1/24"]);
+        let others = ["10.0.0.2/24", "10.0.0.49/32", "fd00::49/128"];
+        let b = lab.node("b", &others);
+        lab.judge_later(&a);
+        let asks = "version = 3\nadvert_int = 200ms\ntakeover_probe = 10s\n";
+        let ini = smena_ini(100, asks)
+            + "[vrrp VI_06]\ninterface = eth0\nvirtual_router_id = 51\naddress = fe80::49\n\
+               address = fd00::49\n"
+            + asks;
+        let keeper = a.smena(&ini);
+        keeper.wait_log("VI_01: 10.0.0.49 is still answered for", LIMIT);
+        keeper.wait_log("VI_06: fd00::49 is still answered for", LIMIT);
+        assert_eq!([a.state("VI_01"), a.state("VI_06")], ["BACKUP", "BACKUP"]);
+        b.machine().ip("address del 10.0.0.49/32 dev eth0");
+        b.machine().ip("address del fd00::49/128 dev eth0");
+        a.wait_state("VI_01", "MASTER", LIMIT);
+        a.wait_state("VI_06", "MASTER", LIMIT);
+        assert!(a.diagnoses("VI_01").is_empty() && a.diagnoses("VI_06").is_empty());
+
+        drop(keeper);
+        b.machine().ip("address add 10.0.0.49/32 dev eth0");
+        let keeper = a.smena(&smena_ini(100, "takeover_probe = 1s"));
+        keeper.wait_log("VI_01: 10.0.0.49 is still answered for", LIMIT);
+        a.wait_state("VI_01", "MASTER", LIMIT);
+    });
+}

@@ -30,8 +30,7 @@ impl World<'_> {
         match action {
             Action::SendAdvert(router, priority) => self.send_advert(node, router, priority),
             Action::Announce(router) => self.announce(node, router),
-            // Nobody outside the pair has an address here.
-            Action::Probe(_) => {}
+            Action::Probe(router) => self.ask(node, router),
             Action::SetAddresses(router) => self.set_addresses(node, router),
             Action::RemoveAddresses(router) => {
                 for (slot, address) in self.addresses(node, router) {
@@ -298,7 +297,7 @@ impl World<'_> {
     }
 
     /// The addresses of a router of a node, each with its interface.
-    fn addresses(&self, node: usize, router: RouterId) -> Vec<(usize, LocalAddress)> {
+    pub(super) fn addresses(&self, node: usize, router: RouterId) -> Vec<(usize, LocalAddress)> {
         let number = self.router_of(node, router);
         let addresses = self.plan.routers[number].addresses.iter();
         let Some(process) = &self.hosts[node].process else {

@@ -106,6 +106,12 @@ fn section(out: &mut String, plan: &Plan, number: usize, router: &RouterPlan, me
             &format!("startup_delay = {}", duration(member.startup_delay)),
         );
     }
+    if member.takeover_probe > 0 {
+        line(
+            out,
+            &format!("takeover_probe = {}", duration(member.takeover_probe)),
+        );
+    }
     match member.lease {
         Lease::Auto => {}
         Lease::Off => line(out, "lease = off"),

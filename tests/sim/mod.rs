@@ -26,6 +26,7 @@ pub mod host;
 mod ini;
 mod kernel;
 mod lan;
+mod neighbours;
 pub mod plan;
 mod random;
 pub mod rules;

@@ -112,6 +112,11 @@ fn with_too_much_patience_nobody_takes_over_in_time() {
 }
 
 #[test]
+fn without_hearing_answers_a_master_that_hangs_is_followed_too_soon() {
+    caught(Mutation::DeafToAnswers, &[Rule::Patience]);
+}
+
+#[test]
 fn without_an_overlap_a_hand_over_has_a_gap() {
     caught(Mutation::NoOverlap, &[Rule::HandOver]);
 }

@@ -108,6 +108,7 @@ pub struct Member {
     pub preempt: bool,
     pub preempt_delay: At,
     pub startup_delay: At,
+    pub takeover_probe: At,
     pub lease: Lease,
     pub release: Release,
     pub garp_delay: At,
@@ -199,6 +200,10 @@ impl Plan {
         for check in nodes.iter_mut().flat_map(|node| &mut node.checks) {
             check.kind = kinds.pick(&CHECK_KINDS);
         }
+        let mut asked = Random::new(seed, 7);
+        for member in routers.iter_mut().flat_map(|router| &mut router.members) {
+            member.takeover_probe = asked.pick(&[0, 0, 0, 500 * MS, 3 * SECOND]);
+        }
         let quickest = routers.iter().flat_map(|r| &r.members).map(|m| m.advert);
         let latency =
             (quickest.min().unwrap_or(SECOND) / 5).min(random.pick(&[MS / 2, 2 * MS, 30 * MS]));
@@ -240,6 +245,7 @@ impl Plan {
             preempt: true,
             preempt_delay: 0,
             startup_delay: 0,
+            takeover_probe: 0,
             lease: Lease::Auto,
             release: Release::Overlap,
             garp_delay: 5 * SECOND,
@@ -350,8 +356,11 @@ impl Plan {
                     let limit = m.notify.unwrap_or(RESOURCE_LIMIT) + 4 * SECOND;
                     let resources = 2 * m.resources.len() as u64 * limit;
                     let hooks = hooks.max(resources);
-                    (m.startup_delay + m.preempt_delay + 2 * (4 * slowest).max(2 * SECOND))
-                        .max(hooks)
+                    (m.startup_delay
+                        + m.preempt_delay
+                        + m.takeover_probe
+                        + 2 * (4 * slowest).max(2 * SECOND))
+                    .max(hooks)
                 })
             });
         // Fault after a fight over addresses, the longest that a node gives itself.
@@ -536,6 +545,7 @@ fn member(random: &mut Random, node: usize, priority: u8, plan: &NodePlan) -> Me
             0
         },
         startup_delay: random.pick(&[0, 0, 0, 2 * SECOND]),
+        takeover_probe: 0,
         lease,
         release: random.pick(&releases),
         garp_delay: random.pick(&[0, SECOND, 5 * SECOND, 5 * SECOND]),

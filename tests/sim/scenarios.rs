@@ -45,6 +45,31 @@ fn power_loss_at_ten_milliseconds() {
     });
 }
 
+/// `takeover_probe`: a master that hangs is followed when its lease has ended, or,
+/// where it has none, when it was asked for long enough; one without power at once.
+#[test]
+fn a_silent_master_is_asked_for_its_address_first() {
+    let probe = |lease| {
+        Plan::pair().members(move |member| {
+            member.takeover_probe = 2 * SECOND;
+            member.lease = lease;
+        })
+    };
+    for (lease, asked) in [(Lease::Off, 2_000 * MS), (Lease::Auto, 200 * MS)] {
+        play(probe(lease), |world| {
+            world.pause(0, Schedule::Stopped);
+            let time = until_master(world, 1);
+            within(time, 2_609 * MS + asked, 3_613 * MS + asked);
+            world.resume(0);
+            world.settle();
+        });
+    }
+    play(probe(Lease::Off), |world| {
+        world.power_off(0);
+        within(until_master(world, 1), 2_809 * MS, 3_813 * MS);
+    });
+}
+
 #[test]
 fn a_planned_stop_leaves_no_gap() {
     play(Plan::pair(), |world| {

@@ -18,6 +18,7 @@ use super::delivery::Heard;
 use super::host::{Frame, Host};
 use super::kernel::Notice;
 use super::lan::Lan;
+use super::neighbours::Claim;
 use super::plan::Plan;
 use super::random::Random;
 use super::rules::{Rules, View};
@@ -31,6 +32,9 @@ pub struct World<'a> {
     pub hosts: Vec<Host<'a>>,
     pub lan: Lan,
     pub random: Random,
+    /// What becomes of questions and answers; of its own, so that they change
+    /// nothing else of a seed.
+    pub(super) neighbours: Random,
     pub rules: Rules,
     pub trace: Trace,
     /// A rule that every node breaks on purpose.
@@ -62,6 +66,10 @@ pub(super) enum Happening {
         node: usize,
         incarnation: u32,
         notice: Notice,
+    },
+    Claim {
+        node: usize,
+        claim: Claim,
     },
     Worker {
         node: usize,
@@ -138,6 +146,7 @@ impl<'a> World<'a> {
             hosts: configs.iter().zip(&plan.nodes).map(host).collect(),
             lan: Lan::new(plan.nodes.len(), plan.latency, Random::new(plan.seed, 2)),
             random: Random::new(plan.seed, 3),
+            neighbours: Random::new(plan.seed, 6),
             rules: Rules::new(plan),
             trace: Trace::new(text),
             broken: None,
@@ -256,6 +265,7 @@ impl<'a> World<'a> {
                 incarnation,
                 notice,
             } => self.on_notice(node, incarnation, notice),
+            Happening::Claim { node, claim } => self.on_claim(node, claim),
             Happening::Worker { node, worker } => self.on_worker(node, worker),
             Happening::Unique {
                 node,

@@ -98,8 +98,9 @@ impl Liveness {
             let there = view.hosts[node].disturbed_at < at;
             let plan = &view.plan.routers[router];
             let patience = down_interval(plan, interval, state.priority());
+            let asks = view.config(node, router)?.takeover_probe.total_micros();
             let listens = view.local(node) - state.since().total_micros();
-            (waiting && there && listens > patience as i64).then_some(patience)
+            (waiting && there && listens > patience as i64).then_some(patience + asks)
         };
         let waits = |node: usize| {
             let all: Option<Vec<At>> = company

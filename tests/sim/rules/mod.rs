@@ -30,6 +30,7 @@ mod words;
 use std::net::IpAddr;
 
 use smena::config;
+use smena::diagnosis::Code;
 use smena::event::{Action, Event, Exit, HookCall, HookId, RouterId};
 use smena::protocol::Version;
 use smena::vrrp::{Role, Router};
@@ -128,6 +129,18 @@ impl<'w, 'a> View<'w, 'a> {
     fn config(&self, node: usize, router: usize) -> Option<&'a config::Router<'a>> {
         let id = self.members[node][router]?;
         self.hosts[node].config.routers.get(usize::from(id.0))
+    }
+
+    /// What is wrong with a router, as a node sees it.
+    fn diagnoses(&self, node: usize, router: usize) -> impl Iterator<Item = Code> {
+        let process = self.hosts[node].process.as_ref();
+        let seen = process
+            .zip(self.members[node][router])
+            .map(|(process, id)| {
+                let now = self.hosts[node].clock.instant(self.now);
+                process.node.diagnoses(now, id)
+            });
+        seen.into_iter().flatten().map(|found| found.evidence.code)
     }
 
     /// The node's clock.

@@ -2,12 +2,12 @@
 //! on each backup's timer, from the adverts that reached it.
 
 use smena::event::Event;
-use smena::vrrp::{Reason, Role};
+use smena::vrrp::{Reason, Role, Router};
 
-use super::{PerRouter, Rule, View, Violation, broken, down_interval, skew};
+use super::{PerRouter, Rule, View, Violation, broken, down_interval, drift, skew};
 use crate::sim::bytes::Said;
-use crate::sim::clock::At;
-use crate::sim::host::Frame;
+use crate::sim::clock::{At, MS};
+use crate::sim::host::{Frame, Schedule};
 use crate::sim::plan::Plan;
 
 /// What each backup must wait for.
@@ -173,6 +173,7 @@ impl Patience {
                 ),
             );
         }
+        self.asked(view, node, router, waited - least as i64)?;
         let delay = view
             .config(node, router)
             .map_or(0, |config| config.preempt_delay.total_micros());
@@ -185,6 +186,55 @@ impl Patience {
                     Rule::Patience,
                     format!(
                         "n{node} preempts V{router} after {tolerated} us, preempt_delay is {delay} us"
+                    ),
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// `takeover_probe`: nobody follows a silent master for so long as its machine
+    /// answers for an address. `waited` is the time since its patience ended.
+    fn asked(
+        &self,
+        view: &View<'_, '_>,
+        node: usize,
+        router: usize,
+        waited: i64,
+    ) -> Result<(), Violation> {
+        let silence = |state: &Router| matches!(state.reason(), Reason::NoAdvert(..));
+        let most = view
+            .config(node, router)
+            .map(|c| c.takeover_probe.total_micros());
+        let (Some(most @ 1..), true) = (most, view.router(node, router).is_some_and(silence))
+        else {
+            return Ok(());
+        };
+        // All of it went on for long enough.
+        let lasts = most + 10 * MS;
+        let plan = &view.plan.routers[router];
+        for (other, host) in view
+            .hosts
+            .iter()
+            .enumerate()
+            .filter(|(other, _)| *other != node)
+        {
+            let answers = |(address, _, slot): &(_, _, usize)| {
+                let clean = view.lan.clean_since(*slot, node, other);
+                let mut held = host.kernel.addresses(*slot).iter();
+                let held = held.find(|held| held.local.address == *address);
+                clean.is_some_and(|since| view.now - since > lasts)
+                    && host.kernel.is_up(*slot)
+                    && held.is_some_and(|held| view.local(other) - held.since > lasts as i64)
+            };
+            let awake = matches!(host.schedule, Schedule::Running | Schedule::Stopped);
+            let steady = view.undisturbed(node) > lasts && view.undisturbed(other) > lasts;
+            let least = most as i64 - drift(most) as i64;
+            if awake && steady && plan.addresses.iter().any(answers) && waited < least {
+                return broken(
+                    Rule::Patience,
+                    format!(
+                        "n{node} takes V{router} over {waited} us after its patience, and n{other} answers"
                     ),
                 );
             }

@@ -1,6 +1,7 @@
 //! At rest, when nothing has been wrong for long enough: each virtual router has
 //! one master, and it is the right one.
 
+use smena::diagnosis::Code;
 use smena::vrrp::Role;
 
 use super::{Rule, View, Violation, broken};
@@ -40,6 +41,13 @@ pub fn at_rest(view: &View<'_, '_>) -> Result<(), Violation> {
                     format!("n{node} is better than n{master} for V{router} and did not take over"),
                 );
             }
+        }
+        let mut wrong = view.diagnoses(master, router);
+        if wrong.any(|code| code == Code::AddressConflict) {
+            return broken(
+                Rule::Rest,
+                format!("n{master} has not V{router} for itself at rest"),
+            );
         }
     }
     Ok(())
