@@ -28,6 +28,82 @@ fn one_that_was_deleted_by_hand_is_put_back_and_announced() {
     });
 }
 
+/// Another process writes to smena's netlink sockets that the address was removed
+/// and that the interface is gone; only the kernel is believed.
+#[test]
+fn one_that_another_process_says_is_gone_stays() {
+    scenario(&[], Pace::Shared, MINUTE, |lab| {
+        let (a, keeper) = smena_alone(lab, "");
+        // `5: eth0@...`
+        let shown = a.machine().ip("-o link show dev eth0");
+        let index: u32 = shown.split(':').next().unwrap().parse().expect("a number");
+        // Columns: a pointer, the protocol (0 is rtnetlink), the port.
+        let sockets = a.machine().tool("cat", "/proc/net/netlink");
+        let ports: Vec<u32> = sockets
+            .lines()
+            .map(|line| line.split_whitespace().collect())
+            .filter(|words: &Vec<&str>| words[1] == "0" && words[2] != "0")
+            .map(|words| words[2].parse().expect("a port"))
+            .collect();
+        assert!(!ports.is_empty(), "{sockets}");
+        a.machine().run(move || {
+            let (netlink, raw) = (16, 3);
+            let socket = sys::open_socket(netlink, raw, 0).expect("a netlink socket");
+            for port in ports {
+                let mut to = [0; 12];
+                to[0] = netlink as u8;
+                to[4..8].copy_from_slice(&port.to_ne_bytes());
+                for message in [removed(index), deleted(index)] {
+                    sys::send_to(&socket, &message, &to).expect("it is told");
+                }
+            }
+        });
+        // What is told later is of a time when the forged has been read.
+        a.machine().ip("address del 10.0.0.49/32 dev eth0");
+        keeper.wait_log("somebody else removed 10.0.0.49", LIMIT);
+        expect_owner(lab, "a");
+        let said = keeper.log().matches("somebody else removed").count();
+        assert_eq!(said, 1, "{}", keeper.log());
+        let router = a.router("VI_01");
+        assert_eq!(router["state"].text(), "MASTER");
+        assert_eq!(router["transitions"].number(), Some(2));
+    });
+}
+
+/// `RTM_DELADDR` of 10.0.0.49/32.
+fn removed(index: u32) -> Vec<u8> {
+    let mut message = netlink(21, &[2, 32, 0, 0], index);
+    // `IFA_ADDRESS`, `IFA_LOCAL`.
+    for attribute in [1, 2] {
+        message.extend([8, 0, attribute, 0, 10, 0, 0, 49]);
+    }
+    with_length(message)
+}
+
+/// `RTM_DELLINK` of an interface called eth0.
+fn deleted(index: u32) -> Vec<u8> {
+    let mut message = netlink(17, &[0, 0, 1, 0], index);
+    message.extend([0; 8]);
+    // `IFLA_IFNAME`.
+    message.extend([9, 0, 3, 0]);
+    message.extend(b"eth0\0\0\0\0");
+    with_length(message)
+}
+
+fn netlink(kind: u8, body: &[u8; 4], index: u32) -> Vec<u8> {
+    let mut message = vec![0; 16];
+    message[4] = kind;
+    message.extend(body);
+    message.extend(index.to_ne_bytes());
+    message
+}
+
+fn with_length(mut message: Vec<u8>) -> Vec<u8> {
+    let length = message.len() as u32;
+    message[..4].copy_from_slice(&length.to_ne_bytes());
+    message
+}
+
 #[test]
 fn one_that_somebody_keeps_deleting_ends_in_fault() {
     scenario(&[], Pace::Shared, MINUTE, |lab| {
