@@ -174,15 +174,24 @@ impl Form {
     /// The address goes over and comes back, by a stop and by a cut cable, and
     /// at rest one box has it.
     fn goes_over_and_back(&'static self, first: Program, second: Program) {
+        self.with_priority(101, first, second);
+    }
+
+    /// The same with a first one that owns the addresses.
+    fn comes_back_to_its_owner(&'static self, owner: Program, second: Program) {
+        self.with_priority(255, owner, second);
+    }
+
+    fn with_priority(&'static self, priority: u8, first: Program, second: Program) {
         let mut needs = vec!["keepalived"];
         if [first, second].contains(&Program::Frr) {
             needs = frr::NEEDS.to_vec();
         }
-        let body = move |lab: &mut Lab| self.exchange(lab, first, second);
+        let body = move |lab: &mut Lab| self.exchange(lab, priority, first, second);
         scenario(&needs, Pace::Shared, Duration::from_secs(120), body);
     }
 
-    fn exchange(&self, lab: &mut Lab, first: Program, second: Program) {
+    fn exchange(&self, lab: &mut Lab, priority: u8, first: Program, second: Program) {
         let vip: IpAddr = self.vip.parse().expect("an address");
         let (a, b) = boxes(lab);
         let ours = if first == Smena { &a } else { &b };
@@ -200,7 +209,7 @@ impl Form {
                 lab.watch.owners(vip) == ["a"]
             });
         };
-        let mut keeper = self.start(&a, 101, first);
+        let mut keeper = self.start(&a, priority, first);
         owner(lab, "a");
         let _other = self.start(&b, 100, second);
         rests(lab);
@@ -208,7 +217,7 @@ impl Form {
         keeper.stop(&a);
         owner(lab, "b");
         drop(keeper);
-        let _keeper = self.start(&a, 101, first);
+        let _keeper = self.start(&a, priority, first);
         owner(lab, "a");
 
         if first == Program::Frr {
@@ -403,4 +412,48 @@ fn frr_ipv6_smena_first() {
 #[test]
 fn frr_ipv6_frr_first() {
     IPV6.goes_over_and_back(Program::Frr, Smena);
+}
+
+// An owner (priority 255) does not wait. FRR is one only of the addresses that its
+// interface has by itself, which are there whether it runs or not, so that nothing
+// can go over.
+
+#[test]
+fn owned_by_smena_beside_keepalived() {
+    VERSION_2.comes_back_to_its_owner(Smena, Keepalived);
+}
+
+#[test]
+fn owned_by_keepalived() {
+    VERSION_2.comes_back_to_its_owner(Keepalived, Smena);
+}
+
+#[test]
+fn version_3_owned_by_smena_beside_keepalived() {
+    VERSION_3.comes_back_to_its_owner(Smena, Keepalived);
+}
+
+#[test]
+fn version_3_owned_by_keepalived() {
+    VERSION_3.comes_back_to_its_owner(Keepalived, Smena);
+}
+
+#[test]
+fn ipv6_owned_by_smena_beside_keepalived() {
+    IPV6.comes_back_to_its_owner(Smena, Keepalived);
+}
+
+#[test]
+fn ipv6_owned_by_keepalived() {
+    IPV6.comes_back_to_its_owner(Keepalived, Smena);
+}
+
+#[test]
+fn version_3_owned_by_smena_beside_frr() {
+    VERSION_3.comes_back_to_its_owner(Smena, Program::Frr);
+}
+
+#[test]
+fn ipv6_owned_by_smena_beside_frr() {
+    IPV6.comes_back_to_its_owner(Smena, Program::Frr);
 }

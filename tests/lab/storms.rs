@@ -3,8 +3,9 @@
 
 use std::time::{Duration, Instant};
 
+use super::harness::json::Json;
 use super::harness::node::{Daemon, Node};
-use super::harness::{Lab, Pace, always, scenario, sys};
+use super::harness::{Lab, Pace, always, eventually, scenario, sys};
 use super::pair::{LIMIT, VIP, boxes, expect_owner, keepalived_conf, smena_ini};
 
 const LONG: Duration = Duration::from_secs(90);
@@ -116,6 +117,34 @@ fn loss_on_one_way_between_smena_and_keepalived() {
 #[test]
 fn loss_on_one_way_between_keepalived_and_smena() {
     with_pair("b", one_way);
+}
+
+/// The other half hears nothing and takes over: who is heard and should have yielded
+/// is told with the time that it goes on for.
+#[test]
+fn a_keepalived_that_is_deaf_is_told_as_the_second_master() {
+    with_pair("a", |lab, a, b| {
+        lab.switch.deafen(b.machine(), "eth0");
+        a.wait_diagnosis("VI_01", "two-masters", "10.0.0.2", LIMIT);
+        eventually(LIMIT, "it is told for how long", || {
+            let found = a.router("VI_01");
+            let text = |found: &Json| found["text"].text().to_string();
+            let text = found["diagnoses"].list().first().map(text);
+            let seconds = text.as_deref().and_then(|text| {
+                let (_, rest) = text.split_once("10.0.0.2 is master too, for ")?;
+                rest.split_once(" s, with priority 100")?
+                    .0
+                    .parse::<u32>()
+                    .ok()
+            });
+            seconds >= Some(2)
+        });
+        assert_eq!(a.status().0, Some(1));
+        lab.switch.heal();
+        eventually(LIMIT, "it is over", || a.diagnoses("VI_01").is_empty());
+        assert_eq!(a.status().0, Some(0));
+        rests_with_a(lab);
+    });
 }
 
 /// Three adverts in a row get lost now and then, and the backup comes and goes.
