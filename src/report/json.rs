@@ -11,7 +11,7 @@ use crate::config;
 use crate::diagnosis::Peer;
 use crate::event::RouterId;
 use crate::hook::Hook;
-use crate::node::Node;
+use crate::node::{Group, Node};
 use crate::resource::Resources;
 use crate::say::{Number, Plain, write_number};
 use crate::supervise::Post;
@@ -40,6 +40,11 @@ pub fn json(node: &Node<'_>, view: &View<'_>, out: &mut dyn Write) -> fmt::Resul
     json.array("vrrp");
     for id in (0u8..).take(config.routers.len()).map(RouterId) {
         router(&mut json, node, view, id);
+    }
+    json.end();
+    json.array("groups");
+    for (number, of) in node.groups().iter().enumerate() {
+        group(&mut json, node, number, of);
     }
     json.end();
     json.array("checks");
@@ -151,6 +156,22 @@ fn router(json: &mut Json<'_>, node: &Node<'_>, view: &View<'_>, id: RouterId) {
     let interface = &node.interfaces()[usize::from(node.interface_of(id).0)];
     json.number("filtered", interface.filtered());
     json.number("transitions", router.transitions().into());
+    json.end();
+}
+
+/// What its members are together; null while it waits.
+fn group(json: &mut Json<'_>, node: &Node<'_>, number: usize, group: &Group<'_>) {
+    json.object("");
+    json.word("name", group.name);
+    match group.state() {
+        Some(state) => json.text("state", &state),
+        None => json.null("state"),
+    }
+    json.array("members");
+    for id in node.members(number) {
+        json.word("", node.config().routers[usize::from(id.0)].name);
+    }
+    json.end();
     json.end();
 }
 
@@ -375,10 +396,22 @@ mod tests {
         let expected = concat!(
             r#"{"node":"host-a","version":"0.1.0","uptime_ms":123456,"#,
             r#""loop_lag_us":{"last":40,"max":900},"standby":false,"#,
-            r#""vrrp":[],"checks":[],"services":[],"hooks":[],"resources":[],"notify_fifo":null,"forwarder":null}"#,
+            r#""vrrp":[],"groups":[],"checks":[],"services":[],"hooks":[],"resources":[],"notify_fifo":null,"forwarder":null}"#,
             "\n"
         );
         assert_eq!(written(&sample::empty()), expected);
+    }
+
+    #[test]
+    fn groups_with_their_members() {
+        let mut sample = sample::grouped();
+        let groups = |state| {
+            std::format!(r#""groups":[{{"name":"gate","state":{state},"members":["in","out"]}}],"#)
+        };
+        assert!(written(&sample).contains(&groups("null")));
+        sample.on(0, crate::event::Event::Start);
+        let said = written(&sample);
+        assert!(said.contains(&groups(r#""FAULT""#)), "{said}");
     }
 
     #[test]
@@ -429,7 +462,7 @@ mod tests {
             r#""fragment":0,"own":0,"ttl":0,"version":0,"length":0,"checksum":0,"vrid":0,"#,
             r#""type":0,"count":0,"destination":0,"source":0,"auth-type":0,"auth-data":0,"#,
             r#""interval":0,"stale":0,"hmac":0,"replayed":0},"#,
-            r#""diagnoses":[],"filtered":0,"transitions":0}],"#,
+            r#""diagnoses":[],"filtered":0,"transitions":0}],"groups":[],"#,
             r#""checks":[{"name":"haproxy","kind":"process","state":"unknown","since_ms":0,"#,
             r#""last":null,"duration_us":null,"diagnoses":[]}],"services":[],"#,
             r#""hooks":[{"vrrp":"VI_01","group":null,"state":null,"running":false,"exit":null,"#,
@@ -452,7 +485,7 @@ mod tests {
             r#""ip-header":1,"fragment":0,"own":0,"ttl":0,"version":0,"length":0,"#,
             r#""checksum":0,"vrid":0,"type":0,"count":0,"destination":0,"source":0,"#,
             r#""auth-type":0,"auth-data":0,"interval":0,"stale":0,"hmac":0,"replayed":0},"#,
-            r#""diagnoses":[],"filtered":0,"transitions":2}],"#,
+            r#""diagnoses":[],"filtered":0,"transitions":2}],"groups":[],"#,
             r#""checks":[{"name":"haproxy","kind":"process","state":"up","since_ms":4498,"#,
             r#""last":"2 \"odd\\\u001b\" processes","duration_us":140,"diagnoses":[]}],"services":[],"#,
             r#""hooks":[{"vrrp":"VI_01","group":null,"state":"MASTER","running":false,"exit":0,"#,

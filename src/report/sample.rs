@@ -130,6 +130,19 @@ pub fn service() -> Sample {
     sample
 }
 
+/// Two routers of one group, before the start, and without their interface.
+pub fn grouped() -> Sample {
+    let router = |name: &str, id: u8| {
+        format!(
+            "[vrrp {name}]\ninterface = eth0\nvirtual_router_id = {id}\naddress = 10.0.0.{id}\ngroup = gate\n"
+        )
+    };
+    with(
+        Box::leak((router("in", 1) + &router("out", 2)).into_boxed_str()),
+        1,
+    )
+}
+
 /// The seed says how early the second run of each check is.
 fn with(text: &'static str, seed: u64) -> Sample {
     let config = Box::leak(Box::new(Config::EMPTY));

@@ -35,7 +35,7 @@ fn json_has_every_fixed_member() {
         assert_eq!(code, Some(0));
         has_members(
             &status,
-            "node version uptime_ms loop_lag_us standby vrrp checks services hooks",
+            "node version uptime_ms loop_lag_us standby vrrp groups checks services hooks",
         );
         has_members(&status["loop_lag_us"], "last max");
         assert_eq!(status["node"].text(), "a");
