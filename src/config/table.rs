@@ -148,8 +148,6 @@ use Absence::{Absent, Required, Rule, Text};
 pub(super) const MILLISECOND: u32 = 1;
 pub(super) const TEN_MILLISECONDS: u32 = 10;
 pub(super) const DAY: u32 = 86_400_000;
-/// A take-over that nobody survives waiting for is none.
-const PROBE_MAX: u32 = 10_000;
 
 const LEVELS: &[&str] = &["error", "warn", "info", "debug"];
 const FAMILIES: &[&str] = &["ipv4", "ipv6"];
@@ -426,7 +424,7 @@ const VRRP: &[Key] = &[
         "takeover_probe",
         Text("0s"),
         "how long a take-over from silence waits at most while others answer for the addresses",
-        Value::Time(0, PROBE_MAX, |r, time| r.router.takeover_probe = time),
+        Value::Time(0, 10_000, |r, time| r.router.takeover_probe = time),
     ),
     key(
         "auth_pass",
@@ -512,11 +510,8 @@ const VRRP: &[Key] = &[
         Text("overlap"),
         "what a planned hand-over waits for: the successor, the hook, or nothing",
         Value::Choice(&RELEASES, |r, index| {
-            r.router.release = match index {
-                0 => Release::Overlap,
-                1 => Release::AfterHook,
-                _ => Release::Immediate,
-            };
+            use Release::{AfterHook, Immediate, Overlap};
+            r.router.release = [Overlap, AfterHook, Immediate][index % 3];
         }),
     ),
     plural(key(
