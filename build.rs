@@ -114,6 +114,7 @@ fn build() -> Result<(), String> {
         println!("cargo:rustc-link-arg-bins={argument}");
     }
     let folder = env::var("CARGO_MANIFEST_DIR").map_err(|e| format!("error: {e}\n"))?;
+    println!("cargo:rerun-if-changed=src/linux/apart.ld");
     println!("cargo:rustc-link-arg-bins=-Wl,-T,{folder}/src/linux/apart.ld");
     // Unwind tables would be a tenth of the file. A debug build keeps them for
     // the debugger's sake.
