@@ -292,7 +292,7 @@ fn embedded(path: &Path, capacities: [usize; CAPACITIES.len()]) -> Result<Option
         &mut configuration,
         &mut |diagnostic| match diagnostic.severity {
             config::Severity::Error => errors += &diagnostic.to_string(),
-            config::Severity::Warning => {
+            config::Severity::Warning | config::Severity::Note => {
                 for line in diagnostic.to_string().lines() {
                     println!("cargo:warning={line}");
                 }

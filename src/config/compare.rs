@@ -500,6 +500,7 @@ impl Comparison<'_, '_> {
         match severity {
             Severity::Error => self.outcome.errors += 1,
             Severity::Warning => self.outcome.warnings += 1,
+            Severity::Note => {}
         }
         (self.report)(&Diagnostic::new(severity, *self.here, problem));
     }

@@ -71,6 +71,8 @@ pub enum Severity {
     Error,
     /// It can, but hardly does what was meant.
     Warning,
+    /// It can, but perhaps not on this machine.
+    Note,
 }
 
 /// What goes into the gaps of a message.
@@ -189,6 +191,7 @@ impl fmt::Display for Diagnostic<'_> {
         f.write_str(match self.severity {
             Severity::Error => "error: ",
             Severity::Warning => "warning: ",
+            Severity::Note => "note: ",
         })?;
         self.fill(0, f)?;
         f.write_char('\n')?;
@@ -270,6 +273,7 @@ pub(super) struct Findings<'a> {
     shown: Vec<(Severity, Problem<'a>), DIAGNOSTICS_MAX>,
     errors: u32,
     warnings: u32,
+    notes: u32,
 }
 
 impl<'a> Findings<'a> {
@@ -278,6 +282,7 @@ impl<'a> Findings<'a> {
             shown: Vec::new(),
             errors: 0,
             warnings: 0,
+            notes: 0,
         }
     }
 
@@ -314,6 +319,7 @@ impl<'a> Findings<'a> {
         match severity {
             Severity::Error => self.errors += 1,
             Severity::Warning => self.warnings += 1,
+            Severity::Note => self.notes += 1,
         }
         let behind = |(_, other): &&(Severity, Problem<'a>)| other.at.as_ptr() > at.as_ptr();
         let index = self.shown.len() - self.shown.iter().rev().take_while(behind).count();
@@ -340,7 +346,7 @@ impl<'a> Findings<'a> {
         for (severity, problem) in &self.shown {
             report(&Diagnostic::new(*severity, *source, *problem));
         }
-        let mut rest = [self.errors, self.warnings];
+        let mut rest = [self.errors, self.warnings, self.notes];
         for (severity, _) in &self.shown {
             rest[*severity as usize] -= 1;
         }

@@ -32,7 +32,7 @@ impl<'a> Config<'a> {
 }
 
 impl<'a> Diagnostic<'a> {
-    /// A warning about a word of the file, which borrows from it, that is good by
+    /// A note about a word of the file, which borrows from it, that is good by
     /// itself and cannot be used on this machine: why, and what to do.
     pub fn unusable(source: Source<'a>, word: &'a str, why: &'a str) -> Diagnostic<'a> {
         let problem = Problem::new(
@@ -40,6 +40,6 @@ impl<'a> Diagnostic<'a> {
             template!("`{0}` cannot be used on this machine", "{1}"),
             &[Argument::Text(word), Argument::Sentence(why)],
         );
-        Diagnostic::new(Severity::Warning, source, problem)
+        Diagnostic::new(Severity::Note, source, problem)
     }
 }

@@ -1,6 +1,7 @@
 //! What `smena check` can say about the machine that it runs on: whether the
 //! programs and the user that a file names are there and may be used. It may be
-//! another machine than the one the file is for, so these are warnings.
+//! another machine than the one the file is for, so these are notes, and the file
+//! is as good as before.
 
 use core::fmt;
 
@@ -13,23 +14,21 @@ use super::spawn::PATH;
 use super::text::Text;
 use super::user::User;
 
-/// Tells what of a file without errors this machine lacks; returns how much.
+/// Tells what of a file without errors this machine lacks.
 #[inline(never)]
 pub fn judge<'a>(
     config: &Config<'a>,
     source: &Source<'a>,
     report: &mut dyn FnMut(&Diagnostic<'_>),
-) -> u32 {
-    let mut count = 0;
-    let mut warn = |word: &str, why: fmt::Arguments<'_>| {
+) {
+    let mut note = |word: &str, why: fmt::Arguments<'_>| {
         let why = Text::<512>::of(why);
         report(&Diagnostic::unusable(*source, word, why.as_str()));
-        count += 1;
     };
     if let Some(name) = config.node.script_user
         && let Err(unknown) = User::find(name)
     {
-        warn(name, format_args!("{unknown}"));
+        note(name, format_args!("{unknown}"));
     }
     for command in config.programs() {
         let Some(word) = command.iter().next() else {
@@ -44,7 +43,7 @@ pub fn judge<'a>(
             {
                 Some(path) => path,
                 None => {
-                    warn(
+                    note(
                         word.as_written(),
                         format_args!(
                             "PATH has no such program: install it, or write all of its path"
@@ -55,10 +54,9 @@ pub fn judge<'a>(
             };
         }
         if let Err(refused) = hook::judge(path.as_str()) {
-            warn(word.as_written(), format_args!("{refused}"));
+            note(word.as_written(), format_args!("{refused}"));
         }
     }
-    count
 }
 
 /// A program's path in a folder, if it is there.
