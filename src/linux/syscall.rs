@@ -90,7 +90,7 @@ pub fn fork() -> Result<Fork, Errno> {
     forked(unsafe { syscall6(number::CLONE, SIGCHLD, 0, 0, 0, 0, 0) })
 }
 
-/// clone3(CLONE_INTO_CGROUP)—The same, and the copy begins in this cgroup. Fails
+/// clone3(CLONE_INTO_CGROUP): the same, and the copy begins in this cgroup. Fails
 /// before Linux 5.7.
 pub fn fork_into(group: BorrowedFd<'_>) -> Result<Fork, Errno> {
     const CLONE3: usize = if cfg!(target_arch = "mips") {
