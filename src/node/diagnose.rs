@@ -328,7 +328,9 @@ impl Node<'_> {
             return;
         }
         let table = &mut self.diagnoses[index];
-        if u32::from(own) < highest(&self.config.routers[index]) {
+        // With 0 it said that it leaves, and not what it is worth.
+        let known = rival.head.priority > 0;
+        if known && u32::from(own) < highest(&self.config.routers[index]) {
             table.see(now, &rival.shows(code));
         } else {
             table.cure(&|finding| finding.evidence.code == code);

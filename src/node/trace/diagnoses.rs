@@ -557,6 +557,20 @@ fn a_weight_that_is_too_small() {
     trace.says(180_001, &[]);
 }
 
+/// A node that left said nothing of what it is worth.
+#[test]
+fn a_peer_that_left_is_not_weighed() {
+    let mut trace = weighted();
+    trace.checked(10, Outcome::Success, &[]);
+    trace.takes(100, &packet(|advert| advert.priority = 90));
+    trace.takes(200, &packet(|advert| advert.priority = 0));
+    trace.skip(5000);
+    trace.is(Role::Master);
+    trace.checked(6000, Outcome::Failure, &[]);
+    trace.skip(20_000);
+    trace.says(20_000, &[]);
+}
+
 /// Forged or not, it is obeyed as the protocol says, and it is told.
 #[test]
 fn a_master_that_took_over_and_fell_silent() {
