@@ -16,14 +16,15 @@ pub fn compare(
     one: (&Config<'_>, &Source<'_>),
     other: (&Config<'_>, &Source<'_>),
     report: &mut dyn FnMut(&Diagnostic<'_>),
-) -> Outcome {
+) -> [Outcome; 2] {
+    const NOTHING: Outcome = Outcome {
+        errors: 0,
+        warnings: 0,
+    };
     let mut comparison = Comparison {
         here: one.1,
         there: other.1,
-        outcome: Outcome {
-            errors: 0,
-            warnings: 0,
-        },
+        outcome: NOTHING,
         report,
     };
     for router in &one.0.routers {
@@ -37,6 +38,7 @@ pub fn compare(
     comparison.services(one.0, other.0);
     // What is seen from the other side only.
     core::mem::swap(&mut comparison.here, &mut comparison.there);
+    let first = core::mem::replace(&mut comparison.outcome, NOTHING);
     for router in &other.0.routers {
         match counterpart(router, one.0) {
             Some(peer) if same_id(router, peer) => comparison.one_way(router, peer),
@@ -46,7 +48,7 @@ pub fn compare(
         comparison.group(router, other.0, one.0);
     }
     comparison.services(other.0, one.0);
-    comparison.outcome
+    [first, comparison.outcome]
 }
 
 /// What the other node has in place of a router: the one with its id, or else

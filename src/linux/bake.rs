@@ -15,7 +15,7 @@
 
 use core::ptr;
 
-use rustix::fs::{Mode, OFlags, fchmod, fstat, open, rename, unlink};
+use rustix::fs::{FileType, Mode, OFlags, Stat, fchmod, fstat, open, rename, stat, unlink};
 use rustix::io::Errno;
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 use smena::pack::packed;
@@ -109,9 +109,12 @@ pub fn read_inside(memory: &mut Memory) -> Option<usize> {
 ///
 /// # Errors
 /// The system refused, or this program is no ELF file that can be added to.
-pub fn write_copy(config: &[u8], out: &str) -> Result<(), Failure> {
+pub fn write_copy(config: &[u8], out: &str, file: &str) -> Result<(), Failure> {
     let mut step = ("open", "/proc/self/exe");
-    try_write(config, out, &mut step).map_err(|errno| {
+    // Who may read the file may read and run the copy.
+    let readers = look(file).map_or(0, |file| (file.st_mode >> 2) & 0o11);
+    let mode = Mode::from_raw_mode(0o700 + readers * 0o5);
+    try_write(config, out, mode, &mut step).map_err(|errno| {
         let (call, object) = step;
         let mend = match errno {
             Errno::NOEXEC => packed!("bake a copy that was not signed or stripped since"),
@@ -122,9 +125,24 @@ pub fn write_copy(config: &[u8], out: &str) -> Result<(), Failure> {
     })
 }
 
+/// Whether a copy may take this name: a device, a pipe or the configuration that
+/// it is made from would be lost.
+pub fn may_replace(out: &str, file: &str) -> bool {
+    let Some(there) = look(out) else {
+        return true;
+    };
+    let same = |file: Stat| (file.st_dev, file.st_ino) == (there.st_dev, there.st_ino);
+    FileType::from_raw_mode(there.st_mode).is_file() && !look(file).is_some_and(same)
+}
+
+fn look(path: &str) -> Option<Stat> {
+    stat(Text::<1024>::copy_of(path).as_c_str()?).ok()
+}
+
 fn try_write<'a>(
     config: &[u8],
     out: &'a str,
+    mode: Mode,
     step: &mut (&'static str, &'a str),
 ) -> Result<(), Errno> {
     let bytes = map_program()?;
@@ -136,11 +154,11 @@ fn try_write<'a>(
     let name = name.as_c_str().ok_or(Errno::NAMETOOLONG)?;
     *step = ("write", out);
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::CLOEXEC;
-    let file = open(new, flags, Mode::from_raw_mode(0o755))?;
+    let file = open(new, flags, mode)?;
     let done = parts
         .iter()
         .try_for_each(|part| write_all(&file, part))
-        .and_then(|()| fchmod(&file, Mode::from_raw_mode(0o755)))
+        .and_then(|()| fchmod(&file, mode))
         .and_then(|()| rename(new, name));
     if done.is_err() {
         let _ = unlink(new);

@@ -16,6 +16,8 @@ use super::output::{self, complain, write_all};
 const QUESTION_MAX: usize = 127;
 /// Exit code: the question was wrong, and the answer says why.
 const WRONG: i32 = 2;
+/// Exit code: the system refused.
+const REFUSED: i32 = 4;
 /// Exit code: not running, or unreadable.
 const NOT_RUNNING: i32 = 3;
 /// How long the keeper may be silent. Its answers come within a millisecond;
@@ -43,9 +45,9 @@ pub fn ask(path: &str, question: &[&str]) -> i32 {
             ));
             NOT_RUNNING
         }
-        Err(Trouble::Output) => {
-            complain(format_args!("error: cannot write to standard output"));
-            NOT_RUNNING
+        Err(Trouble::Output(errno)) => {
+            output::complain_of(errno);
+            REFUSED
         }
     }
 }
@@ -57,7 +59,7 @@ enum Trouble {
     /// The keeper ended in the middle, or speaks otherwise.
     Cut,
     /// With standard output.
-    Output,
+    Output(Errno),
 }
 
 /// What to do when nobody answers.
@@ -129,7 +131,7 @@ fn print_answer(socket: &OwnedFd) -> Result<i32, Trouble> {
     loop {
         let bytes = buffer.get(begin..have).unwrap_or_default();
         left = left.checked_sub(bytes.len()).ok_or(Trouble::Cut)?;
-        write_all(to, bytes).map_err(|_| Trouble::Output)?;
+        write_all(to, bytes).map_err(Trouble::Output)?;
         if left == 0 {
             break;
         }

@@ -9,8 +9,10 @@
 
 use core::fmt;
 
-use rustix::fd::{AsFd, BorrowedFd};
+use rustix::fd::{AsFd, AsRawFd, BorrowedFd};
 use rustix::io::{Errno, write};
+
+use super::failure::Reason;
 
 /// A descriptor with a buffer before it. Nothing is flushed on drop: the last
 /// [`Output::flush`] also tells whether all of it was written.
@@ -63,10 +65,18 @@ impl<'fd> Output<'fd> {
         }
     }
 
-    /// Writes what is buffered; false when anything since the start failed.
+    /// Writes what is buffered; false when anything since the start failed, which
+    /// is told once of standard output.
     pub fn flush(&mut self) -> bool {
         let bytes = self.buffer.get(..self.length).unwrap_or_default();
-        self.failed |= !self.failed && write_all(self.descriptor, bytes).is_err();
+        if !self.failed
+            && let Err(errno) = write_all(self.descriptor, bytes)
+        {
+            self.failed = true;
+            if self.descriptor.as_raw_fd() == stdout().as_raw_fd() {
+                complain_of(errno);
+            }
+        }
         self.length = 0;
         !self.failed
     }
@@ -102,6 +112,16 @@ pub fn write_all(descriptor: impl AsFd, mut bytes: &[u8]) -> Result<(), Errno> {
         }
     }
     Ok(())
+}
+
+/// Says that standard output takes nothing; a reader that has enough is no trouble.
+pub fn complain_of(errno: Errno) {
+    if errno != Errno::PIPE {
+        complain(format_args!(
+            "error: write to standard output: {}: look where it goes",
+            Reason(errno)
+        ));
+    }
 }
 
 /// Writes one line to standard error, outside of the log.

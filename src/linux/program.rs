@@ -129,13 +129,16 @@ fn parse(source: &Source<'static>, config: &mut Config<'static>) -> config::Outc
 }
 
 /// Compares the two halves of a pair, with the diagnostics on standard error.
-fn compare(one: (&Config<'_>, &Source<'_>), other: (&Config<'_>, &Source<'_>)) -> config::Outcome {
+fn compare(
+    one: (&Config<'_>, &Source<'_>),
+    other: (&Config<'_>, &Source<'_>),
+) -> [config::Outcome; 2] {
     let mut output = Output::stderr();
-    let outcome = config::compare(one, other, &mut |diagnostic| {
+    let outcomes = config::compare(one, other, &mut |diagnostic| {
         let _ = write!(output, "{diagnostic}");
     });
     output.flush();
-    outcome
+    outcomes
 }
 
 /// `smena run`.
@@ -276,18 +279,20 @@ fn check(file: Option<&'static str>, peer: Option<&'static str>) -> i32 {
         });
         output.flush();
     }
-    let other = match other {
+    let mut other = match other {
         Some(None) => return WRONG,
         Some(other) => other,
         None => None,
     };
     // Halves with errors of their own say nothing about the pair.
-    if let Some((peer_config, peer_source, peer_outcome)) = &other
+    if let Some((peer_config, peer_source, peer_outcome)) = &mut other
         && outcome.errors + peer_outcome.errors == 0
     {
         let pair = compare((config, &source), (peer_config, peer_source));
-        outcome.errors += pair.errors;
-        outcome.warnings += pair.warnings;
+        for (sum, more) in [&mut outcome, peer_outcome].into_iter().zip(pair) {
+            sum.errors += more.errors;
+            sum.warnings += more.warnings;
+        }
     }
     let files = [
         Some((source, outcome)),
@@ -329,7 +334,14 @@ fn bake(file: &'static str, out: Option<&'static str>) -> i32 {
     if outcome.errors > 0 {
         return WRONG;
     }
-    if let Err(failure) = bake::write_copy(source.text, out) {
+    if !bake::may_replace(out, file) {
+        complain(format_args!(
+            "error: `{}` is the configuration itself, or no plain file: give -o another name",
+            Plain(out)
+        ));
+        return WRONG;
+    }
+    if let Err(failure) = bake::write_copy(source.text, out, file) {
         complain(format_args!("error: {failure}"));
         return REFUSED;
     }

@@ -17,8 +17,10 @@ fn peers(a: &str, b: &str) -> (Outcome, String) {
         assert_eq!(outcome.errors, 0);
     }
     let mut said = String::new();
-    let outcome = compare((&one, &a), (&other, &b), &mut |d| said += &d.to_string());
-    (outcome, said)
+    let [mut sum, other] = compare((&one, &a), (&other, &b), &mut |d| said += &d.to_string());
+    sum.errors += other.errors;
+    sum.warnings += other.warnings;
+    (sum, said)
 }
 
 fn half<'a>(file: &'a str, text: &'a str) -> Source<'a> {
@@ -496,6 +498,23 @@ error: the two nodes have other routers in this group
     |         ^ let the router of `b.ini`, line 7 move with the same ones
 ",
     );
+}
+
+/// Each file's line has the warnings that point into it.
+#[test]
+fn warnings_are_counted_for_the_file_that_they_point_to() {
+    let web = "[service web]\nlisten = *:443\nserver = a 10.0.0.11\n";
+    let (a, b) = (
+        with("101", &format!("{web}server = b 10.0.0.12\n")),
+        with("100", web),
+    );
+    let (a, b) = (half("a.ini", &a), half("b.ini", &b));
+    let (mut one, mut other) = (empty(), empty());
+    for (source, config) in [(&a, &mut one), (&b, &mut other)] {
+        parse(source, &Limits::BOARD, config, &mut |d| print!("{d}"));
+    }
+    let outcomes = compare((&one, &a), (&other, &b), &mut |d| print!("{d}"));
+    assert_eq!(outcomes.map(|outcome| outcome.warnings), [1, 0]);
 }
 
 #[test]

@@ -91,6 +91,39 @@ fn an_unreadable_file_is_refused() {
     assert!(text.contains("permission denied"), "{text}");
 }
 
+/// A copy with a configuration inside is as private as the file, and replaces
+/// neither that nor what is no plain file.
+#[test]
+fn what_is_baked_is_private_and_replaces_no_device() {
+    let file = write("baked.ini", &smena_ini(100, "auth_pass = secret\n"));
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).expect("own file");
+    let copy = format!("{file}.bin");
+    let output = smena(&["bake", &file, "-o", &copy]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let mode = fs::metadata(&copy).expect("a copy").permissions().mode();
+    assert_eq!(mode & 0o777, 0o750);
+    for out in [&file, "/dev/full"] {
+        let output = smena(&["bake", &file, "-o", out]);
+        assert_eq!(output.status.code(), Some(2));
+        assert!(stderr(&output).contains("give -o another name"));
+    }
+    let kept = fs::read_to_string(&file).expect("own file");
+    assert!(kept.contains("auth_pass"));
+    fs::remove_file(file).expect("own file");
+    fs::remove_file(copy).expect("own file");
+}
+
+/// Standard output takes nothing: that is said, and is the system's refusal.
+#[test]
+fn what_cannot_be_written_is_told() {
+    let full = fs::File::options().write(true).open("/dev/full");
+    let mut command = Command::new(SMENA);
+    command.arg("version").stdout(full.expect("a device"));
+    let output = command.output().expect("smena starts");
+    assert_eq!(output.status.code(), Some(4));
+    assert!(stderr(&output).contains("no space left (ENOSPC)"));
+}
+
 /// The binary where every user can execute it: the build folder may be closed.
 fn readable_copy(name: &str) -> PathBuf {
     let copy = std::env::temp_dir().join(format!("smena-lab-{}-{name}", std::process::id()));
