@@ -101,7 +101,7 @@ fn whole(world: &mut World<'_>) {
     storm::heal(world);
     rest(world);
     // Storms find more than faults that come alone, so one seed in four has two.
-    for _ in 0..1 + u64::from(world.plan.seed % 4 == 0) {
+    for _ in 0..1 + u64::from(world.plan.seed.is_multiple_of(4)) {
         operate(world);
         storm::heal(world);
         rest(world);

@@ -325,8 +325,8 @@ impl Show {
         self.expect(LEASE_MAX, &freed, otherwise)?;
         let ms = Number((clock::now() - killed_at).total_millis());
         self.stage.screen.tell(format_args!(
-            "gw-a: {ms} ms after the kill its kernel took the address back by itself, \
-             because nobody renewed the lease of 1 s. Until then it still answered."
+            "gw-a: {ms} ms after the kill the address is gone: its guard removed it. Had it been \
+             killed, too, the lease of 1 s would have ended."
         ));
         Ok(())
     }
