@@ -12,6 +12,7 @@ use std::time::Duration;
 use super::harness::json::Json;
 use super::harness::machine::Machine;
 use super::harness::node::{Daemon, Node};
+use super::harness::streams::stop_listening;
 use super::harness::{Lab, Pace, always, eventually, scenario, sys};
 use super::pair::{LIMIT, VIP, expect_owner, smena_ini};
 
@@ -43,6 +44,7 @@ impl Server {
                     Err(_) => std::thread::sleep(Duration::from_millis(2)),
                 }
             }
+            stop_listening(listener);
         };
         Server {
             dead,

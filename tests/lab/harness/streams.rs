@@ -6,6 +6,7 @@ use std::collections::hash_map::DefaultHasher;
 use std::hash::Hasher;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -221,6 +222,7 @@ impl Server {
                     drop(all);
                     begin(number, stream, &open);
                 }
+                stop_listening(listener);
             })
         };
         Server {
@@ -268,6 +270,13 @@ impl Server {
             let _ = stream.shutdown(Shutdown::Both);
         }
     }
+}
+
+/// Has nobody let in from now on. To close it is not enough: what another scenario
+/// forks has it, too, until it begins its program, and whoever comes in that time
+/// is taken and reset.
+pub fn stop_listening(listener: TcpListener) {
+    let _ = TcpStream::from(OwnedFd::from(listener)).shutdown(Shutdown::Both);
 }
 
 impl Drop for Server {
