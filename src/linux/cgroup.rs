@@ -1,5 +1,5 @@
-//! A cgroup for each run of a check's program, by which all that it left behind
-//! is killed in one go (cgroup.kill, Linux 5.14), whatever it did to hide.
+//! A cgroup for each check's program, by which all that a run left behind is
+//! killed in one go (cgroup.kill, Linux 5.14), whatever it did to hide.
 //!
 //! The groups are made below the one that smena was started in, and have no
 //! controllers, so that nothing has to be moved. A program begins in its group
@@ -13,7 +13,7 @@ use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{
     Access, AtFlags, Mode, OFlags, RawDir, accessat, mkdirat, open, openat, unlinkat,
 };
-use rustix::io::{Errno, write};
+use rustix::io::{Errno, read, write};
 use rustix::thread::nanosleep;
 use smena::say::{Number, Plain};
 
@@ -58,12 +58,13 @@ impl Groups {
         }
     }
 
-    /// Makes the group of a run that begins; what an earlier run left in it may
-    /// still be dying, and then there is none.
+    /// Makes the group of a run that begins, if there is none that earlier runs
+    /// left as it was; what the last one left may still be dying, and then this
+    /// run has none.
     pub fn make(&self, number: usize, group: &mut Group) {
         match group {
             Group::None => {}
-            // The run never began.
+            // To make and remove one for each run would make the loop late.
             Group::Of(_) => return,
             Group::Dying if self.remove(number) => {}
             Group::Dying => return,
@@ -91,24 +92,21 @@ impl Groups {
         }
     }
 
-    /// The program has ended: the group goes, and what is still in it.
-    pub fn end(&self, number: usize, group: &mut Group) {
-        if let Group::Of(made) = group {
-            *group = match self.remove(number) {
-                true => Group::None,
-                false => {
-                    let _ = kill(made.as_fd());
-                    Group::Dying
-                }
-            };
+    /// The program has ended: what it left goes, and the group with it.
+    pub fn end(&self, group: &mut Group) {
+        if let Group::Of(made) = group
+            && !is_empty(made.as_fd())
+        {
+            let _ = kill(made.as_fd());
+            *group = Group::Dying;
         }
     }
 
-    /// The same at the end of all, which waits for what dies.
+    /// The end of all, which waits for what dies.
     pub fn finish(&self, number: usize, group: &mut Group) {
-        self.end(number, group);
+        self.end(group);
         for _ in 0..TRIES_MAX {
-            if !matches!(group, Group::Dying) || self.remove(number) {
+            if matches!(group, Group::None) || self.remove(number) {
                 return;
             }
             let _ = nanosleep(&PAUSE);
@@ -134,12 +132,12 @@ impl Groups {
     }
 }
 
-/// The group of one check. Each run has a new one: some kernels kill at once what
-/// begins in a group that was killed.
+/// The group of one check. One that was killed is not used again: some kernels
+/// kill at once what begins in it.
 pub enum Group {
     /// There is none.
     None,
-    /// A program runs in it.
+    /// It is there for runs.
     Of(OwnedFd),
     /// It was killed, and is to be removed.
     Dying,
@@ -154,6 +152,18 @@ fn clear(above: &OwnedFd) {
             let _ = unlinkat(above, entry.file_name(), AtFlags::REMOVEDIR);
         }
     }
+}
+
+/// Whether no process is left in a group; one that cannot be looked at has some.
+fn is_empty(group: BorrowedFd<'_>) -> bool {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+    let Ok(events) = openat(group, c"cgroup.events", flags, Mode::empty()) else {
+        return false;
+    };
+    let mut text = [0; 64];
+    let length = read(events, &mut text).unwrap_or(0);
+    text.get(..length)
+        .is_some_and(|text| text.starts_with(b"populated 0"))
 }
 
 /// Kills all processes of a group.

@@ -508,7 +508,7 @@ impl<'a> Children<'a> {
         // so closing it is not enough to be rid of its events.
         let _ = epoll::delete(self.epoll, &running.pidfd);
         self.places[at].running = None;
-        self.groups.end(at, &mut self.places[at].group);
+        self.groups.end(&mut self.places[at].group);
         if self.places[at].owner == Owner::Look {
             self.answers.name(at, 0);
             self.end_look();
